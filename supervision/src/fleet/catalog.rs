@@ -1,0 +1,86 @@
+//! What the checks must ask of the world outside: which providers, capabilities and modules exist.
+//!
+//! The one place where `supervision/` meets providers and modules; `cli` implements it. An
+//! implementation never runs what the fleet file names: it reads, compiles and validates only.
+
+/// Answers the checks' questions about what stands outside the fleet file.
+pub trait Catalog {
+    /// The kinds that `use:` may name, such as `Llm`.
+    fn provider_kinds(&self) -> Vec<String>;
+
+    /// Reads a provider's configuration without starting it.
+    ///
+    /// `config_ron` is the RON after the kind, parentheses included: `(models: [..])`; `()` when
+    /// the kind stands alone. Parse it with `implicit_some` on.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] when the provider's own form refuses it.
+    fn check_provider(&self, kind: &str, config_ron: &str) -> Result<ProviderFacts, ConfigError>;
+
+    /// What every fleet has without naming it: store, time, log, random, agent.
+    fn builtin_capabilities(&self) -> Vec<CapabilityFact>;
+
+    /// Looks at a module without running it.
+    fn module(&self, reference: &str) -> ModuleFact;
+}
+
+/// What a provider with this configuration would serve.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProviderFacts {
+    /// Its capabilities.
+    pub capabilities: Vec<CapabilityFact>,
+}
+
+/// One capability that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CapabilityFact {
+    /// Its full name, `llm.chat`; `mcp.github.*` where what is below is known only at run time.
+    pub name: String,
+    /// The scope keys it knows.
+    pub scope_keys: Vec<ScopeKey>,
+}
+
+/// One scope key of a capability.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeKey {
+    /// The key.
+    pub name: String,
+    /// Whether a grant must give it.
+    pub mandatory: bool,
+    /// The form of its value.
+    pub form: ScopeForm,
+}
+
+/// The form of a scope key's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScopeForm {
+    /// A list of names.
+    Names,
+    /// An upper bound.
+    AtMost,
+}
+
+/// Why a provider's configuration is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// What is wrong, in words for the writer of the file.
+    pub message: String,
+    /// Bytes from the start of `config_ron`, where known.
+    pub offset: Option<usize>,
+}
+
+/// What is known of a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModuleFact {
+    /// It can be run.
+    Ok,
+    /// It cannot be read; why.
+    Missing(String),
+    /// It is not a module that can be run.
+    Invalid {
+        /// The host's own code, such as `import_not_offered`.
+        code: String,
+        /// What is wrong.
+        message: String,
+    },
+}

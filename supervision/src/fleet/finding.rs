@@ -1,0 +1,77 @@
+//! A finding of `check`: stable code, place with a caret, path in the tree, what to do.
+//!
+//! Knows nothing of what is checked. Start reading at [`Finding`].
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Whether a finding stops the fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The fleet does not start.
+    Error,
+    /// The fleet starts; somebody should look.
+    Warning,
+}
+
+/// One thing that is wrong, or doubtful, in a fleet file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Stable code, `E101` or `W401`; [`super::explain`] has its page.
+    pub code: &'static str,
+    /// Error or warning.
+    pub severity: Severity,
+    /// Name of the file as the caller gave it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// Length of the underlined part in characters, at least 1, within the line.
+    pub length: u32,
+    /// Path in the tree, `root/desk/editor`; empty above the root.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+    /// The source line.
+    pub source: String,
+}
+
+impl Finding {
+    /// Whether the finding stops the fleet.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.is_error() { "error" } else { "warning" };
+        writeln!(f, "{word}[{}]: {}", self.code, self.message)?;
+        let number = self.line.to_string();
+        let gutter = " ".repeat(number.len());
+        writeln!(f, "{gutter}--> {}:{}:{}", self.file, self.line, self.column)?;
+        writeln!(f, "{gutter} |")?;
+        writeln!(f, "{number} | {}", self.source)?;
+        // Tabs stay tabs, so that the caret stands under its text whatever a tab's width is.
+        let before = self.column.saturating_sub(1) as usize;
+        let pad: String = self
+            .source
+            .chars()
+            .take(before)
+            .map(|c| if c == '\t' { '\t' } else { ' ' })
+            .collect();
+        writeln!(f, "{gutter} | {pad}{}", "^".repeat(self.length as usize))?;
+        if !self.path.is_empty() {
+            writeln!(f, "{gutter} = in {}", self.path)?;
+        }
+        if let Some(help) = &self.help {
+            writeln!(f, "{gutter} = help: {help}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,417 @@
+//! What a fleet file says, with every default filled in: the value that the rest of Loket starts from.
+//!
+//! Plain data. It never refers back to the text it came from, except by [`Place`], and holds no
+//! type of a provider. Start reading at [`Fleet`]; the fields are described for users in
+//! `docs/fleet-file.md`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// Where something stands in the fleet file.
+///
+/// Two places are always equal, so that comparing two specs compares what they say, not where.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Place {
+    /// Bytes from the start of the file.
+    pub offset: usize,
+    /// Length in bytes.
+    pub length: usize,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+}
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Place {}
+
+/// One fleet: a supervision tree with its data directory.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Fleet {
+    /// Version of the file's form; only 1 exists.
+    pub version: u32,
+    /// Name of the fleet, of the same characters as an id.
+    pub name: String,
+    /// Data directory, absolute or relative to the fleet file. Default `NAME.data`.
+    pub data: String,
+    /// What survives what. Default [`Durability::Power`].
+    pub durability: Durability,
+    /// Named values, after `--set`.
+    pub params: BTreeMap<String, String>,
+    /// What children fall back to.
+    pub defaults: Defaults,
+    /// Address of the HTTP door, such as `127.0.0.1:7878`; none: no door.
+    pub listen: Option<String>,
+    /// Lanes (threads with agents); none: one per core.
+    pub lanes: Option<u32>,
+    /// Instance slots of the whole process; none: the runtime chooses.
+    pub slots: Option<u32>,
+    /// What the control socket's principal `@operator` may do.
+    pub operator: Vec<GrantSpec>,
+    /// Messages sent once per data directory, when the fleet first runs.
+    pub opening: Vec<Opening>,
+    /// The root of the tree.
+    pub root: SupervisorSpec,
+}
+
+/// What an acknowledged message survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Durability {
+    /// Power loss: accepted and completed work is on the disk.
+    #[default]
+    Power,
+    /// The death of the process, but not of the machine.
+    Process,
+}
+
+/// What workers fall back to where they are silent.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Defaults {
+    /// Restart type of workers.
+    pub restart: Restart,
+    /// Shutdown of workers.
+    pub shutdown: Shutdown,
+    /// Backoff of workers; none: restarts are immediate, as in OTP.
+    pub backoff: Option<Backoff>,
+    /// Mailbox of workers.
+    pub mailbox: Mailbox,
+    /// Limits of agents.
+    pub limits: Limits,
+    /// Attempts that a message gets before it is a dead letter.
+    pub max_attempts: u32,
+    /// How a crash is charged to the supervisor (turns.md G5).
+    pub charge: Charge,
+    /// How long a provider may take to start, in milliseconds.
+    pub start_timeout_ms: u64,
+    /// How long a turn waits in memory before it parks, in milliseconds.
+    pub park_after_ms: u64,
+    /// Upper bound of the bytes waiting in an agent's inbox.
+    pub inbox_bytes: u64,
+}
+
+/// A message that the fleet sends itself when it first runs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Opening {
+    /// Name of the agent: its id, or `SUPERVISOR/NAME`.
+    pub to: String,
+    /// The message's kind. Default `message`.
+    pub kind: String,
+    /// The body: a JSON string reaches the agent as that text, anything else as its JSON text.
+    pub body: serde_json::Value,
+    /// What `run` shows while the message is worked on.
+    pub title: Option<String>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// One child of the tree.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub enum Node {
+    /// A supervisor with children of its own.
+    Supervisor(SupervisorSpec),
+    /// A child that serves capabilities.
+    Provider(ProviderSpec),
+    /// A child that runs a guest module.
+    Agent(AgentSpec),
+}
+
+impl Node {
+    /// The child's id.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Supervisor(s) => &s.id,
+            Self::Provider(p) => &p.id,
+            Self::Agent(a) => &a.id,
+        }
+    }
+
+    /// The child's restart type.
+    pub fn restart(&self) -> Restart {
+        match self {
+            Self::Supervisor(s) => s.restart,
+            Self::Provider(p) => p.restart,
+            Self::Agent(a) => a.restart,
+        }
+    }
+
+    /// The child's shutdown.
+    pub fn shutdown(&self) -> Shutdown {
+        match self {
+            Self::Supervisor(s) => s.shutdown,
+            Self::Provider(p) => p.shutdown,
+            Self::Agent(a) => a.shutdown,
+        }
+    }
+
+    /// Whether the child is significant.
+    pub fn significant(&self) -> bool {
+        match self {
+            Self::Supervisor(s) => s.significant,
+            Self::Provider(p) => p.significant,
+            Self::Agent(a) => a.significant,
+        }
+    }
+
+    /// Where the child's id stands.
+    pub fn place(&self) -> Place {
+        match self {
+            Self::Supervisor(s) => s.place,
+            Self::Provider(p) => p.place,
+            Self::Agent(a) => a.place,
+        }
+    }
+}
+
+/// OTP's restart strategies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Strategy {
+    /// Only the child that died is restarted.
+    #[default]
+    OneForOne,
+    /// All children are restarted.
+    OneForAll,
+    /// The child that died and those started after it are restarted.
+    RestForOne,
+    /// Children are started at run time from the one template.
+    SimpleOneForOne,
+}
+
+/// OTP's restart types.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Restart {
+    /// Always restarted.
+    #[default]
+    Permanent,
+    /// Restarted after an abnormal exit only.
+    Transient,
+    /// Never restarted.
+    Temporary,
+}
+
+/// OTP's shutdown values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Shutdown {
+    /// Killed at once.
+    BrutalKill,
+    /// Asked to stop, killed after so many milliseconds.
+    Timeout(u64),
+    /// Asked to stop, waited for without a bound; right for supervisors.
+    Infinity,
+}
+
+/// OTP's automatic shutdown of a supervisor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum AutoShutdown {
+    /// Never.
+    #[default]
+    Never,
+    /// When any significant child ends by itself.
+    AnySignificant,
+    /// When all significant children have ended by themselves.
+    AllSignificant,
+}
+
+/// Delays between restarts; beyond OTP, off when absent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Backoff {
+    /// Delay before the first restart, in milliseconds; 0 is `Immediate`.
+    pub first_ms: u64,
+    /// Delay before the second restart, in milliseconds.
+    pub min_ms: u64,
+    /// The longest delay, in milliseconds.
+    pub max_ms: u64,
+    /// What the delay is multiplied by at each further restart.
+    pub factor: f64,
+    /// Part of the delay that is random, 0 to 1.
+    pub jitter: f64,
+    /// After so long alive the count begins again, in milliseconds.
+    pub reset_after_ms: u64,
+}
+
+/// What happens to a sender when a mailbox is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Overload {
+    /// The sender gets `Overloaded` at once.
+    #[default]
+    Reject,
+    /// The sender waits for so many milliseconds, then gets `Overloaded`.
+    Wait(u64),
+}
+
+/// A mailbox: messages of an agent's inbox, or of a provider's ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Mailbox {
+    /// Most messages waiting.
+    pub capacity: u32,
+    /// What happens beyond.
+    pub overload: Overload,
+}
+
+/// How a crash counts against the supervisor's intensity (turns.md G5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Charge {
+    /// Each exit counts, exactly as in OTP.
+    #[default]
+    Exit,
+    /// Only a dead letter counts, once.
+    Letter,
+}
+
+/// What one turn of an agent may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// Linear memory, summed over a component's memories, in bytes.
+    pub memory_bytes: u64,
+    /// Time a turn may run, in milliseconds.
+    pub deadline_ms: u64,
+    /// Size of an answer, in bytes.
+    pub output_bytes: u64,
+    /// Calls through the counter in one turn.
+    pub calls_per_turn: u32,
+    /// Table elements.
+    pub table_elements: u32,
+    /// Size of the module, in bytes.
+    pub module_bytes: u64,
+    /// Time that compiling the module may take, in milliseconds.
+    pub compile_ms: u64,
+}
+
+/// A supervisor, in OTP's terms.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SupervisorSpec {
+    /// Name within the tree.
+    pub id: String,
+    /// Restart strategy.
+    pub strategy: Strategy,
+    /// Most restarts within the period.
+    pub intensity: u32,
+    /// The period, in milliseconds.
+    pub period_ms: u64,
+    /// Automatic shutdown.
+    pub auto_shutdown: AutoShutdown,
+    /// Most dynamic children, for `SimpleOneForOne`; none: the built-in bound.
+    pub max_children: Option<u32>,
+    /// How it is itself restarted by its supervisor.
+    pub restart: Restart,
+    /// How it is itself stopped. Default [`Shutdown::Infinity`].
+    pub shutdown: Shutdown,
+    /// Whether its end counts for its supervisor's automatic shutdown.
+    pub significant: bool,
+    /// Delays between its own restarts.
+    pub backoff: Option<Backoff>,
+    /// Its children, in start order.
+    pub children: Vec<Node>,
+    /// Where its id stands.
+    pub place: Place,
+}
+
+/// A provider.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProviderSpec {
+    /// Name within the tree.
+    pub id: String,
+    /// The kind: `Llm` of `use: Llm(..)`.
+    pub kind: String,
+    /// Its configuration as RON, parentheses included: `(..)` of `use: Llm(..)`, `()` when bare.
+    pub config: String,
+    /// The names of the capabilities it serves, as the catalogue told.
+    pub capabilities: Vec<String>,
+    /// Restart type.
+    pub restart: Restart,
+    /// How it is stopped.
+    pub shutdown: Shutdown,
+    /// Whether its end counts for its supervisor's automatic shutdown.
+    pub significant: bool,
+    /// Delays between restarts.
+    pub backoff: Option<Backoff>,
+    /// Its mailbox.
+    pub mailbox: Mailbox,
+    /// How long it may take to start, in milliseconds.
+    pub start_timeout_ms: u64,
+    /// Where its id stands.
+    pub place: Place,
+}
+
+/// An agent.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AgentSpec {
+    /// Name within the tree.
+    pub id: String,
+    /// The module: a path relative to the fleet file, or `builtin:NAME`.
+    pub module: String,
+    /// Settings the guest reads: a string is itself, any other value its JSON text.
+    pub settings: BTreeMap<String, String>,
+    /// What it may do; nothing else.
+    pub grants: Vec<GrantSpec>,
+    /// Restart type.
+    pub restart: Restart,
+    /// How it is stopped.
+    pub shutdown: Shutdown,
+    /// Whether its end counts for its supervisor's automatic shutdown.
+    pub significant: bool,
+    /// Delays between restarts.
+    pub backoff: Option<Backoff>,
+    /// What a turn may use.
+    pub limits: Limits,
+    /// The inbox, in messages.
+    pub mailbox: Mailbox,
+    /// The inbox, in bytes.
+    pub inbox_bytes: u64,
+    /// Attempts that a message gets before it is a dead letter.
+    pub max_attempts: u32,
+    /// How a crash is charged.
+    pub charge: Charge,
+    /// A `tick` message every so many milliseconds.
+    pub every_ms: Option<u64>,
+    /// How long a turn waits in memory before it parks, in milliseconds.
+    pub park_after_ms: u64,
+    /// Where its id stands.
+    pub place: Place,
+}
+
+/// One bound of a scope, in the kernel's fixed form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum BoundSpec {
+    /// Exact names, `prefix/*`, or `*`.
+    Names(Vec<String>),
+    /// An upper bound.
+    AtMost(u64),
+}
+
+/// The right to a capability and all below it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GrantSpec {
+    /// The capability's name.
+    pub cap: String,
+    /// What narrows it.
+    pub scope: BTreeMap<String, BoundSpec>,
+    /// What may be spent through it.
+    pub budget: Option<BudgetSpec>,
+    /// Capabilities below it that need an approval at each call.
+    pub approve: Vec<String>,
+    /// Unix time in milliseconds at which it ends.
+    pub expires_ms: Option<u64>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What may be spent through a grant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct BudgetSpec {
+    /// Calls.
+    pub calls: Option<u64>,
+    /// Tokens.
+    pub tokens: Option<u64>,
+    /// Bytes.
+    pub bytes: Option<u64>,
+    /// Money, in millionths of the fleet's currency unit.
+    pub money_micros: Option<u64>,
+    /// The window after which it is full again, in milliseconds; none: once and for all.
+    pub per_ms: Option<u64>,
+}
