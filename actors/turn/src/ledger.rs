@@ -1,0 +1,176 @@
+//! What a ledger must be able to do: the trait that the embedded SQLite engine implements, and its words.
+//!
+//! Every method hands a request to the ledger's writer and gives back a future that is ready once the answer is durable by the
+//! fleet's level (rule A1). No method blocks. Order of requests from one caller is kept.
+
+mod accept;
+mod letters;
+mod turns;
+
+pub use accept::{Accept, AcceptError, Accepted, DynamicChild, Enrol, Enrolled, Removed, ReplyTo};
+pub use letters::{LedgerStats, Letter, LetterSummary, RetriedLetter};
+pub use turns::{
+    AgentState, End, EndedTurn, Fail, FailVerdict, IntentWrite, IntentWritten, NextTurn, RanTurn,
+    ResultWrite, Survival,
+};
+
+use crate::{AgentName, Hash, IntentId, LetterId, Life, MessageId, Outcome, TurnKey, TurnNo};
+use std::future::Future;
+use std::pin::Pin;
+
+/// An answer on its way.
+pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Why a request to the ledger failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// The writer's incarnation is not current: its write is refused and it must end (rules C4, J4).
+    #[error("a newer incarnation of {agent} has taken over")]
+    Fenced {
+        /// The agent.
+        agent: AgentName,
+    },
+    /// No such agent, or no such life of it.
+    #[error("no agent {0} in the ledger")]
+    NoSuchAgent(AgentName),
+    /// An intent of this key exists with other args (rule C4).
+    #[error("call {0} was recorded with other arguments")]
+    OtherArgs(IntentId),
+    /// Nothing by that number.
+    #[error("nothing by that number in the ledger: {0}")]
+    NotFound(String),
+    /// The disk is full: nothing of the request was kept, try again (rule J3).
+    #[error("the ledger's disk is full: {0}")]
+    DiskFull(String),
+    /// The ledger's writer has ended.
+    #[error("the ledger has stopped")]
+    Stopped,
+    /// The machine's or SQLite's error; nothing of the request is acknowledged.
+    #[error("ledger: {0}")]
+    Storage(String),
+}
+
+impl LedgerError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Fenced { .. } => "L001",
+            Self::NoSuchAgent(_) => "L002",
+            Self::OtherArgs(_) => "L003",
+            Self::NotFound(_) => "L004",
+            Self::DiskFull(_) => "L005",
+            Self::Stopped => "L006",
+            Self::Storage(_) => "L007",
+        }
+    }
+}
+
+/// What the ledger tells its node once it is durable. Delivered from the writer's thread: a receiver only hands on.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum LedgerEvent {
+    /// A message waits in an inbox.
+    Arrived {
+        /// The receiver.
+        agent: AgentName,
+    },
+    /// A call of a turn has its result (rules I1, H1).
+    Result {
+        /// The caller.
+        agent: AgentName,
+        /// The call.
+        intent: IntentId,
+        /// The result.
+        outcome: Outcome,
+        /// When it was recorded, Unix milliseconds.
+        stamp_ms: u64,
+    },
+    /// A message came to its end: completed, dead letter or removed.
+    Finished {
+        /// The receiver.
+        agent: AgentName,
+        /// The message.
+        message: MessageId,
+        /// The turn's answer, or the failure that says why there is none.
+        outcome: Outcome,
+    },
+    /// Dynamic children to start (their rows are durable).
+    Spawned(Vec<DynamicChild>),
+    /// Dynamic children whose rows are gone: end them.
+    Stopped(Vec<AgentName>),
+}
+
+/// The ledger. Object safe; shared by all lanes.
+pub trait Ledger: Send + Sync + 'static {
+    /// Makes agents known with their inbox bounds; mints a life for a new one (rule E3). At a start and for each spawn.
+    fn enrol(&self, agents: Vec<Enrol>) -> Pending<Result<Vec<Enrolled>, LedgerError>>;
+    /// Ends an agent's life: its inbox and open turn become dead letters, callers get a failure (rule A4).
+    fn remove(&self, agent: AgentName, reason: String) -> Pending<Result<Removed, LedgerError>>;
+    /// The dynamic children that shall be alive (rule A6).
+    fn dynamic_children(&self) -> Pending<Result<Vec<DynamicChild>, LedgerError>>;
+
+    /// Accepts a message (rules A1, A2, A3, A5).
+    fn accept(&self, message: Accept) -> Pending<Result<Accepted, AcceptError>>;
+    /// Reserves places for what a turn stages (rules A3, C8): the end of a turn never fails for want of room. Held in memory
+    /// until the turn ends, fails or is released.
+    fn reserve(
+        &self,
+        turn: TurnKey,
+        to: AgentName,
+        bytes: usize,
+    ) -> Pending<Result<(), AcceptError>>;
+    /// Gives back the places of a turn that was rolled back or parked.
+    fn release(&self, turn: TurnKey);
+
+    /// Takes over as incarnation `incarnation`: fences older ones and tells the state (rules J4, F1).
+    fn open(&self, agent: AgentName, incarnation: u64) -> Pending<Result<AgentState, LedgerError>>;
+    /// The next message's turn; `None` when the inbox is empty.
+    fn next(
+        &self,
+        agent: AgentName,
+        incarnation: u64,
+    ) -> Pending<Result<Option<NextTurn>, LedgerError>>;
+    /// Keeps bytes under their hash (module, settings, grants) before a begin names it.
+    fn pin(&self, hash: Hash, bytes: Vec<u8>) -> Pending<Result<(), LedgerError>>;
+    /// The bytes of a hash.
+    fn pinned(&self, hash: Hash) -> Pending<Result<Option<Vec<u8>>, LedgerError>>;
+    /// Writes begin, records and an intent in one step, *fsynced* at either level (rule C2).
+    fn intent(&self, write: IntentWrite) -> Pending<Result<IntentWritten, LedgerError>>;
+    /// Writes a result under its intent, whatever has become of the caller (rule C4).
+    fn result(&self, write: ResultWrite) -> Pending<Result<Outcome, LedgerError>>;
+    /// Ends a turn: the commit point (rule D1). Gives the next one, if there is one, in the same step.
+    fn end(&self, end: End) -> Pending<Result<Option<NextTurn>, LedgerError>>;
+    /// Notes a failed attempt; at the last one makes the message a dead letter and skips the turn (rules G1, G3).
+    fn fail(&self, fail: Fail) -> Pending<Result<FailVerdict, LedgerError>>;
+    /// Notes that the open turn waits for a call's result without an instance (rule H1).
+    fn park(&self, turn: TurnKey, on: IntentId) -> Pending<Result<Option<Outcome>, LedgerError>>;
+    /// The turns after `after` that have ended or were skipped, in order (rule F1).
+    fn ended_after(
+        &self,
+        agent: AgentName,
+        after: TurnNo,
+    ) -> Pending<Result<Vec<EndedTurn>, LedgerError>>;
+    /// The brain of `agent` has all turns up to `n` on disk, fsynced: their rows may go (rule E6).
+    fn brain_durable(
+        &self,
+        agent: AgentName,
+        life: Life,
+        n: TurnNo,
+    ) -> Pending<Result<(), LedgerError>>;
+
+    /// All dead letters, newest last.
+    fn letters(&self) -> Pending<Result<Vec<LetterSummary>, LedgerError>>;
+    /// One dead letter, whole.
+    fn letter(&self, id: LetterId) -> Pending<Result<Letter, LedgerError>>;
+    /// Makes a new message of a dead letter (rule G3).
+    fn retry_letter(
+        &self,
+        id: LetterId,
+        confirmed: bool,
+    ) -> Pending<Result<RetriedLetter, LedgerError>>;
+    /// Forgets a dead letter.
+    fn drop_letter(&self, id: LetterId) -> Pending<Result<(), LedgerError>>;
+    /// Counts, for metrics and for saying what was lost.
+    fn stats(&self) -> Pending<Result<LedgerStats, LedgerError>>;
+}

@@ -1,0 +1,32 @@
+//! The turn, as pure data and decisions: what a call is, what is recorded of it, what a re-run answers from the record, and what
+//! a ledger must be able to do.
+//!
+//! This crate never does I/O, reads no clock, starts no thread and knows no runtime: it is fed and asked. The rules carry the
+//! numbers of the turn rules (A1 … K) in `docs/how-it-works.md`. Start reading at [`Journal`], then [`Ledger`].
+#![forbid(unsafe_code)]
+
+mod class;
+mod failure;
+mod hash;
+mod ids;
+mod journal;
+mod ledger;
+pub mod limits;
+mod message;
+mod record;
+mod staged;
+
+pub use class::EffectClass;
+pub use failure::{Blame, Failure, Outcome};
+pub use hash::{Hash, RunningHash, chain_after, derived_key};
+pub use ids::{AgentName, CallNo, Epoch, IntentId, LetterId, Life, MessageId, TurnKey, TurnNo};
+pub use journal::{Answered, Diverged, Journal, Live, Mode, Step, Stop};
+pub use ledger::{
+    Accept, AcceptError, Accepted, AgentState, DynamicChild, End, EndedTurn, Enrol, Enrolled, Fail,
+    FailVerdict, IntentWrite, IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter,
+    LetterSummary, NextTurn, Pending, RanTurn, Removed, ReplyTo, ResultWrite, RetriedLetter,
+    Survival,
+};
+pub use message::Message;
+pub use record::{Begin, Intent, Record};
+pub use staged::Effect;

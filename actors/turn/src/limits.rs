@@ -1,0 +1,35 @@
+//! Bounds of a turn and of the ledger. Every one has its unit in its name and its reason beside it.
+
+/// Calls that one turn may make when the fleet file says nothing (rule C10). A reading agent makes tens; a loop that calls is
+/// stopped before its records fill the ledger.
+pub const CALLS_PER_TURN_MAX: u32 = 10_000;
+
+/// Bytes of records of one turn (rule C10). Together with [`PARKS_PER_TURN_MAX`] it bounds what re-running costs.
+pub const RECORD_BYTES_PER_TURN_MAX: usize = 64 * 1024 * 1024;
+
+/// How often one turn may park (rule C10): each park re-runs the turn from its start.
+pub const PARKS_PER_TURN_MAX: u32 = 1_000;
+
+/// Bytes of one message body. A larger document belongs in a file that the message names.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of an idempotency key: room for a UUID or a path, not for a document.
+pub const KEY_BYTES_MAX: usize = 512;
+
+/// How long an idempotency key is remembered, milliseconds: 7 days (rule A2).
+pub const KEY_TTL_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// Agents on the way in one chain of calls (rule I1). Deeper chains are taken for a mistake.
+pub const CALL_CHAIN_MAX: usize = 16;
+
+/// Deaths of the process during one turn after which it runs alone (rule B2).
+pub const DEATHS_BEFORE_ALONE: u32 = 3;
+
+/// Deaths of the process during one turn that ran alone after which it is held for the operator (rule B2).
+pub const DEATHS_ALONE_BEFORE_HELD: u32 = 10;
+
+/// Ended turns that one catch-up read takes from the ledger at most: bounds memory, not the catch-up.
+pub const CATCH_UP_PAGE: usize = 64;
+
+const _: () = assert!(BODY_BYTES_MAX <= RECORD_BYTES_PER_TURN_MAX);
+const _: () = assert!(CALLS_PER_TURN_MAX >= 1 && DEATHS_BEFORE_ALONE >= 1);
