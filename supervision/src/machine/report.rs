@@ -1,0 +1,55 @@
+//! Supervisor and progress reports, with OTP's fields.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::Now;
+use super::exit::Exit;
+use super::spec::{ChildId, Kind, Restart, Shutdown};
+
+/// What a report is about: OTP's errorContext, or progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Context {
+    /// A child failed to start.
+    StartError,
+    /// A child exited, and that is worth a report.
+    ChildTerminated,
+    /// The supervisor gives up: `reached_max_restart_intensity`.
+    Shutdown,
+    /// A child that was stopped ended otherwise than by shutdown.
+    ShutdownError,
+    /// A child was started.
+    Progress,
+}
+
+/// The child a report is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offender {
+    /// Which child.
+    pub id: ChildId,
+    /// Which life; `None` before its first.
+    pub incarnation: Option<u64>,
+    /// Its restart type.
+    pub restart: Restart,
+    /// Whether it is significant.
+    pub significant: bool,
+    /// How it is stopped.
+    pub shutdown: Shutdown,
+    /// Worker or supervisor.
+    pub kind: Kind,
+}
+
+/// One report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// About what.
+    pub context: Context,
+    /// Why; `None` for progress. For `Shutdown` the `Exit::Escalated`, whatever the supervisor's
+    /// own exit reason.
+    pub reason: Option<Exit>,
+    /// About whom.
+    pub offender: Offender,
+    /// Whether a caller asked for it (OTP logs progress of dynamic starts at debug level only).
+    pub dynamic: bool,
+    /// When.
+    pub at: Now,
+}
