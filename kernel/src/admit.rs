@@ -1,0 +1,352 @@
+//! Admission: the one way from an envelope to a provider. Denies by default. Never allocates, locks,
+//! reads a clock or looks at arguments; the only maker of [`Admitted`] and [`Badge`].
+
+use crate::envelope::{Address, Chain, Envelope, MAX_ARGS, Moment, Route};
+use crate::grant::{BudgetRef, Grant, GrantId, GrantSet};
+use crate::name::{Capability, check};
+use crate::refusal::{Refusal, Why};
+use crate::scope::Scope;
+use crate::table::{Row, Table};
+use std::{fmt, sync::Arc};
+
+/// What became of an envelope.
+#[derive(Debug)]
+pub enum Admission<C> {
+    /// To be forwarded.
+    Admitted(Admitted<C>),
+    /// Granted, but somebody must approve first.
+    Hold(Held<C>),
+    /// Refused; the envelope comes back with the reason.
+    Refused(Refusal, Envelope<C>),
+}
+
+/// Judges a call by the grants that the caller holds now.
+///
+/// The first of these that fails decides: caller known, in its present life, args within
+/// [`MAX_ARGS`], deadline ahead, chain within [`MAX_CHAIN`](crate::MAX_CHAIN), name well-formed and
+/// served, a grant that covers it, and of the longest such grant: not revoked, not expired, approved.
+#[inline]
+pub fn admit<C>(table: &Table, envelope: Envelope<C>, now: Moment) -> Admission<C> {
+    decide(table, None, envelope, now)
+}
+
+/// Judges a call of a turn that is run again, by the grants pinned at its begin (turns.md B1, F1).
+///
+/// Pass the turn's time as `now`. What was revoked since is not looked at: what a turn did, it did
+/// under the law of its day. All else is as for [`admit`].
+#[inline]
+pub fn admit_pinned<C>(
+    table: &Table,
+    grants: &GrantSet,
+    envelope: Envelope<C>,
+    now: Moment,
+) -> Admission<C> {
+    decide(table, Some(grants), envelope, now)
+}
+
+#[inline]
+fn decide<C>(
+    table: &Table,
+    pinned: Option<&GrantSet>,
+    envelope: Envelope<C>,
+    now: Moment,
+) -> Admission<C> {
+    let Envelope {
+        from,
+        capability,
+        args,
+        chain,
+        deadline,
+        ..
+    } = &envelope;
+    let call = Call {
+        from: *from,
+        name: capability,
+        size: args.len(),
+        chain,
+        deadline: *deadline,
+    };
+    match judge(table, pinned, &call, now) {
+        Ok((badge, route, None)) => {
+            let Envelope {
+                capability,
+                args,
+                cargo,
+                ..
+            } = envelope;
+            Admission::Admitted(Admitted {
+                badge,
+                route,
+                capability,
+                args,
+                cargo,
+            })
+        }
+        Ok((badge, _, Some(rule))) => Admission::Hold(Held {
+            badge,
+            rule,
+            envelope,
+        }),
+        Err((why, row)) => {
+            let (caller, capability) = (row.cloned(), envelope.capability.clone());
+            Admission::Refused(
+                Refusal {
+                    why,
+                    from: envelope.from,
+                    caller,
+                    capability,
+                },
+                envelope,
+            )
+        }
+    }
+}
+
+/// What there is to judge of an envelope, whatever its cargo.
+struct Call<'e> {
+    from: Address,
+    name: &'e str,
+    size: usize,
+    chain: &'e Chain,
+    deadline: Option<Moment>,
+}
+
+type Verdict<'t> = Result<(Badge, Route, Option<Capability>), (Why, Option<&'t Arc<Row>>)>;
+
+#[inline]
+fn judge<'t>(
+    table: &'t Table,
+    pinned: Option<&GrantSet>,
+    call: &Call<'_>,
+    now: Moment,
+) -> Verdict<'t> {
+    let Call {
+        from,
+        name,
+        deadline,
+        ..
+    } = *call;
+    let row = table
+        .row(from.principal)
+        .ok_or((Why::UnknownPrincipal, None))?;
+    let no = |why| Err((why, Some(row)));
+    if row.incarnation != from.incarnation {
+        return no(Why::Stale(row.incarnation));
+    } else if call.size > MAX_ARGS {
+        return no(Why::ArgsTooLarge(call.size));
+    } else if let Some(late) = deadline.filter(|deadline| *deadline <= now) {
+        return no(Why::Late(late));
+    }
+    let Some(chain) = call.chain.push(from.principal) else {
+        return no(Why::ChainTooLong);
+    };
+    // What is served has a well-formed name, so the form is looked at only if nothing is found.
+    let Some(served) = table.served(name) else {
+        let malformed = check(name).is_err();
+        return no(if malformed {
+            Why::MalformedName
+        } else {
+            Why::UnknownCapability
+        });
+    };
+    let set = pinned.unwrap_or(&row.set);
+    let Some(at) = set.find(name, &served.prefixes) else {
+        return no(Why::NoGrant);
+    };
+    let grant = set.at(at);
+    if pinned.is_none() && table.is_revoked(grant) {
+        return no(Why::Revoked(grant.id()));
+    } else if let Some(end) = grant.expires().filter(|end| *end <= now) {
+        return no(Why::Expired(grant.id(), end));
+    }
+    let rule = grant.approve().iter().find(|rule| rule.covers(name));
+    let rule = rule
+        .filter(|_| !table.leased(grant.id(), name, now))
+        .cloned();
+    let (row, pinned) = (row.clone(), pinned.cloned());
+    Ok((
+        Badge {
+            caller: from,
+            row,
+            pinned,
+            at,
+            chain,
+            deadline,
+        },
+        served.route,
+        rule,
+    ))
+}
+
+/// What a provider may know of a call's caller and rights. Only the kernel makes one.
+#[derive(Clone)]
+pub struct Badge {
+    caller: Address,
+    row: Arc<Row>,
+    pinned: Option<GrantSet>,
+    at: usize,
+    chain: Chain,
+    deadline: Option<Moment>,
+}
+
+impl Badge {
+    fn deciding(&self) -> &Grant {
+        self.pinned.as_ref().unwrap_or(&self.row.set).at(self.at)
+    }
+
+    /// Who calls, in which life.
+    pub fn caller(&self) -> Address {
+        self.caller
+    }
+
+    /// The caller's name in the tree.
+    pub fn caller_name(&self) -> &Arc<str> {
+        &self.row.name
+    }
+
+    /// The grant that decided.
+    pub fn grant(&self) -> GrantId {
+        self.deciding().id()
+    }
+
+    /// What the provider must hold the arguments to.
+    pub fn scope(&self) -> &Arc<Scope> {
+        self.deciding().scope()
+    }
+
+    /// The budget that the call draws on.
+    pub fn budget(&self) -> Option<BudgetRef> {
+        self.deciding().budget()
+    }
+
+    /// All who called, oldest first; the last is the caller.
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// From when on nobody waits for the answer.
+    pub fn deadline(&self) -> Option<Moment> {
+        self.deadline
+    }
+}
+
+impl fmt::Debug for Badge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Badge");
+        out.field("caller", &self.caller)
+            .field("caller_name", self.caller_name());
+        out.field("grant", self.deciding())
+            .field("chain", &self.chain);
+        out.field("deadline", &self.deadline).finish()
+    }
+}
+
+/// A call that may be served. Only the kernel makes one, and providers take nothing else.
+#[derive(Debug)]
+pub struct Admitted<C> {
+    badge: Badge,
+    route: Route,
+    capability: Arc<str>,
+    args: Vec<u8>,
+    cargo: C,
+}
+
+impl<C> Admitted<C> {
+    /// Who calls, with what right.
+    pub fn badge(&self) -> &Badge {
+        &self.badge
+    }
+
+    /// Who serves it.
+    pub fn route(&self) -> Route {
+        self.route
+    }
+
+    /// What is called.
+    pub fn capability(&self) -> &Arc<str> {
+        &self.capability
+    }
+
+    /// The arguments as the caller made them.
+    pub fn args(&self) -> &[u8] {
+        &self.args
+    }
+
+    /// What travelled along.
+    pub fn cargo(&self) -> &C {
+        &self.cargo
+    }
+
+    /// What travelled along, to be changed.
+    pub fn cargo_mut(&mut self) -> &mut C {
+        &mut self.cargo
+    }
+
+    /// The call taken apart; it cannot be put together again.
+    pub fn into_parts(self) -> (Badge, Arc<str>, Vec<u8>, C) {
+        (self.badge, self.capability, self.args, self.cargo)
+    }
+}
+
+/// A call that is granted but needs an approval lease: see [`Table::with_lease`].
+#[derive(Debug)]
+pub struct Held<C> {
+    badge: Badge,
+    rule: Capability,
+    envelope: Envelope<C>,
+}
+
+impl<C> Held<C> {
+    /// Who calls, with what right.
+    pub fn badge(&self) -> &Badge {
+        &self.badge
+    }
+
+    /// The name in the grant's `approve` that asks for the lease.
+    pub fn rule(&self) -> &Capability {
+        &self.rule
+    }
+
+    /// The call itself.
+    pub fn envelope(&self) -> &Envelope<C> {
+        &self.envelope
+    }
+
+    /// The call, to be admitted again once there is a lease.
+    pub fn into_envelope(self) -> Envelope<C> {
+        self.envelope
+    }
+}
+
+/// Brings admitted calls to providers' mailboxes; the kernel actor owns one.
+pub trait Forward<C> {
+    /// Delivers, or gives the call back with the reason. Never waits.
+    #[allow(clippy::result_large_err, reason = "the call moves back; boxing it would allocate")]
+    fn forward(&self, to: Route, admitted: Admitted<C>) -> Result<(), Undelivered<C>>;
+}
+
+/// A call that could not be delivered.
+#[derive(Debug)]
+pub struct Undelivered<C> {
+    /// The call.
+    pub admitted: Admitted<C>,
+    /// Why it is still here.
+    pub reason: UndeliveredReason,
+}
+
+/// Why a call could not be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UndeliveredReason {
+    /// The route leads nowhere on this node.
+    NoProvider,
+    /// The provider's mailbox is full.
+    Overloaded {
+        /// Calls waiting.
+        depth: usize,
+        /// Most that may wait.
+        capacity: usize,
+    },
+    /// The provider has ended for good.
+    Gone,
+}

@@ -1,0 +1,205 @@
+//! Scopes: what a grant says about arguments, in one fixed form that can be compared without knowing
+//! what it means. Never interprets a key or a value; the provider does, with the scope in its badge.
+
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+/// Most bytes of a pattern: the longest path Linux takes.
+pub const MAX_PATTERN: usize = 4096;
+
+/// Why a text is no pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PatternError {
+    /// Nothing there.
+    Empty,
+    /// Longer than [`MAX_PATTERN`] bytes.
+    TooLong,
+    /// A `*` that is neither the whole pattern nor the end of it after a `/`.
+    Star,
+}
+
+impl PatternError {
+    /// The stable code of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "K111",
+            Self::TooLong => "K112",
+            Self::Star => "K113",
+        }
+    }
+}
+
+impl fmt::Display for PatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("empty pattern"),
+            Self::TooLong => write!(f, "pattern longer than {MAX_PATTERN} bytes"),
+            Self::Star => f.write_str("`*` stands alone or at the end as `/*`"),
+        }
+    }
+}
+
+impl std::error::Error for PatternError {}
+
+/// An exact text, `prefix/*` for all that begins with `prefix/` and goes on, or `*` for everything.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Pattern(String);
+
+impl Pattern {
+    /// Takes a text of one of the three forms.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        let literal = match text.strip_suffix('*') {
+            Some(stem) if stem.is_empty() || stem.ends_with('/') => stem,
+            _ => text,
+        };
+        match text.len() {
+            0 => Err(PatternError::Empty),
+            1.. if text.len() > MAX_PATTERN => Err(PatternError::TooLong),
+            _ if literal.contains('*') => Err(PatternError::Star),
+            _ => Ok(Self(text.into())),
+        }
+    }
+
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this pattern names `value`. No normalisation: `a/../b` matches `a/*`.
+    pub fn matches(&self, value: &str) -> bool {
+        match self.0.strip_suffix('*') {
+            Some("") => true,
+            Some(stem) => value.len() > stem.len() && value.starts_with(stem),
+            None => value == self.0,
+        }
+    }
+
+    /// Whether every value that `other` matches is matched by this pattern too.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self.0.strip_suffix('*'), other.0.strip_suffix('*')) {
+            (Some(stem), Some(narrower)) => narrower.starts_with(stem),
+            (None, Some(_)) => false,
+            (_, None) => self.matches(&other.0),
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = PatternError;
+    fn try_from(text: String) -> Result<Self, PatternError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Pattern> for String {
+    fn from(pattern: Pattern) -> Self {
+        pattern.0
+    }
+}
+
+/// What a scope says of one key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Bound {
+    /// Only values that one of the patterns matches; an empty list allows none.
+    Names(Vec<Pattern>),
+    /// A number up to and including this one; the unit is the key's.
+    AtMost(u64),
+}
+
+impl Bound {
+    fn within(&self, parent: &Self) -> bool {
+        match (self, parent) {
+            (Self::Names(ours), Self::Names(theirs)) => ours
+                .iter()
+                .all(|our| theirs.iter().any(|their| their.covers(our))),
+            (Self::AtMost(ours), Self::AtMost(theirs)) => ours <= theirs,
+            _ => false,
+        }
+    }
+}
+
+/// Key to bound. What a provider makes of an absent key is its own affair: it declares which keys are
+/// mandatory, and asks [`Scope::unrestricted`] of those that are not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Scope(BTreeMap<String, Bound>);
+
+impl Scope {
+    /// A scope that says nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Binds a key; answers what it was bound to before.
+    pub fn insert(&mut self, key: impl Into<String>, bound: Bound) -> Option<Bound> {
+        self.0.insert(key.into(), bound)
+    }
+
+    /// What the scope says of a key.
+    pub fn get(&self, key: &str) -> Option<&Bound> {
+        self.0.get(key)
+    }
+
+    /// Whether the key is there, is a list of names, and one of them matches the value.
+    pub fn allows(&self, key: &str, value: &str) -> bool {
+        self.names(key)
+            .is_some_and(|names| names.iter().any(|name| name.matches(value)))
+    }
+
+    /// Whether the scope says nothing of the key.
+    pub fn unrestricted(&self, key: &str) -> bool {
+        !self.0.contains_key(key)
+    }
+
+    /// The patterns of a key that is a list of names.
+    pub fn names(&self, key: &str) -> Option<&[Pattern]> {
+        match self.0.get(key) {
+            Some(Bound::Names(names)) => Some(names),
+            _ => None,
+        }
+    }
+
+    /// The upper bound of a key that is a number.
+    pub fn at_most(&self, key: &str) -> Option<u64> {
+        match self.0.get(key) {
+            Some(Bound::AtMost(limit)) => Some(*limit),
+            _ => None,
+        }
+    }
+
+    /// The keys in order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Whether the scope says nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether this scope gives nothing that `parent` does not give. Both must have the same keys: to a
+    /// provider an absent key can mean "all" or, where the key is mandatory, "nothing", and the kernel
+    /// cannot tell which. A parent that has all says so: `*`, or the greatest number.
+    pub fn within(&self, parent: &Self) -> bool {
+        self.0.len() == parent.0.len()
+            && self
+                .0
+                .iter()
+                .all(|(key, ours)| parent.get(key).is_some_and(|b| ours.within(b)))
+    }
+}
+
+impl FromIterator<(String, Bound)> for Scope {
+    fn from_iter<I: IntoIterator<Item = (String, Bound)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
