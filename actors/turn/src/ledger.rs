@@ -139,6 +139,8 @@ pub trait Ledger: Send + Sync + 'static {
     fn intent(&self, write: IntentWrite) -> Pending<Result<IntentWritten, LedgerError>>;
     /// Writes a result under its intent, whatever has become of the caller (rule C4).
     fn result(&self, write: ResultWrite) -> Pending<Result<Outcome, LedgerError>>;
+    /// The result of an intent and when it was recorded, if it has one: for a caller that waits (rule I1).
+    fn result_of(&self, intent: IntentId) -> Pending<Result<Option<(Outcome, u64)>, LedgerError>>;
     /// Ends a turn: the commit point (rule D1). Gives the next one, if there is one, in the same step.
     fn end(&self, end: End) -> Pending<Result<Option<NextTurn>, LedgerError>>;
     /// Notes a failed attempt; at the last one makes the message a dead letter and skips the turn (rules G1, G3).

@@ -1,0 +1,195 @@
+//! The provider trait and its words.
+
+use loket_kernel::{Badge, Scope};
+use loket_runtime::{BrainError, BrainRequest, TurnCall};
+use loket_turn::{AgentName, Effect, EffectClass, Failure, IntentId, Outcome, TurnKey};
+use serde::de::DeserializeOwned;
+use std::future::Future;
+use std::pin::Pin;
+
+/// One operation of a provider: a capability's full name and its contract.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation {
+    /// The full name, `store.brain.kv.get`.
+    pub capability: &'static str,
+    /// What the ledger keeps of it and what may be repeated. The only place that decides this.
+    pub class: EffectClass,
+    /// The scope keys it enforces.
+    pub scope: &'static [ScopeKey],
+    /// One line for people.
+    pub summary: &'static str,
+}
+
+/// A scope key that an operation knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScopeKey {
+    /// Its name in the fleet file.
+    pub name: &'static str,
+    /// A grant without it is refused by `check`.
+    pub mandatory: bool,
+    /// What it holds.
+    pub form: ScopeForm,
+}
+
+/// The two forms of a scope's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScopeForm {
+    /// A list of exact or `prefix/*` strings.
+    Names,
+    /// An upper bound.
+    AtMost,
+}
+
+/// A call as a provider sees it in `prepare`.
+#[derive(Debug, Clone, Copy)]
+pub struct CallView<'a> {
+    /// The operation asked for.
+    pub operation: &'static Operation,
+    /// Who calls, and with what right. The scope in it is the provider's to enforce.
+    pub badge: &'a Badge,
+    /// The turn, if the caller has one.
+    pub turn: Option<TurnView<'a>>,
+    /// The arguments: JSON by convention.
+    pub args: &'a [u8],
+}
+
+impl CallView<'_> {
+    /// The grant's scope.
+    pub fn scope(&self) -> &Scope {
+        self.badge.scope()
+    }
+
+    /// The caller's registered name.
+    pub fn caller(&self) -> &AgentName {
+        self.badge.caller_name()
+    }
+}
+
+/// What a provider may know of the turn that calls.
+#[derive(Debug, Clone, Copy)]
+pub struct TurnView<'a>(pub(crate) &'a TurnCall);
+
+impl<'a> TurnView<'a> {
+    /// Whose turn it is, with the fencing token.
+    pub fn key(&self) -> &'a TurnKey {
+        &self.0.turn.key
+    }
+
+    /// The key of this call (rule C3): also the id of what it stages or sends.
+    pub fn call_key(&self) -> IntentId {
+        self.0.live.key
+    }
+
+    /// The number of this call in the turn.
+    pub fn call(&self) -> u32 {
+        self.0.live.call.0
+    }
+
+    /// The turn's clock, Unix milliseconds (rule C9).
+    pub fn clock_ms(&self) -> u64 {
+        self.0.clock_ms
+    }
+
+    /// The turn's seed (rule C9).
+    pub fn seed(&self) -> u64 {
+        self.0.turn.seed
+    }
+
+    /// The message that is handled.
+    pub fn message(&self) -> loket_turn::MessageId {
+        self.0.turn.message
+    }
+
+    /// Agents on the way, oldest first, the caller last (rule I1).
+    pub fn on_the_way(&self) -> &'a [AgentName] {
+        &self.0.turn.on_the_way
+    }
+
+    /// The turn's settings, a JSON object.
+    pub fn settings(&self) -> &'a str {
+        &self.0.turn.settings
+    }
+
+    /// The call stands in the re-run part of a turn: side channels stay silent (rule C10).
+    pub fn is_rerun(&self) -> bool {
+        self.0.live.pure_only
+    }
+}
+
+/// What performing an operation came to.
+pub enum Performed {
+    /// Done.
+    Done(Outcome),
+    /// Done; the effect happens with the end of the turn (rule C8). Without a turn the provider acts at once and says `Done`.
+    Staged {
+        /// What the guest is told.
+        result: Vec<u8>,
+        /// What happens at the end.
+        effect: Effect,
+    },
+    /// Another event writes the result under the call's key (rule I1).
+    Deferred,
+    /// Going on; polled by the provider's cell beside other calls. It must be bounded in time.
+    Later(Pin<Box<dyn Future<Output = Performed>>>),
+}
+
+impl Performed {
+    /// A result, as JSON.
+    pub fn json(value: &impl serde::Serialize) -> Self {
+        Self::Done(serde_json::to_vec(value).map_err(|error| {
+            Failure::new(
+                "internal",
+                format!("the answer cannot be written as JSON: {error}"),
+            )
+        }))
+    }
+
+    /// A failure.
+    pub fn failed(failure: Failure) -> Self {
+        Self::Done(Err(failure))
+    }
+}
+
+/// A server of capabilities. It lives on one lane, in one incarnation; a panic in it ends the incarnation, never the lane.
+pub trait Provider: 'static {
+    /// What `prepare` hands to `perform`.
+    type Prepared: 'static;
+
+    /// The operations it serves.
+    fn operations(&self) -> &'static [Operation];
+
+    /// Checks scope and form. No effect, no I/O.
+    ///
+    /// # Errors
+    /// What the guest is told: it is recorded (rule C6).
+    fn prepare(&mut self, call: &CallView<'_>) -> Result<Self::Prepared, Failure>;
+
+    /// Does it. For Keyed and Once the intent is durable by now (rule C2). Must not block: blocking work belongs on a thread of
+    /// the provider's own, with [`Performed::Later`].
+    fn perform(&mut self, prepared: Self::Prepared) -> Performed;
+
+    /// The host's control of a brain. Only the store answers it.
+    fn brain(&mut self, request: BrainRequest) {
+        let reason = "this provider keeps no brains".to_owned();
+        let agent = request.agent.clone();
+        let _ = request
+            .reply
+            .send(Err(BrainError::Environment { agent, reason }));
+    }
+}
+
+/// Reads the arguments of a call.
+///
+/// # Errors
+/// `bad_args`, with what was wrong.
+pub fn parse_args<T: DeserializeOwned>(call: &CallView<'_>) -> Result<T, Failure> {
+    let args: &[u8] = if call.args.is_empty() {
+        b"{}"
+    } else {
+        call.args
+    };
+    serde_json::from_slice(args).map_err(|error| {
+        let name = call.operation.capability;
+        Failure::new("bad_args", format!("the arguments of {name}: {error}"))
+    })
+}

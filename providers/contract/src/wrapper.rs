@@ -1,0 +1,253 @@
+//! The journaling wrapper: one call through a provider, in the order of rule C1: admitted (the kernel did), journaled as its class
+//! asks, handled, recorded, returned.
+//!
+//! It must never perform a Keyed or Once call before its intent is durable, nor answer one before its result is (rule C2).
+
+use crate::{CallView, Operation, Performed, Provider, ProviderServices, TurnView, metrics};
+use loket_kernel::Badge;
+use loket_runtime::{AdmittedCall, Reply, TurnCall};
+use loket_turn::{
+    EffectClass, Failure, IntentWrite, IntentWritten, Journal, LedgerError, Outcome, ResultWrite,
+};
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use tokio::sync::oneshot;
+
+/// What is left of a call that could not be answered at once.
+pub(crate) type InFlight = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A call after `prepare`: who waits, and what it is called.
+struct Ticket {
+    operation: &'static Operation,
+    turn: Option<TurnCall>,
+    reply: oneshot::Sender<Reply>,
+}
+
+impl Ticket {
+    fn class(&self) -> EffectClass {
+        self.operation.class
+    }
+
+    fn done(self, outcome: Outcome, recorded_ms: Option<u64>) {
+        metrics::answered(self.operation.capability, outcome.is_ok());
+        let class = self.class();
+        // A caller that has gone away is no error: its turn was killed, or it gave up.
+        let _ = self.reply.send(Reply::Done {
+            class,
+            outcome,
+            recorded_ms,
+            effect: None,
+        });
+    }
+}
+
+/// Serves one call. Gives what is still to be awaited; the cell polls that beside other calls.
+pub(crate) fn serve<P: Provider>(
+    provider: &Rc<RefCell<P>>,
+    services: &ProviderServices,
+    call: AdmittedCall,
+) -> Option<InFlight> {
+    let (badge, capability, args, cargo) = call.into_parts();
+    let operations = provider.borrow().operations();
+    let Some(operation) = operations
+        .iter()
+        .find(|known| known.capability == &*capability)
+    else {
+        let message = format!("{capability} is not an operation; see `loket explain capabilities`");
+        let outcome = Err(Failure::new("unknown_operation", message));
+        let class = EffectClass::Pure;
+        let _ = cargo.reply.send(Reply::Done {
+            class,
+            outcome,
+            recorded_ms: None,
+            effect: None,
+        });
+        return None;
+    };
+    let ticket = Ticket {
+        operation,
+        turn: cargo.turn,
+        reply: cargo.reply,
+    };
+    if ticket.turn.as_ref().is_some_and(|turn| turn.live.pure_only)
+        && !matches!(ticket.class(), EffectClass::Pure | EffectClass::Side)
+    {
+        // The driver sees the class and reports the divergence (rule C11); nothing is performed.
+        let outcome = Err(Failure::new("diverged", "a re-run may not make this call"));
+        ticket.done(outcome, None);
+        return None;
+    }
+    let prepared = match prepare(provider, &ticket, &badge, &args) {
+        Ok(prepared) => prepared,
+        Err(failure) => {
+            ticket.done(Err(failure), None);
+            return None;
+        }
+    };
+    if ticket.class().has_intent() && ticket.turn.is_some() {
+        let provider = Rc::clone(provider);
+        let services = services.clone();
+        return Some(Box::pin(journaled(
+            provider, services, ticket, prepared, args,
+        )));
+    }
+    let performed = provider.borrow_mut().perform(prepared);
+    settle(ticket, performed)
+}
+
+fn prepare<P: Provider>(
+    provider: &Rc<RefCell<P>>,
+    ticket: &Ticket,
+    badge: &Badge,
+    args: &[u8],
+) -> Result<P::Prepared, Failure> {
+    let turn = ticket.turn.as_ref().map(TurnView);
+    let view = CallView {
+        operation: ticket.operation,
+        badge,
+        turn,
+        args,
+    };
+    provider.borrow_mut().prepare(&view)
+}
+
+/// Answers a call that needs no intent, now or later.
+fn settle(ticket: Ticket, performed: Performed) -> Option<InFlight> {
+    match performed {
+        Performed::Done(outcome) => {
+            ticket.done(outcome, None);
+            None
+        }
+        Performed::Staged { result, effect } => {
+            metrics::answered(ticket.operation.capability, true);
+            let class = ticket.class();
+            let _ = ticket.reply.send(Reply::Done {
+                class,
+                outcome: Ok(result),
+                recorded_ms: None,
+                effect: Some(effect),
+            });
+            None
+        }
+        Performed::Deferred => {
+            let class = ticket.class();
+            let _ = ticket.reply.send(Reply::Deferred { class });
+            None
+        }
+        Performed::Later(later) => Some(Box::pin(async move {
+            let mut next = Some(later.await);
+            while let Some(performed) = next.take() {
+                match performed {
+                    Performed::Later(again) => next = Some(again.await),
+                    other => {
+                        settle(ticket, other);
+                        return;
+                    }
+                }
+            }
+        })),
+    }
+}
+
+/// Intent, request, result: each durable before the next (rules C2, C4).
+async fn journaled<P: Provider>(
+    provider: Rc<RefCell<P>>,
+    services: ProviderServices,
+    ticket: Ticket,
+    prepared: P::Prepared,
+    args: Vec<u8>,
+) {
+    let Some(turn) = ticket.turn.clone() else {
+        return;
+    };
+    let write = intent_write(&turn, &ticket, &args, services.clock.now().0);
+    match services.ledger.intent(write).await {
+        Ok(IntentWritten::Fresh) => {}
+        // A Once call that was sent before is in doubt: only an operator may settle it (rule C4).
+        Ok(IntentWritten::Again) if ticket.class() == EffectClass::Once => {
+            let class = ticket.class();
+            let _ = ticket.reply.send(Reply::Deferred { class });
+            return;
+        }
+        Ok(IntentWritten::Again) => metrics::resent(ticket.operation.capability),
+        Ok(IntentWritten::Known { outcome, stamp_ms }) => {
+            ticket.done(outcome, Some(stamp_ms));
+            return;
+        }
+        Err(error) => {
+            tracing::warn!(
+                code = error.code(), capability = ticket.operation.capability, agent = %turn.turn.key.agent,
+                "intent not written: {error}"
+            );
+            // Unanswered: nothing left the turn, so the driver may send the call again or end the turn (rule C4).
+            drop(ticket);
+            return;
+        }
+    }
+    let mut performed = provider.borrow_mut().perform(prepared);
+    loop {
+        match performed {
+            Performed::Later(later) => performed = later.await,
+            Performed::Deferred => {
+                let class = ticket.class();
+                let _ = ticket.reply.send(Reply::Deferred { class });
+                return;
+            }
+            Performed::Done(outcome) => return record(services, turn, ticket, outcome).await,
+            Performed::Staged { result, .. } => {
+                tracing::error!(
+                    capability = ticket.operation.capability,
+                    "a Keyed operation staged"
+                );
+                return record(services, turn, ticket, Ok(result)).await;
+            }
+        }
+    }
+}
+
+fn intent_write(turn: &TurnCall, ticket: &Ticket, args: &[u8], now_ms: u64) -> IntentWrite {
+    let context = &turn.turn;
+    let journal = context
+        .journal
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    IntentWrite {
+        turn: context.key.clone(),
+        begin: journal.unwritten_begin().cloned(),
+        records: journal.unwritten().to_vec(),
+        intent: Journal::intent(
+            &turn.live,
+            ticket.class(),
+            ticket.operation.capability,
+            args,
+        ),
+        now_ms,
+    }
+}
+
+/// Writes the result; the first durable one is the answer, whoever wrote it (rule C4).
+async fn record(services: ProviderServices, turn: TurnCall, ticket: Ticket, outcome: Outcome) {
+    let stamp_ms = services.clock.now().0;
+    let write = ResultWrite {
+        intent: turn.live.key,
+        outcome,
+        stamp_ms,
+    };
+    match services.ledger.result(write).await {
+        Ok(kept) => ticket.done(kept, Some(stamp_ms)),
+        Err(LedgerError::NotFound(_)) => {
+            // The turn was skipped or its agent removed meanwhile: nobody waits any more.
+            drop(ticket);
+        }
+        Err(error) => {
+            tracing::warn!(
+                code = error.code(),
+                capability = ticket.operation.capability,
+                "result not written, it will be asked for again: {error}"
+            );
+            drop(ticket);
+        }
+    }
+}
