@@ -178,7 +178,8 @@ impl std::fmt::Display for Exit {
             } => {
                 write!(
                     f,
-                    "gave up: {child} needed more than {intensity} restarts in {period_ms} ms, last: {reason}"
+                    "gave up: {child} needed more than {intensity} restarts in {period_ms} ms; \
+                     last exit: {reason}"
                 )
             }
             Self::FailedToStart { child, reason } => write!(f, "{child} failed to start: {reason}"),

@@ -13,14 +13,20 @@
 //! Start reading at [`Supervisor::step`]; the decision "restart or end" is in `decide`, the
 //! stepping through a group restart in `job`, the API in `api`.
 
+mod api;
 mod backoff;
 mod check;
+mod child;
+mod decide;
 mod event;
 mod exit;
+mod job;
+mod lifecycle;
 mod report;
 mod spec;
 mod supervisor;
 mod view;
+mod window;
 
 pub use event::{Answer, ApiError, Call, Change, Event, Now, Order, Timer, TimerKind};
 pub use exit::{Blame, Cause, Exit};
