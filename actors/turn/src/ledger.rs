@@ -176,3 +176,12 @@ pub trait Ledger: Send + Sync + 'static {
     /// Counts, for metrics and for saying what was lost.
     fn stats(&self) -> Pending<Result<LedgerStats, LedgerError>>;
 }
+
+/// Which turns are open, kept where the death of the process does not take it (rule B2). Plain writes, no sync.
+pub trait OpenTurns: Send + Sync + 'static {
+    /// Notes that a turn is open until the mark is dropped. `alone`: nothing runs beside it.
+    fn enter(&self, turn: &TurnKey, alone: bool) -> OpenTurnMark;
+}
+
+/// Takes the note back when it is dropped.
+pub type OpenTurnMark = Box<dyn Send>;

@@ -24,7 +24,7 @@ pub use journal::{Answered, Diverged, Journal, Live, Mode, Step, Stop};
 pub use ledger::{
     Accept, AcceptError, Accepted, AgentState, DynamicChild, End, EndedTurn, Enrol, Enrolled, Fail,
     FailVerdict, IntentWrite, IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter,
-    LetterSummary, NextTurn, Pending, RanTurn, Removed, ReplyTo, ResultWrite, RetriedLetter,
+    LetterSummary, NextTurn, OpenTurnMark, OpenTurns, Pending, RanTurn, Removed, ReplyTo, ResultWrite, RetriedLetter,
     Survival,
 };
 pub use message::Message;

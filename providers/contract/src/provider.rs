@@ -7,6 +7,10 @@ use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::pin::Pin;
 
+/// The failure code that is no answer: an I/O error or an interrupt inside a Pure call. The driver ends the turn with blame
+/// Environment; the guest never sees it (rule C6).
+pub const CODE_ENVIRONMENT: &str = "environment";
+
 /// One operation of a provider: a capability's full name and its contract.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation {

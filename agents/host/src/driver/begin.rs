@@ -1,0 +1,115 @@
+//! What a turn is run with: pinned in the ledger before a begin names it, found again for a re-run (rules B1, F1).
+
+use super::end::Failed;
+use super::modules::Loaded;
+use super::{AgentPlan, HostServices};
+use loket_kernel::GrantSet;
+use loket_turn::{Begin, Blame, Hash, Ledger};
+use std::sync::Arc;
+
+/// Module, settings and grants of a turn, as values.
+#[derive(Clone)]
+pub(super) struct Pinned {
+    pub(super) module: Loaded,
+    pub(super) settings: Arc<str>,
+    pub(super) settings_hash: Hash,
+    pub(super) grants: Arc<GrantSet>,
+    pub(super) grants_hash: Hash,
+}
+
+impl Pinned {
+    /// The agent's present module, settings and grants; their bytes are in the ledger when this returns.
+    pub(super) async fn present(
+        services: &HostServices,
+        plan: &AgentPlan,
+        module: Loaded,
+    ) -> Result<Self, Failed> {
+        let grants = serde_json::to_vec(&*plan.grants)
+            .map_err(|error| Failed::host("begin", format!("grants as JSON: {error}")))?;
+        let (settings_hash, grants_hash) = (Hash::of(plan.settings.as_bytes()), Hash::of(&grants));
+        let settings = plan.settings.as_bytes().to_vec();
+        let pins =
+            [(module.hash, module.bytes.to_vec()), (settings_hash, settings), (grants_hash, grants)];
+        for (hash, bytes) in pins {
+            services
+                .ledger
+                .pin(hash, bytes)
+                .await
+                .map_err(|error| Failed::environment("ledger", error.to_string()))?;
+        }
+        Ok(Self {
+            module,
+            settings: plan.settings.clone(),
+            settings_hash,
+            grants: plan.grants.clone(),
+            grants_hash,
+        })
+    }
+
+    /// What `begin` names: the present values where they are the same, otherwise those that the ledger kept.
+    pub(super) async fn of(&self, services: &HostServices, begin: &Begin) -> Result<Self, Failed> {
+        if begin.pure_version != services.pure_version {
+            // Rule E4: a brain that is behind cannot be brought up by a store that computes otherwise.
+            let message = format!(
+                "a turn of store version {} must be re-run, this is version {}: stop the fleet cleanly with the \
+                 version that made it, then start this one",
+                begin.pure_version, services.pure_version
+            );
+            let cause = "version";
+            let backtrace = String::new();
+            return Err(Failed { cause, blame: Blame::Config, message, backtrace });
+        }
+        let mut pinned = self.clone();
+        if begin.module != pinned.module.hash {
+            pinned.module = match services.modules.kept(begin.module) {
+                Some(loaded) => loaded,
+                None => {
+                    let bytes: Arc<[u8]> = fetch(&*services.ledger, begin.module).await?.into();
+                    let work = move |modules: &super::Modules| modules.load(bytes);
+                    let loaded = services.modules.apart(work).await;
+                    loaded.map_err(|error| Failed::environment("module", error))?
+                }
+            };
+        }
+        if begin.settings != pinned.settings_hash {
+            let bytes = fetch(&*services.ledger, begin.settings).await?;
+            let text = String::from_utf8(bytes)
+                .map_err(|_| Failed::environment("ledger", "pinned settings are not text"))?;
+            (pinned.settings, pinned.settings_hash) = (text.into(), begin.settings);
+        }
+        if begin.grants != pinned.grants_hash {
+            let bytes = fetch(&*services.ledger, begin.grants).await?;
+            let grants = serde_json::from_slice(&bytes)
+                .map_err(|error| Failed::environment("ledger", format!("pinned grants: {error}")))?;
+            (pinned.grants, pinned.grants_hash) = (Arc::new(grants), begin.grants);
+        }
+        Ok(pinned)
+    }
+
+    /// The begin of a new turn.
+    pub(super) fn begin(&self, services: &HostServices, plan: &AgentPlan) -> Result<Begin, Failed> {
+        let limits = &plan.spec.limits;
+        let seed = getrandom::u64()
+            .map_err(|error| Failed::environment("entropy", error.to_string()))?;
+        Ok(Begin {
+            module: self.module.hash,
+            settings: self.settings_hash,
+            grants: self.grants_hash,
+            memory_bytes: limits.memory_bytes,
+            output_bytes: limits.output_bytes,
+            calls_max: limits.calls_per_turn,
+            pure_version: services.pure_version,
+            time_ms: services.clock.now().0,
+            // The ledger stores signed integers.
+            seed: seed >> 1,
+        })
+    }
+}
+
+async fn fetch(ledger: &dyn Ledger, hash: Hash) -> Result<Vec<u8>, Failed> {
+    match ledger.pinned(hash).await {
+        Ok(Some(bytes)) => Ok(bytes),
+        Ok(None) => Err(Failed::host("ledger", format!("the ledger lost the bytes of {hash}"))),
+        Err(error) => Err(Failed::environment("ledger", error.to_string())),
+    }
+}

@@ -1,0 +1,67 @@
+//! Asking the lane's store shard about an agent's brain. The host's own control, no capability (design, section 6).
+
+use super::end::Failed;
+use loket_runtime::{BrainAction, BrainError, BrainRequest, BrainState, Mailbox, ProviderWork};
+use loket_turn::{AgentName, Blame, Epoch, Hash, Life, TurnNo};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How often a request whose shard died under it is asked again; the shard's supervisor has restarted it by then, or gives up.
+const TRIES: u32 = 20;
+
+/// Between two tries. With [`TRIES`]: one second, longer than a restart without backoff takes.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// One agent's brain, seen from its driver.
+#[derive(Debug, Clone)]
+pub(super) struct Brain {
+    pub(super) agent: AgentName,
+    pub(super) incarnation: u64,
+    pub(super) store: Mailbox<ProviderWork>,
+}
+
+impl Brain {
+    /// Opens the brain and begins a turn's transaction; tells how far it is.
+    pub(super) async fn begin(&self, life: Life, epoch: Epoch) -> Result<BrainState, Failed> {
+        self.ask(BrainAction::Begin { life, epoch }).await
+    }
+
+    /// Commits the transaction as turn `n` (rule D2).
+    pub(super) async fn commit(&self, n: TurnNo, chain: Hash) -> Result<BrainState, Failed> {
+        self.ask_once(BrainAction::Commit { n, chain }).await.unwrap_or_else(|| {
+            Err(Failed::environment("brain", "the store ended before the brain was committed"))
+        })
+    }
+
+    /// Drops what the transaction did (rule G1). A shard that has died has dropped it already.
+    pub(super) async fn roll_back(&self) {
+        let _ = self.ask_once(BrainAction::RollBack).await;
+    }
+
+    async fn ask(&self, what: BrainAction) -> Result<BrainState, Failed> {
+        for _ in 0..TRIES {
+            if let Some(answer) = self.ask_once(what.clone()).await {
+                return answer;
+            }
+            tokio::time::sleep(RETRY_AFTER).await;
+        }
+        Err(Failed::environment("brain", "the store does not answer"))
+    }
+
+    /// `None` when the shard is overloaded or died with the request.
+    async fn ask_once(&self, what: BrainAction) -> Option<Result<BrainState, Failed>> {
+        let (reply, answer) = oneshot::channel();
+        let agent = self.agent.clone();
+        let request = BrainRequest { agent, incarnation: self.incarnation, what, reply };
+        self.store.push(ProviderWork::Brain(request)).ok()?;
+        Some(answer.await.ok()?.map_err(|error| failed(&error)))
+    }
+}
+
+fn failed(error: &BrainError) -> Failed {
+    let blame = match error {
+        BrainError::NoTurn(_) => Blame::Host,
+        _ => Blame::Environment,
+    };
+    Failed { cause: "brain", blame, message: error.to_string(), backtrace: String::new() }
+}

@@ -1,0 +1,212 @@
+//! A guest's calls: from the record, or through the kernel and back.
+//!
+//! Must never answer a live call without telling the journal, nor let a guest see what no record holds (rule C6).
+
+use super::end::Halt;
+use crate::engine::{Abort, Host};
+use loket_contract::CODE_ENVIRONMENT;
+use loket_kernel::{Address, Chain, Envelope, Moment};
+use loket_runtime::{
+    CallEnvelope, Cargo, Clock, Mailbox, Reply, Slots, TurnCall, TurnContext, Waiters,
+};
+use loket_turn::{
+    Answered, EffectClass, Failure, IntentId, Ledger, Live, Outcome, Step, Stop,
+};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How often a call whose provider ended under it is sent again before the guest is told `restarting` (rule C4).
+const SENDINGS_MAX: u32 = 5;
+
+/// Before the first re-sending, milliseconds; doubled each time. The sum is longer than a restart without backoff takes.
+const RESEND_AFTER_MS: u64 = 20;
+
+/// What a guest that saw `restarting` should wait, milliseconds.
+const RESTARTING_RETRY_MS: u64 = 1_000;
+
+/// The guest's way out. `Send`, since the engine asks for it; it is used on one lane only.
+pub(super) struct Counter {
+    pub(super) from: Address,
+    pub(super) kernel: Mailbox<CallEnvelope>,
+    pub(super) turn: Arc<TurnContext>,
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) waiters: Arc<Waiters>,
+    pub(super) slots: Slots,
+    pub(super) clock: Clock,
+    pub(super) park_after: Duration,
+    pub(super) deadline: Option<Moment>,
+    /// Set when the turn is stopped from inside a call.
+    pub(super) halt: Arc<Mutex<Option<Halt>>>,
+}
+
+impl Host for Counter {
+    fn call<'a>(
+        &'a mut self,
+        capability: &'a str,
+        args: Vec<u8>,
+    ) -> Pin<Box<dyn Future<Output = Result<Outcome, Abort>> + Send + 'a>> {
+        Box::pin(async move {
+            match self.answer(capability, args).await {
+                Ok(outcome) => Ok(outcome),
+                Err(halt) => {
+                    let abort = match &halt {
+                        Halt::Park(_) => Abort::Park,
+                        Halt::Diverged(_) => Abort::Divergence,
+                        Halt::Over(text) | Halt::Environment(text) => Abort::Host(text.clone()),
+                    };
+                    *self.halt.lock().unwrap_or_else(PoisonError::into_inner) = Some(halt);
+                    Err(abort)
+                }
+            }
+        })
+    }
+}
+
+impl Counter {
+    fn journal(&self) -> MutexGuard<'_, loket_turn::Journal> {
+        self.turn.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer(&mut self, capability: &str, args: Vec<u8>) -> Result<Outcome, Halt> {
+        let step = self.journal().next_call(capability, &args);
+        let live = match step {
+            Ok(Step::Answer(outcome)) => return Ok(outcome),
+            Ok(Step::Send(live)) => live,
+            Err(Stop::Diverged(diverged)) => return Err(Halt::Diverged(diverged)),
+            Err(Stop::TooManyCalls { limit }) => {
+                return Err(Halt::Over(format!("more than {limit} calls in one turn")));
+            }
+            Err(_) => {
+                let limit = loket_turn::limits::RECORD_BYTES_PER_TURN_MAX;
+                return Err(Halt::Over(format!("more than {limit} bytes of records in one turn")));
+            }
+        };
+        let name: Arc<str> = capability.into();
+        let answered = self.live(&live, &name, &args).await?;
+        let outcome = answered.outcome.clone();
+        self.journal().finish(&live, capability, args, answered);
+        Ok(outcome)
+    }
+
+    /// Sends a call until it is answered or there is no use in it.
+    async fn live(&self, live: &Live, name: &Arc<str>, args: &[u8]) -> Result<Answered, Halt> {
+        let mut wait_ms = RESEND_AFTER_MS;
+        for _ in 0..SENDINGS_MAX {
+            let (reply, answer) = oneshot::channel();
+            let turn = TurnCall {
+                turn: Arc::clone(&self.turn),
+                live: live.clone(),
+                clock_ms: self.journal().clock_ms(),
+            };
+            let envelope = Envelope {
+                from: self.from,
+                capability: Arc::clone(name),
+                args: args.to_vec(),
+                chain: Chain::default(),
+                deadline: self.deadline,
+                cargo: Cargo { turn: Some(turn), reply },
+            };
+            if let Err(overloaded) = self.kernel.push(envelope) {
+                let text = format!("the kernel's mailbox is full: {overloaded}");
+                let failure = Failure::retryable("overloaded", text, Some(RESEND_AFTER_MS));
+                return Ok(self.unrecorded(EffectClass::Pure, Err(failure)));
+            }
+            match answer.await {
+                Ok(Reply::Done { class, outcome, recorded_ms, effect }) => {
+                    return self.settle(live, class, outcome, recorded_ms, effect);
+                }
+                Ok(Reply::Deferred { class }) => return self.wait(live, class).await,
+                // The provider's incarnation ended: whatever it held, the same key asks for the same (rule C4).
+                Err(_) => {
+                    tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+                    wait_ms *= 2;
+                }
+            }
+        }
+        let failure = Failure::retryable(
+            "restarting",
+            format!("the provider of {name} ended under the call {SENDINGS_MAX} times"),
+            Some(RESTARTING_RETRY_MS),
+        );
+        self.give_up(live, failure).await
+    }
+
+    fn unrecorded(&self, class: EffectClass, outcome: Outcome) -> Answered {
+        let stamp_ms = self.clock.now().0;
+        Answered { class, outcome, stamp_ms, effect: None, durable: false }
+    }
+
+    fn settle(
+        &self,
+        live: &Live,
+        class: EffectClass,
+        outcome: Outcome,
+        recorded_ms: Option<u64>,
+        effect: Option<loket_turn::Effect>,
+    ) -> Result<Answered, Halt> {
+        if live.pure_only && !matches!(class, EffectClass::Pure | EffectClass::Side) {
+            return Err(Halt::Diverged(loket_turn::Diverged {
+                call: live.call,
+                recorded: "(no such call)".to_owned(),
+                rerun: format!("a {} operation", class.as_str()),
+            }));
+        }
+        if let Err(failure) = &outcome {
+            if failure.code == CODE_ENVIRONMENT {
+                return Err(Halt::Environment(failure.message.clone()));
+            }
+        }
+        let mut answered = self.unrecorded(class, outcome);
+        if let Some(stamp_ms) = recorded_ms {
+            (answered.stamp_ms, answered.durable) = (stamp_ms, true);
+        }
+        answered.effect = effect;
+        Ok(answered)
+    }
+
+    /// Waits for a result that another event writes; parks when it takes long or when others want the slot (rule H1).
+    async fn wait(&self, live: &Live, class: EffectClass) -> Result<Answered, Halt> {
+        let arrives = self.waiters.intent(live.key);
+        // It may have been written before the line above: the ledger knows.
+        if let Some((outcome, stamp_ms)) = self.known(live.key).await? {
+            return Ok(Answered { class, outcome, stamp_ms, effect: None, durable: true });
+        }
+        tokio::select! {
+            biased;
+            arrived = arrives => match arrived {
+                Some((outcome, stamp_ms)) => {
+                    Ok(Answered { class, outcome, stamp_ms, effect: None, durable: true })
+                }
+                None => Err(Halt::Park(live.key)),
+            },
+            () = self.slots.contended() => Err(Halt::Park(live.key)),
+            () = tokio::time::sleep(self.park_after) => Err(Halt::Park(live.key)),
+        }
+    }
+
+    async fn known(&self, intent: IntentId) -> Result<Option<(Outcome, u64)>, Halt> {
+        let known = self.ledger.result_of(intent).await;
+        known.map_err(|error| Halt::Environment(error.to_string()))
+    }
+
+    /// The guest is told a failure. If an intent is out, the failure becomes its result, unless an answer came first (rule C4).
+    async fn give_up(&self, live: &Live, failure: Failure) -> Result<Answered, Halt> {
+        let stamp_ms = self.clock.now().0;
+        let outcome = Err(failure);
+        let write =
+            loket_turn::ResultWrite { intent: live.key, outcome: outcome.clone(), stamp_ms };
+        match self.ledger.result(write).await {
+            Ok(kept) => {
+                let class = EffectClass::Keyed;
+                Ok(Answered { class, outcome: kept, stamp_ms, effect: None, durable: true })
+            }
+            Err(loket_turn::LedgerError::NotFound(_)) => {
+                Ok(self.unrecorded(EffectClass::Pure, outcome))
+            }
+            Err(error) => Err(Halt::Environment(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! How a turn can end short of an answer, in the driver's words.
+
+use crate::engine;
+use loket_supervision::machine::{self, Cause, Exit};
+use loket_turn::{Blame, Diverged, IntentId};
+
+/// Why the driver stopped a turn from inside a call. The guest saw no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// It waits for a result (rule H1).
+    Park(IntentId),
+    /// A re-run made another call than the record holds (rule C11).
+    Diverged(Diverged),
+    /// More calls or bytes than allowed (rule C10).
+    Over(String),
+    /// The machine failed inside a Pure call, or the ledger did: no answer to the guest (rule C6).
+    Environment(String),
+}
+
+/// A turn that did not come to its end.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// Wait for a result, then run again (rule H1).
+    Parked(IntentId),
+    /// An attempt failed. Only `Blame::Guest` costs one (rule B2).
+    Failed(Failed),
+    /// The agent takes no more turns until an operator acts (rule G4).
+    Quarantined(String),
+}
+
+/// A failed attempt.
+#[derive(Debug, Clone)]
+pub(super) struct Failed {
+    /// A short stable word.
+    pub(super) cause: &'static str,
+    /// Whose fault.
+    pub(super) blame: Blame,
+    /// In words.
+    pub(super) message: String,
+    /// The guest's frames.
+    pub(super) backtrace: String,
+}
+
+impl Failed {
+    /// The machine's fault: no attempt is counted.
+    pub(super) fn environment(cause: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { cause, blame: Blame::Environment, message, backtrace: String::new() }
+    }
+
+    /// A bug of ours.
+    pub(super) fn host(cause: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { cause, blame: Blame::Host, message, backtrace: String::new() }
+    }
+
+    /// The exit that the supervisor sees (rule G1).
+    pub(super) fn exit(&self) -> Exit {
+        let cause = match self.cause {
+            "trap" => Cause::Trap,
+            "memory" => Cause::OutOfMemory,
+            "deadline" => Cause::Deadline,
+            "stack" => Cause::Stack,
+            "brain" => Cause::BrainCorrupt,
+            _ => Cause::Other,
+        };
+        Exit::crash(cause, blame(self.blame), self.message.clone())
+    }
+}
+
+fn blame(blame: Blame) -> machine::Blame {
+    match blame {
+        Blame::Guest => machine::Blame::Guest,
+        Blame::Provider => machine::Blame::Provider,
+        Blame::Config => machine::Blame::Config,
+        Blame::Host => machine::Blame::Host,
+        Blame::Environment => machine::Blame::Environment,
+    }
+}
+
+/// Sorts the engine's error, with what the driver itself had to say about it.
+pub(super) fn sort(error: engine::TurnError, halt: Option<Halt>) -> Stopped {
+    match halt {
+        Some(Halt::Park(intent)) => return Stopped::Parked(intent),
+        Some(Halt::Diverged(diverged)) => {
+            return Stopped::Quarantined(format!(
+                "call {}: the record says `{}`, the re-run did `{}`",
+                diverged.call, diverged.recorded, diverged.rerun
+            ));
+        }
+        Some(Halt::Over(message)) => {
+            let backtrace = error.backtrace;
+            let failed = Failed { cause: "calls", blame: Blame::Guest, message, backtrace };
+            return Stopped::Failed(failed);
+        }
+        Some(Halt::Environment(message)) => {
+            return Stopped::Failed(Failed::environment("environment", message));
+        }
+        None => {}
+    }
+    let cause = match &error.cause {
+        engine::Cause::Trap { .. } => "trap",
+        engine::Cause::OutOfMemory { .. } => "memory",
+        engine::Cause::Deadline => "deadline",
+        engine::Cause::Stack => "stack",
+        engine::Cause::Output { .. } => "output",
+        _ => "host",
+    };
+    let blame = match error.blame() {
+        engine::Blame::Guest => Blame::Guest,
+        engine::Blame::Host => Blame::Host,
+        _ => Blame::Environment,
+    };
+    let message = error.cause.to_string();
+    Stopped::Failed(Failed { cause, blame, message, backtrace: error.backtrace })
+}

@@ -1,0 +1,37 @@
+//! Metrics of the turn driver: names, units and help in one place.
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+/// Turns by outcome: `completed`, `failed`, `parked`, `letter`, `quarantined`.
+pub const TURNS: &str = "loket_turns_total";
+/// Guests that hold an instance.
+pub const INSTANCES: &str = "loket_instances_live";
+/// Seconds from a fresh instance to its end.
+pub const TURN_SECONDS: &str = "loket_turn_run_seconds";
+/// Turns re-run to bring a brain up.
+pub const CAUGHT_UP: &str = "loket_turns_caught_up_total";
+
+/// Describes them to the recorder.
+pub fn describe() {
+    describe_counter!(TURNS, Unit::Count, "Turns by outcome");
+    describe_gauge!(INSTANCES, Unit::Count, "Guests that hold an instance");
+    describe_histogram!(TURN_SECONDS, Unit::Seconds, "From a fresh instance to its end");
+    describe_counter!(CAUGHT_UP, Unit::Count, "Turns re-run to bring a brain up to the ledger");
+}
+
+pub(super) fn turn(outcome: &'static str) {
+    counter!(TURNS, "outcome" => outcome).increment(1);
+}
+
+pub(super) fn live(change: f64) {
+    gauge!(INSTANCES).increment(change);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a turn lasts far less than 2^52 ms")]
+pub(super) fn ran(ms: u64) {
+    histogram!(TURN_SECONDS).record(ms as f64 / 1e3);
+}
+
+pub(super) fn caught_up() {
+    counter!(CAUGHT_UP).increment(1);
+}

@@ -1,0 +1,20 @@
+//! The turn driver: an agent's incarnation, from the message in the ledger to the commit of the brain.
+//!
+//! It owns the guest's fibre and the turn's records. It must never answer a guest from anything but a record or a reply that came
+//! through the kernel, and never commit a brain before the ledger has the end of the turn (rule D2). It knows no provider: it
+//! reaches them by loket message. Start reading at `agent.rs`, then `turn.rs`, then `calls.rs`.
+
+mod agent;
+mod begin;
+mod brain;
+mod calls;
+mod catch_up;
+mod end;
+pub mod metrics;
+mod modules;
+mod services;
+mod turn;
+
+pub use agent::agent_body;
+pub use modules::{ModuleSource, Modules};
+pub use services::{AgentPlan, HostServices, LaneDoors};

@@ -1,0 +1,175 @@
+//! Loaded modules: each content is compiled once, on a thread that may block, and shared by all agents that run it.
+
+use crate::engine::{Engine, LoadLimits, Module};
+use loket_turn::Hash;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::oneshot;
+
+/// Modules kept in memory at most. A fleet uses tens; beyond it the oldest unused ones are loaded again from the disk cache.
+const KEPT_MAX: usize = 512;
+
+/// Where a module's bytes come from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ModuleSource {
+    /// A file, resolved against the fleet file.
+    File(PathBuf),
+    /// One that is built into the binary, by name.
+    Builtin(String),
+}
+
+/// A module with its content's hash and bytes: the ledger keeps the bytes while a turn needs them.
+#[derive(Clone)]
+pub struct Loaded {
+    /// Hash of the bytes.
+    pub hash: Hash,
+    /// The bytes as they were given, text or binary.
+    pub bytes: Arc<[u8]>,
+    /// The compiled module.
+    pub module: Module,
+}
+
+/// See the module head.
+pub struct Modules {
+    engine: Engine,
+    limits: LoadLimits,
+    builtins: HashMap<&'static str, &'static [u8]>,
+    kept: Mutex<HashMap<Hash, Loaded>>,
+    sources: Mutex<HashMap<ModuleSource, Hash>>,
+}
+
+impl Modules {
+    /// Modules of this engine; `builtins` are those that `builtin:NAME` names.
+    pub fn new(
+        engine: Engine,
+        limits: LoadLimits,
+        builtins: HashMap<&'static str, &'static [u8]>,
+    ) -> Self {
+        Self { engine, limits, builtins, kept: Mutex::default(), sources: Mutex::default() }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The bytes of a source.
+    ///
+    /// # Errors
+    /// In words, what could not be read.
+    pub fn read(&self, source: &ModuleSource) -> Result<Arc<[u8]>, String> {
+        match source {
+            ModuleSource::Builtin(name) => match self.builtins.get(name.as_str()) {
+                Some(bytes) => Ok(Arc::from(*bytes)),
+                None => Err(format!(
+                    "there is no builtin:{name}; there are: {}",
+                    self.builtin_names().join(", ")
+                )),
+            },
+            ModuleSource::File(path) => {
+                let meta = std::fs::metadata(path)
+                    .map_err(|error| format!("module {}: {error}", path.display()))?;
+                let limit = self.limits.module_bytes as u64;
+                if meta.len() > limit {
+                    let bytes = meta.len();
+                    return Err(format!(
+                        "module {} has {bytes} bytes, the limit is {limit}",
+                        path.display()
+                    ));
+                }
+                let bytes = std::fs::read(path)
+                    .map_err(|error| format!("module {}: {error}", path.display()))?;
+                Ok(bytes.into())
+            }
+        }
+    }
+
+    /// Names that `builtin:` knows, sorted.
+    pub fn builtin_names(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.builtins.keys().copied().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Reads and compiles a source; from then on it is known by name. Blocks: not for a lane.
+    ///
+    /// # Errors
+    /// In words, what could not be read or compiled.
+    pub fn preload(&self, source: &ModuleSource) -> Result<Loaded, String> {
+        if let Some(loaded) = self.known(source) {
+            return Ok(loaded);
+        }
+        let loaded = self.load(self.read(source)?)?;
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.insert(source.clone(), loaded.hash);
+        Ok(loaded)
+    }
+
+    /// A source that was loaded before.
+    fn known(&self, source: &ModuleSource) -> Option<Loaded> {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let hash = *sources.get(source)?;
+        drop(sources);
+        self.kept(hash)
+    }
+
+    /// The module of a source; on a thread of its own when it is not loaded yet.
+    ///
+    /// # Errors
+    /// As [`preload`](Self::preload).
+    pub async fn source(self: &Arc<Self>, source: ModuleSource) -> Result<Loaded, String> {
+        match self.known(&source) {
+            Some(loaded) => Ok(loaded),
+            None => self.apart(move |modules| modules.preload(&source)).await,
+        }
+    }
+
+    /// Compiles bytes, or finds them compiled. Blocks: not for a lane.
+    ///
+    /// # Errors
+    /// In words, with the stable code in front.
+    pub fn load(&self, bytes: Arc<[u8]>) -> Result<Loaded, String> {
+        let hash = Hash::of(&bytes);
+        if let Some(loaded) = self.kept(hash) {
+            return Ok(loaded);
+        }
+        let module = self
+            .engine
+            .load(&bytes, &self.limits)
+            .map_err(|error| format!("{}: {error}", error.code()))?;
+        let loaded = Loaded { hash, bytes, module };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT_MAX {
+            if let Some(oldest) = kept.keys().next().copied() {
+                kept.remove(&oldest);
+            }
+        }
+        kept.insert(hash, loaded.clone());
+        Ok(loaded)
+    }
+
+    /// A module that is compiled already.
+    pub fn kept(&self, hash: Hash) -> Option<Loaded> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned()
+    }
+
+    /// Compiles on a thread of its own, so that no lane waits for Cranelift.
+    ///
+    /// # Errors
+    /// What `work` says, or that there was no thread.
+    pub async fn apart(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<Loaded, String> + Send + 'static,
+    ) -> Result<Loaded, String> {
+        let (done, answer) = oneshot::channel();
+        let modules = Arc::clone(self);
+        std::thread::Builder::new()
+            .name("loket-compile".to_owned())
+            .spawn(move || {
+                let _ = done.send(work(&modules));
+            })
+            .map_err(|error| format!("no thread to compile on: {error}"))?;
+        answer.await.unwrap_or_else(|_| Err("the compiler panicked".to_owned()))
+    }
+}

@@ -1,0 +1,56 @@
+//! What every agent's driver shares, and what is an agent's own.
+
+use super::Modules;
+use loket_kernel::{GrantSet, Principal};
+use loket_runtime::{CallEnvelope, Clock, Mailbox, ProviderWork, Slots, Waiters};
+use loket_supervision::fleet::AgentSpec;
+use loket_turn::{AgentName, Ledger, OpenTurns};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+/// Shared by all agents of the node.
+#[derive(Clone)]
+pub struct HostServices {
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// The note of open turns (rule B2).
+    pub open_turns: Arc<dyn OpenTurns>,
+    /// Instance slots (rule B3).
+    pub slots: Slots,
+    /// Who waits for which result.
+    pub waiters: Arc<Waiters>,
+    /// The node's clock.
+    pub clock: Clock,
+    /// Loaded modules.
+    pub modules: Arc<Modules>,
+    /// The kernel shard and store shard of each lane, by the lane's index.
+    pub doors: Arc<Vec<LaneDoors>>,
+    /// Guests that run at this moment: the watchdog ticks the epochs only while there is one.
+    pub running_guests: Arc<AtomicUsize>,
+    /// The store's pure version (rule E4).
+    pub pure_version: u32,
+}
+
+/// The doors that an agent's calls go through: always those of its own lane.
+#[derive(Debug, Clone)]
+pub struct LaneDoors {
+    /// The kernel shard.
+    pub kernel: Mailbox<CallEnvelope>,
+    /// The store shard that keeps the brains of this lane's agents.
+    pub store: Mailbox<ProviderWork>,
+}
+
+/// One agent.
+#[derive(Debug, Clone)]
+pub struct AgentPlan {
+    /// Its registered name.
+    pub name: AgentName,
+    /// Its place in the kernel's table.
+    pub principal: Principal,
+    /// Its spec; for a dynamic child the template's.
+    pub spec: Arc<AgentSpec>,
+    /// Its settings, a JSON object: the spec's, and over them a dynamic child's own.
+    pub settings: Arc<str>,
+    /// Its grants, as in the table.
+    pub grants: Arc<GrantSet>,
+}

@@ -1,0 +1,236 @@
+//! One turn: permit, begin, catch-up, run, end, commit. The order is the promise (rules B3, F1, D1, D2).
+
+use super::begin::Pinned;
+use super::brain::Brain;
+use super::calls::Counter;
+use super::end::{Failed, Halt, Stopped, sort};
+use super::{AgentPlan, HostServices, LaneDoors, metrics};
+use crate::engine::{self, Background, RunLimits, SliceVerdict};
+use loket_kernel::{Address, Moment};
+use loket_runtime::TurnContext;
+use loket_turn::{
+    Begin, End, Epoch, Failure, Hash, Journal, Life, Message, Mode, NextTurn, Outcome, Record,
+    TurnKey, TurnNo, chain_after,
+};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// One agent's incarnation, as its turns see it.
+pub(super) struct Agent {
+    pub(super) services: HostServices,
+    pub(super) plan: AgentPlan,
+    pub(super) doors: LaneDoors,
+    pub(super) background: Background,
+    pub(super) incarnation: u64,
+    pub(super) present: Pinned,
+    pub(super) brain: Brain,
+    pub(super) life: Life,
+    pub(super) epoch: Epoch,
+    pub(super) done: TurnNo,
+    pub(super) chain: Hash,
+}
+
+/// What a run of a module came to, with its journal.
+pub(super) struct Ran {
+    pub(super) context: Arc<TurnContext>,
+    pub(super) answer: Result<Outcome, Stopped>,
+}
+
+/// What is run: a fresh turn, a retry, or a turn that a brain lacks.
+pub(super) struct Play {
+    pub(super) n: TurnNo,
+    pub(super) mode: Mode,
+    pub(super) message: Message,
+    pub(super) begin: Begin,
+    pub(super) begun: bool,
+    pub(super) records: Vec<Record>,
+    pub(super) pinned: Pinned,
+}
+
+impl Agent {
+    pub(super) fn key(&self, n: TurnNo) -> TurnKey {
+        let agent = self.plan.name.clone();
+        TurnKey { agent, life: self.life, incarnation: self.incarnation, n }
+    }
+
+    /// Runs the next turn to its end. Gives the turn after it, if its message is there already.
+    pub(super) async fn turn(&mut self, next: NextTurn) -> Result<Option<NextTurn>, Stopped> {
+        let alone = next.survival.deaths >= loket_turn::limits::DEATHS_BEFORE_ALONE;
+        if next.survival.deaths_alone >= loket_turn::limits::DEATHS_ALONE_BEFORE_HELD {
+            return Err(Stopped::Quarantined(format!(
+                "the process died {} times while this message was handled alone",
+                next.survival.deaths_alone
+            )));
+        }
+        if alone {
+            // Growing backoff between starts that this turn may be the end of (rule B2).
+            let power = next.survival.deaths_alone.min(6);
+            tokio::time::sleep(Duration::from_millis(100 << power)).await;
+        }
+        let _permit = if alone {
+            self.services.slots.exclusive().await
+        } else {
+            self.services.slots.acquire().await
+        };
+        let n = next.n;
+        let _open = self.services.open_turns.enter(&self.key(n), alone);
+        self.bring_up(n).await.map_err(Stopped::Failed)?;
+        let (begin, begun) = match &next.begin {
+            Some(begin) => (begin.clone(), true),
+            None => {
+                let begin = self.present.begin(&self.services, &self.plan);
+                (begin.map_err(Stopped::Failed)?, false)
+            }
+        };
+        let pinned = self.present.of(&self.services, &begin).await.map_err(Stopped::Failed)?;
+        let message = next.message;
+        let play =
+            Play { n, mode: Mode::Live, message, begin, begun, records: next.records, pinned };
+        let ran = self.run(play).await;
+        match ran.answer {
+            Ok(reply) => self.finish(n, &ran.context, reply).await,
+            Err(stopped) => {
+                self.brain.roll_back().await;
+                self.services.ledger.release(self.key(n));
+                Err(stopped)
+            }
+        }
+    }
+
+    /// Runs a module against a journal. Brain and ledger are the caller's.
+    pub(super) async fn run(&self, play: Play) -> Ran {
+        let Play { n, mode, message, begin, begun, records, pinned } = play;
+        let spec = &self.plan.spec;
+        let limits = RunLimits {
+            memory_bytes: usize::try_from(begin.memory_bytes).unwrap_or(usize::MAX),
+            table_elements: spec.limits.table_elements as usize,
+            output_bytes: usize::try_from(begin.output_bytes).unwrap_or(usize::MAX),
+        };
+        let mut on_the_way = message.chain.clone();
+        on_the_way.push(self.plan.name.clone());
+        let seed = begin.seed;
+        let journal = Journal::new(self.life, message.id, mode, begin, begun, records);
+        let context = Arc::new(TurnContext {
+            key: self.key(n),
+            message: message.id,
+            on_the_way,
+            seed,
+            settings: pinned.settings.clone(),
+            pinned: pinned.grants.clone(),
+            journal: Mutex::new(journal),
+        });
+        let halt = Arc::new(Mutex::new(None));
+        // A catch-up has no deadline (rule F2): what ended once ends again.
+        let ends_at = (mode == Mode::Live)
+            .then(|| self.services.clock.monotonic_ms().saturating_add(spec.limits.deadline_ms));
+        let counter = self.counter(&context, &halt);
+        let clock = self.services.clock.clone();
+        let verdict = move || match ends_at {
+            Some(end) if clock.monotonic_ms() >= end => SliceVerdict::Deadline,
+            _ => SliceVerdict::Continue,
+        };
+        let id = message.id.to_string();
+        let mail = engine::Message {
+            id: &id,
+            sender: &message.sender,
+            kind: &message.kind,
+            body: &message.body,
+        };
+        let running = Running::start(&self.services);
+        let started_ms = self.services.clock.monotonic_ms();
+        let run = pinned.module.module.run(&limits, mail, counter, Box::new(verdict));
+        let ran = self.background.slice(run).await;
+        drop(running);
+        metrics::ran(self.services.clock.monotonic_ms().saturating_sub(started_ms));
+        let halt = halt.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let answer = ran.map_err(|error| sort(error, halt));
+        Ran { context, answer }
+    }
+
+    fn counter(&self, context: &Arc<TurnContext>, halt: &Arc<Mutex<Option<Halt>>>) -> Counter {
+        let services = &self.services;
+        let from = Address { principal: self.plan.principal, incarnation: self.incarnation };
+        let deadline = Moment(services.clock.now().0.saturating_add(self.plan.spec.limits.deadline_ms));
+        Counter {
+            from,
+            kernel: self.doors.kernel.clone(),
+            turn: Arc::clone(context),
+            ledger: services.ledger.clone(),
+            waiters: services.waiters.clone(),
+            slots: services.slots.clone(),
+            clock: services.clock.clone(),
+            park_after: Duration::from_millis(self.plan.spec.park_after_ms),
+            deadline: Some(deadline),
+            halt: Arc::clone(halt),
+        }
+    }
+
+    /// The end of the turn: the ledger first, then the brain (rules D1, D2).
+    async fn finish(
+        &mut self,
+        n: TurnNo,
+        context: &TurnContext,
+        reply: Result<Vec<u8>, Failure>,
+    ) -> Result<Option<NextTurn>, Stopped> {
+        let (end, chain) = {
+            let mut journal = context.journal.lock().unwrap_or_else(PoisonError::into_inner);
+            let hash = match journal.end(&reply) {
+                Ok(hash) => hash,
+                Err(diverged) => {
+                    drop(journal);
+                    self.brain.roll_back().await;
+                    return Err(Stopped::Quarantined(format!(
+                        "call {}: the record says `{}`, the re-run did `{}`",
+                        diverged.call, diverged.recorded, diverged.rerun
+                    )));
+                }
+            };
+            let chain = chain_after(self.chain, n, hash);
+            let end = End {
+                turn: self.key(n),
+                begin: journal.unwritten_begin().cloned(),
+                records: journal.unwritten().to_vec(),
+                reply,
+                hash,
+                chain,
+                effects: journal.effects(),
+                now_ms: self.services.clock.now().0,
+            };
+            (end, chain)
+        };
+        let next = match self.services.ledger.end(end).await {
+            Ok(next) => next,
+            Err(error) => {
+                self.brain.roll_back().await;
+                let failed = Failed::environment("ledger", format!("end of turn {n}: {error}"));
+                return Err(Stopped::Failed(failed));
+            }
+        };
+        (self.done, self.chain) = (n, chain);
+        metrics::turn("completed");
+        if let Err(failed) = self.brain.commit(n, chain).await {
+            // Nothing is lost: the next turn finds the brain behind and re-runs this one (rule F1).
+            tracing::warn!(agent = %self.plan.name, n = n.0, "brain not committed: {}", failed.message);
+        }
+        Ok(next)
+    }
+}
+
+/// Counts a running guest for the watchdog, which ticks only while there is one.
+struct Running(Arc<std::sync::atomic::AtomicUsize>);
+
+impl Running {
+    fn start(services: &HostServices) -> Self {
+        services.running_guests.fetch_add(1, Ordering::AcqRel);
+        metrics::live(1.0);
+        Self(Arc::clone(&services.running_guests))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+        metrics::live(-1.0);
+    }
+}
