@@ -1,1 +1,15 @@
-//! Placeholder.
+//! The ledger's embedded engine: one SQLite file per data directory, written by one thread in group commits.
+//!
+//! It never acknowledges what is not durable by the fleet's level, never checks a fence anywhere but in the writer, never lets a
+//! queue or its write-ahead log grow without bound, and knows neither actors nor guests. The rules that the code names (A1 … K)
+//! are the turn rules. Start reading at [`SqliteLedger`], then `writer.rs`, then `ops/`.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod ledger;
+pub mod open_turns;
+mod options;
+
+pub use ledger::{Events, SqliteLedger};
+pub use open_turns::{OpenTurn, OpenTurns};
+pub use options::{Clock, Durability, OpenError, Options, SIZE_LIMIT_BYTES};
