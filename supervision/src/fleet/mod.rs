@@ -4,37 +4,106 @@
 //! outside the text is asked of a [`Catalog`]. Start reading at [`parse`].
 
 mod catalog;
+mod common;
+mod cx;
+mod fields;
 mod finding;
+mod grants;
+mod nearest;
+mod nodes;
+mod otp;
+mod pages;
+mod refs;
+mod secrets;
+mod slice;
 mod spec;
+mod top;
+mod units;
+mod value;
+
+use cx::Cx;
 
 pub use catalog::{
     CapabilityFact, Catalog, ConfigError, ModuleFact, ProviderFacts, ScopeForm, ScopeKey,
 };
 pub use finding::{Finding, Severity};
+pub use pages::{codes, explain};
 pub use spec::{
     AgentSpec, AutoShutdown, Backoff, BoundSpec, BudgetSpec, Charge, Defaults, Durability, Fleet,
     GrantSpec, Limits, Mailbox, Node, Opening, Overload, Place, ProviderSpec, Restart, Shutdown,
     Strategy, SupervisorSpec,
 };
 
+/// Largest fleet file, in bytes: a thousand children take a tenth of it.
+pub const MAX_TEXT_BYTES: usize = 4 << 20;
+
 /// Reads and checks a fleet file.
 ///
 /// `file_name` is used in findings only. `sets` are the values of `--set name=value`; they replace
-/// values of `params`, after parsing. Beside the fleet come the warnings.
+/// values of `params`, after parsing, never text. Beside the fleet come the warnings.
 ///
 /// # Errors
-/// All findings, in the order of the file, when at least one of them is an error.
+/// All findings, in the order of the file, when at least one of them is an error. A syntax error
+/// stands alone: what follows it cannot be read.
 pub fn parse(
     text: &str,
     file_name: &str,
     sets: &[(String, String)],
     catalog: &dyn Catalog,
 ) -> Result<(Fleet, Vec<Finding>), Vec<Finding>> {
-    let _ = (text, file_name, sets, catalog.provider_kinds());
-    Err(Vec::new())
+    // An editor's byte order mark is no part of the text.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut cx = Cx::new(text, file_name);
+    let fleet = read(&mut cx, text, sets, catalog);
+    match fleet {
+        Some(fleet) if !cx.has_errors() => Ok((fleet, cx.into_findings())),
+        _ => Err(cx.into_findings()),
+    }
 }
 
-/// The page of a finding's code: what it means, why it matters, what to do.
-pub fn explain(_code: &str) -> Option<&'static str> {
-    None
+fn read<'a>(
+    cx: &mut Cx<'a>,
+    text: &'a str,
+    sets: &[(String, String)],
+    catalog: &dyn Catalog,
+) -> Option<Fleet> {
+    if text.len() > MAX_TEXT_BYTES {
+        let message = format!("the file is longer than {} MiB", MAX_TEXT_BYTES >> 20);
+        cx.say("E007", "", message);
+        return None;
+    }
+    if let Err(error) = slice::syntax(text) {
+        let place = cx.place_of(error.span.start);
+        let code = match error.code {
+            ron::Error::ExceededRecursionLimit => "E007",
+            _ => "E001",
+        };
+        let help = "a fleet file is RON: Fleet(version: 1, name: \"..\", root: Supervisor(..))";
+        cx.report(
+            code,
+            place,
+            None,
+            error.code.to_string(),
+            Some(help.to_owned()),
+        );
+        return None;
+    }
+    let (fleet, tree, own_operator) = top::fleet(cx, slice::body(text), sets, catalog)?;
+    otp::check(cx, &fleet.root);
+    refs::check(cx, &fleet, &tree, own_operator);
+    let unused = cx
+        .params
+        .values()
+        .filter(|param| !param.used)
+        .map(|param| param.at);
+    for name in unused.collect::<Vec<_>>() {
+        let help = "use it as Param(\"name\"), or leave it out";
+        cx.help(
+            "W427",
+            name,
+            "nothing in this file uses the parameter",
+            help,
+        );
+    }
+    Some(fleet)
 }

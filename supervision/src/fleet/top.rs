@@ -1,0 +1,228 @@
+//! The top of the file: `Fleet(..)`, parameters, defaults, operator, opening.
+
+use std::collections::BTreeMap;
+
+use super::catalog::Catalog;
+use super::common::{self, DURABILITIES};
+use super::cx::{Cx, Param};
+use super::fields::{Fields, head};
+use super::grants;
+use super::nearest::nearest;
+use super::nodes::{self, Tree};
+use super::slice;
+use super::spec::{BoundSpec, Defaults, Durability, Fleet, GrantSpec, Opening, Place};
+
+/// The only version of the form.
+const VERSION: u64 = 1;
+/// Most lanes: more threads than any machine has cores for.
+const MAX_LANES: u32 = 1_024;
+/// Most instance slots: each reserves address space.
+const MAX_SLOTS: u32 = 100_000;
+/// Most opening messages; more belongs in a script.
+const MAX_OPENING: usize = 1_000;
+/// Longest name of an addressee: `SUPERVISOR/NAME`.
+const MAX_TO: usize = 512;
+
+/// Reads the whole file; none when there is no fleet to speak of.
+///
+/// The flag says whether the file has its own `operator`.
+pub(crate) fn fleet<'a, 'c>(
+    cx: &mut Cx<'a>,
+    body: &'a str,
+    sets: &[(String, String)],
+    catalog: &'c dyn Catalog,
+) -> Option<(Fleet, Tree<'c>, bool)> {
+    if let (Some(word), _) = slice::split(body)
+        && word != "Fleet"
+    {
+        cx.unknown(head(body), "thing at the top of the file", word, &["Fleet"]);
+        return None;
+    }
+    let mut fields = Fields::open(cx, body, "Fleet")?;
+    let version = version(cx, &mut fields);
+    let name = match fields
+        .need(cx, "name")
+        .and_then(|raw| Some((raw, cx.string(raw, "name")?)))
+    {
+        Some((raw, name)) => {
+            nodes::name(cx, raw, &name);
+            name
+        }
+        None => String::new(),
+    };
+    let data = fields.take("data").and_then(|raw| {
+        let data = cx.string(raw, "data")?;
+        if data.is_empty() {
+            cx.say("E005", raw, "`data` is empty");
+        }
+        Some(data)
+    });
+    let durability = fields
+        .take("durability")
+        .and_then(|raw| cx.word(raw, "durability", &DURABILITIES));
+    params(cx, &mut fields, sets);
+    let defaults = fields
+        .take("defaults")
+        .map_or_else(Defaults::default, |raw| defaults(cx, raw));
+    let listen = fields.take("listen").and_then(|raw| listen(cx, raw));
+    let count = |cx: &mut Cx<'a>, fields: &mut Fields<'a>, name, most| {
+        fields
+            .take(name)
+            .and_then(|raw| cx.count(raw, name, "E305", 1..=most))
+    };
+    let lanes = count(cx, &mut fields, "lanes", MAX_LANES);
+    let slots = count(cx, &mut fields, "slots", MAX_SLOTS);
+    let operator = fields.take("operator").map(|raw| grants::grants(cx, raw));
+    let own_operator = operator.is_some();
+    let opening = fields
+        .take("opening")
+        .map(|raw| opening(cx, raw))
+        .unwrap_or_default();
+    let mut tree = Tree::new(catalog, defaults.clone());
+    let root = match fields.need(cx, "root") {
+        Some(raw) => nodes::root(cx, &mut tree, raw),
+        None => nodes::empty_supervisor(),
+    };
+    fields.close(cx);
+    let fleet = Fleet {
+        version,
+        data: data.unwrap_or_else(|| format!("{name}.data")),
+        name,
+        durability: durability.unwrap_or(Durability::Power),
+        params: cx
+            .params
+            .iter()
+            .map(|(name, p)| (name.clone(), p.value.clone()))
+            .collect(),
+        defaults,
+        listen,
+        lanes,
+        slots,
+        operator: operator.unwrap_or_else(default_operator),
+        opening,
+        root,
+    };
+    Some((fleet, tree, own_operator))
+}
+
+fn version<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>) -> u32 {
+    if let Some(raw) = fields.need(cx, "version")
+        && let Some(given) = cx.number(raw, "version", "E006", 0..=u64::MAX)
+        && given != VERSION
+    {
+        let message = format!("version {given} of the fleet file is not known here");
+        cx.help("E006", raw, message, "this program reads version 1");
+    }
+    1
+}
+
+/// Reads `params` and applies `--set` to them.
+fn params<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>, sets: &[(String, String)]) {
+    let raw = fields.take("params");
+    let mut all = BTreeMap::new();
+    for (key, at, raw) in raw.map(|raw| cx.entries(raw, "params")).unwrap_or_default() {
+        if let Some(value) = cx.string(raw, "a parameter") {
+            all.insert(
+                key,
+                Param {
+                    value,
+                    at,
+                    used: false,
+                },
+            );
+        }
+    }
+    for (name, value) in sets {
+        if let Some(slot) = all.get_mut(name) {
+            slot.value.clone_from(value);
+            continue;
+        }
+        let near = nearest(name, all.keys().map(String::as_str));
+        let help = near.map_or_else(
+            || {
+                format!(
+                    "the file's parameters: {:?}",
+                    all.keys().collect::<Vec<_>>()
+                )
+            },
+            |near| format!("did you mean \"{near}\"?"),
+        );
+        let message = format!("--set names no parameter of this file: \"{name}\"");
+        cx.help("E009", raw.map_or("", head), message, help);
+    }
+    cx.params = all;
+}
+
+fn defaults<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Defaults {
+    let built_in = Defaults::default();
+    let Some(mut fields) = Fields::open(cx, raw, "defaults") else {
+        return built_in;
+    };
+    let out = common::shared(cx, &mut fields, &built_in, common::For::Both);
+    fields.close(cx);
+    out
+}
+
+fn listen(cx: &mut Cx<'_>, raw: &str) -> Option<String> {
+    let text = cx.string(raw, "listen")?;
+    if text.parse::<std::net::SocketAddr>().is_err() {
+        let help = "an address and a port, such as \"127.0.0.1:7878\"";
+        cx.help(
+            "E005",
+            raw,
+            format!("\"{text}\" is no address to listen at"),
+            help,
+        );
+    }
+    Some(text)
+}
+
+fn opening<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Vec<Opening> {
+    let items = cx.list(raw, "opening");
+    if items.len() > MAX_OPENING {
+        cx.say(
+            "E305",
+            head(raw),
+            format!("more than {MAX_OPENING} opening messages"),
+        );
+    }
+    let mut all = Vec::new();
+    for item in items.into_iter().take(MAX_OPENING) {
+        let Some(mut fields) = Fields::open(cx, item, "opening") else {
+            continue;
+        };
+        let to = fields.need(cx, "to").and_then(|raw| {
+            let to = cx.string(raw, "to")?;
+            if to.is_empty() || to.len() > MAX_TO {
+                cx.say("E103", raw, "`to` is empty or too long");
+            }
+            Some(to)
+        });
+        let kind = fields.take("kind").and_then(|raw| cx.string(raw, "kind"));
+        let body = fields.need(cx, "body").map(|raw| cx.json(raw, "body"));
+        let title = fields.take("title").and_then(|raw| cx.string(raw, "title"));
+        fields.close(cx);
+        all.push(Opening {
+            to: to.unwrap_or_default(),
+            kind: kind.unwrap_or_else(|| "message".to_owned()),
+            body: body.unwrap_or_default(),
+            title,
+            place: cx.place(item),
+        });
+    }
+    all
+}
+
+/// Everything of `agent`, everywhere: who holds the control socket owns the fleet.
+fn default_operator() -> Vec<GrantSpec> {
+    let all = || BoundSpec::Names(vec!["*".to_owned()]);
+    let scope = ["to", "under", "children"].map(|key| (key.to_owned(), all()));
+    vec![GrantSpec {
+        cap: "agent".to_owned(),
+        scope: scope.into(),
+        budget: None,
+        approve: Vec::new(),
+        expires_ms: None,
+        place: Place::default(),
+    }]
+}
