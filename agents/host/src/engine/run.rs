@@ -1,0 +1,236 @@
+//! One turn: a fresh instance, one call of `handle`, every call of the guest handed to the driver.
+//!
+//! Nothing of an instance may outlive its turn, and the guest may see nothing that a later run of the same turn would not
+//! see again: no clock, no slice, no limit of the machine. Start at [`Module::run`].
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use wasmtime::component::{Linker, WasmList, WasmStr};
+use wasmtime::{Store, StoreContextMut, UpdateDeadline};
+
+use super::classify::{Phase, classify};
+use super::error::{Abort, Cause, TurnError};
+use super::limiter::Limiter;
+use super::load::Module;
+use super::slot::{Event, Request, Slot};
+use super::types::{Answer, Failure, Message};
+
+/// Largest args of one call, bytes. What is larger does not belong in the ledger's records; the guest gets a failure that
+/// says so, and may ask for less or in parts.
+pub const MAX_ARGS_BYTES: usize = 1 << 20;
+
+/// Longest name of a capability that is looked at, bytes: eight segments of 64, and the dots between them.
+pub const MAX_CAPABILITY_BYTES: usize = 8 * 64 + 7;
+
+/// What one turn may use.
+#[derive(Clone, Copy, Debug)]
+pub struct RunLimits {
+    /// Memory, bytes, summed over the component's memories; the engine's own ceiling for one memory holds as well.
+    pub memory_bytes: usize,
+    /// Table elements, summed over the component's tables.
+    pub table_elements: usize,
+    /// Largest answer, bytes; of a failure, its code and message together.
+    pub output_bytes: usize,
+    /// Ticks in a slice. 1 in production. 0 ends a slice at every loop and call, ticker or not: for tests.
+    pub slice_ticks: u64,
+}
+
+impl Default for RunLimits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: super::MAX_INSTANCE_MEMORY_BYTES,
+            table_elements: 20_000,
+            output_bytes: MAX_ARGS_BYTES,
+            slice_ticks: 1,
+        }
+    }
+}
+
+/// What becomes of a guest whose slice is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SliceVerdict {
+    /// It may go on when its next slice comes.
+    Continue,
+    /// Its time is over. It gets one last slice, so that the error shows where it was.
+    Deadline,
+    /// It ends here and now, with no backtrace.
+    Kill,
+}
+
+/// The driver's side of a turn. Not `Send`, and borrowed: it may hold what the lane holds.
+pub trait Host {
+    /// The guest calls `capability`. Both are bounded by [`MAX_CAPABILITY_BYTES`] and [`MAX_ARGS_BYTES`], but nothing else is
+    /// checked. One call at a time; nothing else of the guest runs until it is answered. Dropped if the turn is dropped.
+    fn call(
+        &mut self,
+        capability: String,
+        args: Vec<u8>,
+    ) -> impl Future<Output = Result<Answer, Abort>>;
+
+    /// A slice of the guest is over, and it is not finished. Called before the lane goes to others; must not block.
+    fn slice(&mut self) -> SliceVerdict {
+        SliceVerdict::Continue
+    }
+}
+
+/// What a store knows of its turn.
+pub(super) struct State {
+    limiter: Limiter,
+    slot: Arc<Slot>,
+}
+
+/// The guest was told to stop at the end of its last slice.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped by its deadline")]
+pub(super) struct Stopped;
+
+/// The one host function there is.
+pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    let mut counter = linker.instance(loket_abi::COUNTER)?;
+    counter.func_wrap_async(
+        loket_abi::CALL,
+        |store: StoreContextMut<'_, State>, (capability, args): (WasmStr, WasmList<u8>)| {
+            Box::new(async move {
+                let request = match lift(&store, &capability, &args)? {
+                    Ok(request) => request,
+                    Err(failure) => return Ok((Err(failure),)),
+                };
+                Ok((store.data().slot.ask(request).await,))
+            })
+        },
+    )?;
+    Ok(linker)
+}
+
+/// Copies a call out of the guest, after looking at its size. The outer error is the guest's breach of the ABI.
+fn lift(
+    store: &StoreContextMut<'_, State>,
+    capability: &WasmStr,
+    args: &WasmList<u8>,
+) -> wasmtime::Result<Result<Request, Failure>> {
+    let refuse = |code: &str, message: String| {
+        Ok(Err(Failure { code: code.to_owned(), message, retryable: false, retry_after_ms: None }))
+    };
+    let bytes = args.len();
+    if bytes > MAX_ARGS_BYTES {
+        return refuse(
+            "args_too_large",
+            format!(
+                "args of {bytes} bytes; the limit of one call is {MAX_ARGS_BYTES}: send less, or in parts"
+            ),
+        );
+    }
+    let name = capability.to_str(store)?;
+    if name.len() > MAX_CAPABILITY_BYTES {
+        let (got, max) = (name.len(), MAX_CAPABILITY_BYTES);
+        return refuse(
+            "bad_name",
+            format!("a capability's name has at most {max} bytes, not {got}"),
+        );
+    }
+    let args = args.as_le_slice(store).to_vec();
+    Ok(Ok(Request { capability: name.into_owned(), args }))
+}
+
+enum Step {
+    Done(Result<Answer, TurnError>),
+    Call(Request),
+    Kill,
+}
+
+impl Module {
+    /// Runs one turn in a fresh instance. Yields after every slice, having asked [`Host::slice`]; wrap it in
+    /// [`super::Background::slice`] so that the lane's other work goes first. Dropping the future ends the turn at once.
+    ///
+    /// # Errors
+    /// [`TurnError`]: the guest trapped, broke the ABI or a limit, or the driver ended the turn.
+    pub async fn run<H: Host>(
+        &self,
+        limits: &RunLimits,
+        message: Message<'_>,
+        host: &mut H,
+    ) -> Result<Answer, TurnError> {
+        let slot = Arc::new(Slot::default());
+        let mut guest = pin!(self.guest(limits, message, Arc::clone(&slot)));
+        loop {
+            let step = std::future::poll_fn(|cx| {
+                if let Poll::Ready(done) = guest.as_mut().poll(cx) {
+                    return Poll::Ready(Step::Done(done));
+                }
+                match slot.event() {
+                    Some(Event::Call(request)) => return Poll::Ready(Step::Call(request)),
+                    // The guest has woken its task already: it goes on when that is polled again.
+                    Some(Event::SliceOver) => match host.slice() {
+                        SliceVerdict::Continue => {}
+                        SliceVerdict::Deadline => slot.stop(),
+                        SliceVerdict::Kill => return Poll::Ready(Step::Kill),
+                    },
+                    None => {}
+                }
+                Poll::Pending
+            })
+            .await;
+            match step {
+                Step::Done(done) => return done,
+                Step::Kill => return Err(TurnError::plain(Cause::Killed)),
+                Step::Call(request) => match host.call(request.capability, request.args).await {
+                    Ok(answer) => slot.answer(answer),
+                    Err(abort) => return Err(TurnError::plain(Cause::Aborted(abort))),
+                },
+            }
+        }
+    }
+
+    /// Everything that happens on the fibre.
+    async fn guest(
+        &self,
+        limits: &RunLimits,
+        message: Message<'_>,
+        slot: Arc<Slot>,
+    ) -> Result<Answer, TurnError> {
+        let inner = &*self.0;
+        let limiter = Limiter::new(limits.memory_bytes, limits.table_elements);
+        let mut store = Store::new(inner.pre.engine(), State { limiter, slot });
+        store.limiter(|state| &mut state.limiter);
+        // Whatever the guest hands over lies in its memory, so no value of it can honestly be larger than that. What
+        // is too large for us but not for its memory is refused with the limit's name, not with a trap.
+        store.set_hostcall_fuel(limits.memory_bytes);
+        let ticks = limits.slice_ticks;
+        store.set_epoch_deadline(ticks);
+        store.epoch_deadline_callback(move |cx| match cx.data().slot.slice_over() {
+            true => Err(Stopped.into()),
+            false => Ok(UpdateDeadline::Yield(ticks)),
+        });
+        let failed = |e: &wasmtime::Error, phase, store: &Store<State>| {
+            classify(e, phase, store.data().limiter.denied(), limits)
+        };
+        let instance = match inner.pre.instantiate_async(&mut store).await {
+            Ok(instance) => instance,
+            Err(e) => return Err(failed(&e, Phase::Start, &store)),
+        };
+        let handle = instance
+            .get_typed_func::<(Message<'_>,), (Answer,)>(&mut store, inner.handle)
+            .map_err(|e| failed(&e, Phase::Start, &store))?;
+        match handle.call_async(&mut store, (message,)).await {
+            Ok((answer,)) => within(answer, limits.output_bytes),
+            Err(e) => Err(failed(&e, Phase::Handle, &store)),
+        }
+    }
+}
+
+/// Nothing is cut: an answer over the limit ends the turn.
+fn within(answer: Answer, limit: usize) -> Result<Answer, TurnError> {
+    let bytes = match &answer {
+        Ok(body) => body.len(),
+        Err(failure) => failure.code.len().saturating_add(failure.message.len()),
+    };
+    match bytes > limit {
+        true => Err(TurnError::plain(Cause::OutputTooLarge { bytes, limit })),
+        false => Ok(answer),
+    }
+}

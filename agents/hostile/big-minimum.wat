@@ -1,0 +1,11 @@
+;; Declares 128 MiB before it runs: fits no instance slot. Refused at load.
+(module
+  (memory (export "memory") 2048)
+  ;; Enough for a message: bumps, never grows, never frees.
+  (global $top (mut i32) (i32.const 4096))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $top) (i32.const 15)) (i32.const -16)))
+    (global.set $top (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func $handle (export "handle") (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+    unreachable))

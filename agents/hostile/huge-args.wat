@@ -1,0 +1,14 @@
+;; Calls with two mebibytes of args, all of them its own: gets a failure that says the limit, and answers with it.
+(module
+  (import "loket:agent/counter@1.0.0" "call" (func $call (param i32 i32 i32 i32 i32)))
+  (memory (export "memory") 40)
+  (data (i32.const 16) "log.write")
+  ;; Enough for a message: bumps, never grows, never frees.
+  (global $top (mut i32) (i32.const 2400000))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $top) (i32.const 15)) (i32.const -16)))
+    (global.set $top (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func $handle (export "handle") (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+    (call $call (i32.const 16) (i32.const 9) (i32.const 4096) (i32.const 2097152) (i32.const 64))
+    (i32.const 64)))

@@ -1,0 +1,13 @@
+;; Answers with a list of 2^32 - 1 bytes: refused before a byte is copied.
+(module
+  (memory (export "memory") 1)
+  ;; Enough for a message: bumps, never grows, never frees.
+  (global $top (mut i32) (i32.const 4096))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $top) (i32.const 15)) (i32.const -16)))
+    (global.set $top (i32.add (local.get $at) (local.get 3)))
+    (local.get $at))
+  (func $handle (export "handle") (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+    (i32.store offset=8 (i32.const 64) (i32.const 1))
+    (i32.store offset=12 (i32.const 64) (i32.const -1))
+    (i32.const 64)))
