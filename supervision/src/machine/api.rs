@@ -94,11 +94,7 @@ impl Supervisor {
                 Arc::new(spec)
             }
         };
-        if let Some(child) = self
-            .children
-            .find(&id)
-            .and_then(|seq| self.children.get(seq))
-        {
+        if let Some(child) = self.children.find(&id).and_then(|seq| self.children.get(seq)) {
             return Err(if child.has_pid() {
                 ApiError::AlreadyStarted(child.incarnation)
             } else {
@@ -149,10 +145,7 @@ impl Supervisor {
 
     /// OTP's code change: all or nothing.
     fn change(&mut self, change: Change) -> Result<(), ApiError> {
-        let Change {
-            flags,
-            children: specs,
-        } = change;
+        let Change { flags, children: specs } = change;
         check(&flags, &specs)?;
         let simple = flags.strategy == Strategy::SimpleOneForOne;
         if simple != self.is_simple() {
@@ -181,14 +174,9 @@ fn reorder(children: &mut Children, specs: Vec<ChildSpec>) {
         .filter_map(|(place, child)| Some((child.as_ref()?.id.clone(), place)))
         .collect();
     for spec in specs {
-        let known = places
-            .get(&spec.id)
-            .and_then(|&place| old.get_mut(place)?.take());
+        let known = places.get(&spec.id).and_then(|&place| old.get_mut(place)?.take());
         match known {
-            Some(child) => children.adopt(Child {
-                spec: Arc::new(spec),
-                ..child
-            }),
+            Some(child) => children.adopt(Child { spec: Arc::new(spec), ..child }),
             None => children.push(spec.id.clone(), Arc::new(spec)),
         };
     }

@@ -67,10 +67,7 @@ impl Child {
 
     /// OTP's `is_process_alive`.
     pub(super) fn is_alive(&self) -> bool {
-        matches!(
-            self.life,
-            Life::Running { .. } | Life::Starting { .. } | Life::Stopping { .. }
-        )
+        matches!(self.life, Life::Running { .. } | Life::Starting { .. } | Life::Stopping { .. })
     }
 
     /// OTP's `is_pid`: alive, or dead without the supervisor having served the exit.
@@ -80,10 +77,7 @@ impl Child {
 
     /// Its spec under its own name.
     pub(super) fn own_spec(&self) -> ChildSpec {
-        ChildSpec {
-            id: self.id.clone(),
-            ..ChildSpec::clone(&self.spec)
-        }
+        ChildSpec { id: self.id.clone(), ..ChildSpec::clone(&self.spec) }
     }
 
     pub(super) fn view(&self) -> ChildView {
@@ -203,8 +197,6 @@ impl Children {
     }
 
     pub(super) fn supervisors(&self) -> usize {
-        self.iter()
-            .filter(|child| child.spec.kind == Kind::Supervisor)
-            .count()
+        self.iter().filter(|child| child.spec.kind == Kind::Supervisor).count()
     }
 }

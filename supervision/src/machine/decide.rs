@@ -62,10 +62,7 @@ impl Supervisor {
         let backoff = child.spec.backoff;
         let delay = backoff.map_or(0, |b| delay_ms(&b, child.failures, &mut self.rng));
         child.failures = child.failures.saturating_add(1);
-        child.life = Life::Restarting {
-            until: self.now.plus_ms(delay),
-            charge,
-        };
+        child.life = Life::Restarting { until: self.now.plus_ms(delay), charge };
         child.epoch = epoch;
         self.set_timer(seq, TimerKind::Retry, delay);
     }
@@ -91,10 +88,7 @@ impl Supervisor {
     /// Stamps an attempt on both budgets; the one that it overdraws, if any.
     fn overdrawn(&mut self, seq: Seq) -> Option<Budget> {
         let (intensity, period_ms) = (self.flags.intensity, self.flags.period_ms);
-        let shared = Budget {
-            intensity,
-            period_ms,
-        };
+        let shared = Budget { intensity, period_ms };
         let window = self.flags.window;
         let within = self.restarts.admit(self.now, shared, window);
         let child = self.children.get_mut(seq)?;
@@ -130,13 +124,14 @@ impl Supervisor {
 
     /// A message became a dead letter (turns.md G5).
     pub(super) fn on_letter(&mut self, id: &str) {
+        if !matches!(self.phase, Phase::Starting | Phase::Up) {
+            return;
+        }
         let Some(seq) = self.children.find(id) else {
             return;
         };
-        let by_letter = self
-            .children
-            .get(seq)
-            .is_some_and(|child| child.spec.charge == Charge::Letter);
+        let by_letter =
+            self.children.get(seq).is_some_and(|child| child.spec.charge == Charge::Letter);
         if by_letter && let Some(budget) = self.overdrawn(seq) {
             self.give_up(seq, budget);
         }

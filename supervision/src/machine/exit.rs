@@ -102,11 +102,7 @@ pub enum Exit {
 impl Exit {
     /// A crash.
     pub fn crash(cause: Cause, blame: Blame, message: impl Into<String>) -> Self {
-        Self::Crash {
-            cause,
-            blame,
-            message: message.into(),
-        }
+        Self::Crash { cause, blame, message: message.into() }
     }
 
     /// Whether a transient child that exits so has simply ended: `normal`, `shutdown`, `{shutdown,
@@ -163,19 +159,10 @@ impl std::fmt::Display for Exit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::ShutdownTerm(term) => write!(f, "shutdown: {term}"),
-            Self::Crash {
-                cause,
-                blame,
-                message,
-            } => {
+            Self::Crash { cause, blame, message } => {
                 write!(f, "{cause:?} ({blame:?} to blame): {message}")
             }
-            Self::Escalated {
-                child,
-                reason,
-                intensity,
-                period_ms,
-            } => {
+            Self::Escalated { child, reason, intensity, period_ms } => {
                 write!(
                     f,
                     "gave up: {child} needed more than {intensity} restarts in {period_ms} ms; \

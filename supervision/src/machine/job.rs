@@ -53,12 +53,7 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn new(why: Why, stop: Range<Seq>, start: Range<Seq>) -> Self {
-        Self {
-            why,
-            stop,
-            start,
-            answer: Answer::Done,
-        }
+        Self { why, stop, start, answer: Answer::Done }
     }
 
     fn tag(&self) -> Option<u64> {
@@ -159,10 +154,7 @@ impl Supervisor {
             Why::Boot => {
                 let child = child.id.clone();
                 self.report(Context::StartError, Some(reason.clone()), seq);
-                self.begin_shutdown(Exit::FailedToStart {
-                    child,
-                    reason: Box::new(reason),
-                });
+                self.begin_shutdown(Exit::FailedToStart { child, reason: Box::new(reason) });
                 return;
             }
             Why::Restart => {

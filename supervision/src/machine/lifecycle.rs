@@ -192,21 +192,11 @@ impl Supervisor {
             (Life::Restarting { .. }, TimerKind::Retry) => {
                 self.deferred.push_back(Deferred::Retry(timer));
             }
-            (
-                Life::Starting {
-                    verdict: verdict @ None,
-                },
-                TimerKind::StartTimeout,
-            ) => {
+            (Life::Starting { verdict: verdict @ None }, TimerKind::StartTimeout) => {
                 *verdict = Some(Exit::StartTimeout);
                 self.out.push(Order::Kill { id, incarnation });
             }
-            (
-                Life::Stopping {
-                    killed: killed @ false,
-                },
-                TimerKind::Shutdown,
-            ) => {
+            (Life::Stopping { killed: killed @ false }, TimerKind::Shutdown) => {
                 *killed = true;
                 self.out.push(Order::Kill { id, incarnation });
             }
@@ -220,15 +210,7 @@ impl Supervisor {
         };
         let (id, incarnation, epoch) = (child.id.clone(), child.incarnation, child.epoch);
         let at = self.now.plus_ms(after_ms);
-        self.out.push(Order::SetTimer {
-            timer: Timer {
-                id,
-                incarnation,
-                epoch,
-                kind,
-            },
-            at,
-        });
+        self.out.push(Order::SetTimer { timer: Timer { id, incarnation, epoch, kind }, at });
     }
 
     pub(super) fn report(&mut self, context: Context, reason: Option<Exit>, seq: Seq) {
@@ -246,12 +228,6 @@ impl Supervisor {
         let why = self.job.as_ref().map(|job| &job.why);
         let dynamic = matches!(why, Some(Why::StartChild { .. } | Why::RestartChild { .. }));
         let at = self.now;
-        self.out.push(Order::Report(Report {
-            context,
-            reason,
-            offender,
-            dynamic,
-            at,
-        }));
+        self.out.push(Order::Report(Report { context, reason, offender, dynamic, at }));
     }
 }

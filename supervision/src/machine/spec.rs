@@ -229,11 +229,7 @@ impl ChildSpec {
 
     /// A permanent supervisor with OTP's defaults (shutdown without limit).
     pub fn supervisor(id: impl Into<ChildId>) -> Self {
-        Self {
-            shutdown: Shutdown::Infinity,
-            kind: Kind::Supervisor,
-            ..Self::worker(id)
-        }
+        Self { shutdown: Shutdown::Infinity, kind: Kind::Supervisor, ..Self::worker(id) }
     }
 }
 

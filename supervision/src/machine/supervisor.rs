@@ -125,18 +125,10 @@ impl Supervisor {
             Event::Start => {}
             Event::Started { id, incarnation } => self.on_started(&id, incarnation),
             Event::Ignored { id, incarnation } => self.on_ignored(&id, incarnation),
-            Event::StartFailed {
-                id,
-                incarnation,
-                reason,
-            } => {
+            Event::StartFailed { id, incarnation, reason } => {
                 self.on_start_failed(&id, incarnation, reason);
             }
-            Event::Exited {
-                id,
-                incarnation,
-                reason,
-            } => self.on_exited(&id, incarnation, reason),
+            Event::Exited { id, incarnation, reason } => self.on_exited(&id, incarnation, reason),
             Event::Timer(timer) => self.on_timer(timer),
             Event::Call { tag, call } => self.on_call(tag, call),
             Event::Letter { id } => self.on_letter(&id),
@@ -200,11 +192,7 @@ impl Supervisor {
         let (all, supervisors) = (self.children.len(), self.children.supervisors());
         Counts {
             specs: if self.template.is_some() { 1 } else { all },
-            active: self
-                .children
-                .iter()
-                .filter(|child| child.is_alive())
-                .count(),
+            active: self.children.iter().filter(|child| child.is_alive()).count(),
             supervisors,
             workers: all - supervisors,
         }

@@ -21,11 +21,7 @@ impl Restarts {
         };
         let (tick, period) = (now.0 / unit, budget.period_ms / unit);
         // A stamp exactly one period old still counts.
-        while self
-            .0
-            .front()
-            .is_some_and(|old| (old.0 / unit).saturating_add(period) < tick)
-        {
+        while self.0.front().is_some_and(|old| (old.0 / unit).saturating_add(period) < tick) {
             self.0.pop_front();
         }
         self.0.push_back(now);
