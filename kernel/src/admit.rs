@@ -4,9 +4,9 @@
 use crate::envelope::{Address, Chain, Envelope, MAX_ARGS, Moment, Route};
 use crate::grant::{BudgetRef, Grant, GrantId, GrantSet};
 use crate::name::{Capability, check};
-use crate::refusal::{Refusal, Why};
+use crate::refusal::{Refusal, RefusalCode as Code};
 use crate::scope::Scope;
-use crate::table::{Row, Table};
+use crate::table::{Entry, Row, Table};
 use std::{fmt, sync::Arc};
 
 /// What became of an envelope.
@@ -35,147 +35,72 @@ pub fn admit<C>(table: &Table, envelope: Envelope<C>, now: Moment) -> Admission<
 /// Pass the turn's time as `now`. What was revoked since is not looked at: what a turn did, it did
 /// under the law of its day. All else is as for [`admit`].
 #[inline]
+#[rustfmt::skip]
 pub fn admit_pinned<C>(
-    table: &Table,
-    grants: &GrantSet,
-    envelope: Envelope<C>,
-    now: Moment,
+    table: &Table, grants: &GrantSet, envelope: Envelope<C>, now: Moment,
 ) -> Admission<C> {
     decide(table, Some(grants), envelope, now)
 }
 
 #[inline]
+#[rustfmt::skip]
 fn decide<C>(
-    table: &Table,
-    pinned: Option<&GrantSet>,
-    envelope: Envelope<C>,
-    now: Moment,
+    table: &Table, pinned: Option<&GrantSet>, envelope: Envelope<C>, now: Moment,
 ) -> Admission<C> {
-    let Envelope {
-        from,
-        capability,
-        args,
-        chain,
-        deadline,
-        ..
-    } = &envelope;
-    let call = Call {
-        from: *from,
-        name: capability,
-        size: args.len(),
-        chain,
-        deadline: *deadline,
-    };
-    match judge(table, pinned, &call, now) {
+    match judge(table, pinned, &envelope, now) {
         Ok((badge, route, None)) => {
-            let Envelope {
-                capability,
-                args,
-                cargo,
-                ..
-            } = envelope;
-            Admission::Admitted(Admitted {
-                badge,
-                route,
-                capability,
-                args,
-                cargo,
-            })
+            let Envelope { capability, args, cargo, .. } = envelope;
+            Admission::Admitted(Admitted { badge, route, capability, args, cargo })
         }
-        Ok((badge, _, Some(rule))) => Admission::Hold(Held {
-            badge,
-            rule,
-            envelope,
-        }),
-        Err((why, row)) => {
-            let (caller, capability) = (row.cloned(), envelope.capability.clone());
-            Admission::Refused(
-                Refusal {
-                    why,
-                    from: envelope.from,
-                    caller,
-                    capability,
-                },
-                envelope,
-            )
+        Ok((badge, _, Some(rule))) => Admission::Hold(Held { badge, rule, envelope }),
+        Err((code, detail, row)) => {
+            let (from, caller) = (envelope.from, row.cloned());
+            let capability = envelope.capability.clone();
+            Admission::Refused(Refusal { code, detail, from, caller, capability }, envelope)
         }
     }
 }
 
-/// What there is to judge of an envelope, whatever its cargo.
-struct Call<'e> {
-    from: Address,
-    name: &'e str,
-    size: usize,
-    chain: &'e Chain,
-    deadline: Option<Moment>,
-}
-
-type Verdict<'t> = Result<(Badge, Route, Option<Capability>), (Why, Option<&'t Arc<Row>>)>;
+/// The badge, the route, and the rule that asks for a lease if there is none.
+type Verdict<'t> = Result<(Badge, Route, Option<Capability>), (Code, u64, Option<&'t Arc<Row>>)>;
 
 #[inline]
-fn judge<'t>(
-    table: &'t Table,
-    pinned: Option<&GrantSet>,
-    call: &Call<'_>,
-    now: Moment,
+#[rustfmt::skip]
+fn judge<'t, C>(
+    table: &'t Table, pinned: Option<&GrantSet>, call: &Envelope<C>, now: Moment,
 ) -> Verdict<'t> {
-    let Call {
-        from,
-        name,
-        deadline,
-        ..
-    } = *call;
-    let row = table
-        .row(from.principal)
-        .ok_or((Why::UnknownPrincipal, None))?;
-    let no = |why| Err((why, Some(row)));
-    if row.incarnation != from.incarnation {
-        return no(Why::Stale(row.incarnation));
-    } else if call.size > MAX_ARGS {
-        return no(Why::ArgsTooLarge(call.size));
-    } else if let Some(late) = deadline.filter(|deadline| *deadline <= now) {
-        return no(Why::Late(late));
-    }
-    let Some(chain) = call.chain.push(from.principal) else {
-        return no(Why::ChainTooLong);
+    let (caller, name, deadline) = (call.from, &*call.capability, call.deadline);
+    let Some(Entry { set, row }) = table.entry(caller.principal) else {
+        return Err((Code::UnknownPrincipal, 0, None));
     };
+    let no = |code, detail| Err((code, detail, Some(row)));
+    if row.incarnation != caller.incarnation {
+        return no(Code::StaleIncarnation, row.incarnation);
+    } else if call.args.len() > MAX_ARGS {
+        return no(Code::ArgsTooLarge, call.args.len() as u64);
+    } else if let Some(late) = deadline.filter(|deadline| *deadline <= now) {
+        return no(Code::DeadlinePassed, late.0);
+    }
+    let Some(chain) = call.chain.push(caller.principal) else { return no(Code::ChainTooLong, 0) };
     // What is served has a well-formed name, so the form is looked at only if nothing is found.
     let Some(served) = table.served(name) else {
         let malformed = check(name).is_err();
-        return no(if malformed {
-            Why::MalformedName
-        } else {
-            Why::UnknownCapability
-        });
+        return no(if malformed { Code::MalformedName } else { Code::UnknownCapability }, 0);
     };
-    let set = pinned.unwrap_or(&row.set);
-    let Some(at) = set.find(name, &served.prefixes) else {
-        return no(Why::NoGrant);
-    };
-    let grant = set.at(at);
-    if pinned.is_none() && table.is_revoked(grant) {
-        return no(Why::Revoked(grant.id()));
-    } else if let Some(end) = grant.expires().filter(|end| *end <= now) {
-        return no(Why::Expired(grant.id(), end));
+    let set = pinned.unwrap_or(set);
+    let Some(key) = set.find(name, &served.prefixes) else { return no(Code::NoGrant, 0) };
+    if pinned.is_none() && table.is_revoked(set, key.at) {
+        return no(Code::Revoked, set.at(key.at).id().0);
+    } else if key.ends.is_some_and(|end| end <= now) {
+        return no(Code::Expired, set.at(key.at).id().0);
     }
-    let rule = grant.approve().iter().find(|rule| rule.covers(name));
-    let rule = rule
-        .filter(|_| !table.leased(grant.id(), name, now))
-        .cloned();
+    // The grant itself is not touched without need: it is a cache line of its own.
+    let rules = if key.has_rules { set.at(key.at).approve() } else { &[] };
+    let rule = rules.iter().find(|rule| rule.covers(name));
+    let rule = rule.filter(|_| !table.leased(set.at(key.at).id(), name, now)).cloned();
+    let at = key.at;
     let (row, pinned) = (row.clone(), pinned.cloned());
-    Ok((
-        Badge {
-            caller: from,
-            row,
-            pinned,
-            at,
-            chain,
-            deadline,
-        },
-        served.route,
-        rule,
-    ))
+    Ok((Badge { caller, row, pinned, at, chain, deadline }, served.route, rule))
 }
 
 /// What a provider may know of a call's caller and rights. Only the kernel makes one.
@@ -184,59 +109,35 @@ pub struct Badge {
     caller: Address,
     row: Arc<Row>,
     pinned: Option<GrantSet>,
-    at: usize,
+    at: u32,
     chain: Chain,
     deadline: Option<Moment>,
 }
 
+#[rustfmt::skip]
 impl Badge {
-    fn deciding(&self) -> &Grant {
-        self.pinned.as_ref().unwrap_or(&self.row.set).at(self.at)
-    }
-
     /// Who calls, in which life.
-    pub fn caller(&self) -> Address {
-        self.caller
-    }
-
+    pub fn caller(&self) -> Address { self.caller }
     /// The caller's name in the tree.
-    pub fn caller_name(&self) -> &Arc<str> {
-        &self.row.name
-    }
-
+    pub fn caller_name(&self) -> &Arc<str> { &self.row.name }
     /// The grant that decided.
-    pub fn grant(&self) -> GrantId {
-        self.deciding().id()
-    }
-
+    pub fn grant(&self) -> GrantId { self.deciding().id() }
     /// What the provider must hold the arguments to.
-    pub fn scope(&self) -> &Arc<Scope> {
-        self.deciding().scope()
-    }
-
+    pub fn scope(&self) -> &Arc<Scope> { self.deciding().scope() }
     /// The budget that the call draws on.
-    pub fn budget(&self) -> Option<BudgetRef> {
-        self.deciding().budget()
-    }
-
+    pub fn budget(&self) -> Option<BudgetRef> { self.deciding().budget() }
     /// All who called, oldest first; the last is the caller.
-    pub fn chain(&self) -> &Chain {
-        &self.chain
-    }
-
+    pub fn chain(&self) -> &Chain { &self.chain }
     /// From when on nobody waits for the answer.
-    pub fn deadline(&self) -> Option<Moment> {
-        self.deadline
-    }
+    pub fn deadline(&self) -> Option<Moment> { self.deadline }
+    fn deciding(&self) -> &Grant { self.pinned.as_ref().unwrap_or(&self.row.grants).at(self.at) }
 }
 
 impl fmt::Debug for Badge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Badge");
-        out.field("caller", &self.caller)
-            .field("caller_name", self.caller_name());
-        out.field("grant", self.deciding())
-            .field("chain", &self.chain);
+        out.field("caller", &self.caller).field("caller_name", self.caller_name());
+        out.field("grant", self.deciding()).field("chain", &self.chain);
         out.field("deadline", &self.deadline).finish()
     }
 }
@@ -251,37 +152,20 @@ pub struct Admitted<C> {
     cargo: C,
 }
 
+#[rustfmt::skip]
 impl<C> Admitted<C> {
     /// Who calls, with what right.
-    pub fn badge(&self) -> &Badge {
-        &self.badge
-    }
-
+    pub fn badge(&self) -> &Badge { &self.badge }
     /// Who serves it.
-    pub fn route(&self) -> Route {
-        self.route
-    }
-
+    pub fn route(&self) -> Route { self.route }
     /// What is called.
-    pub fn capability(&self) -> &Arc<str> {
-        &self.capability
-    }
-
+    pub fn capability(&self) -> &Arc<str> { &self.capability }
     /// The arguments as the caller made them.
-    pub fn args(&self) -> &[u8] {
-        &self.args
-    }
-
+    pub fn args(&self) -> &[u8] { &self.args }
     /// What travelled along.
-    pub fn cargo(&self) -> &C {
-        &self.cargo
-    }
-
+    pub fn cargo(&self) -> &C { &self.cargo }
     /// What travelled along, to be changed.
-    pub fn cargo_mut(&mut self) -> &mut C {
-        &mut self.cargo
-    }
-
+    pub fn cargo_mut(&mut self) -> &mut C { &mut self.cargo }
     /// The call taken apart; it cannot be put together again.
     pub fn into_parts(self) -> (Badge, Arc<str>, Vec<u8>, C) {
         (self.badge, self.capability, self.args, self.cargo)
@@ -296,26 +180,16 @@ pub struct Held<C> {
     envelope: Envelope<C>,
 }
 
+#[rustfmt::skip]
 impl<C> Held<C> {
     /// Who calls, with what right.
-    pub fn badge(&self) -> &Badge {
-        &self.badge
-    }
-
+    pub fn badge(&self) -> &Badge { &self.badge }
     /// The name in the grant's `approve` that asks for the lease.
-    pub fn rule(&self) -> &Capability {
-        &self.rule
-    }
-
+    pub fn rule(&self) -> &Capability { &self.rule }
     /// The call itself.
-    pub fn envelope(&self) -> &Envelope<C> {
-        &self.envelope
-    }
-
+    pub fn envelope(&self) -> &Envelope<C> { &self.envelope }
     /// The call, to be admitted again once there is a lease.
-    pub fn into_envelope(self) -> Envelope<C> {
-        self.envelope
-    }
+    pub fn into_envelope(self) -> Envelope<C> { self.envelope }
 }
 
 /// Brings admitted calls to providers' mailboxes; the kernel actor owns one.

@@ -49,26 +49,18 @@ impl Chain {
         longer.length += 1;
         Some(longer)
     }
+}
 
+#[rustfmt::skip]
+impl Chain {
     /// Whether a principal is among the callers.
-    pub fn contains(&self, caller: Principal) -> bool {
-        self.as_slice().contains(&caller)
-    }
-
+    pub fn contains(&self, caller: Principal) -> bool { self.as_slice().contains(&caller) }
     /// The callers, oldest first.
-    pub fn as_slice(&self) -> &[Principal] {
-        &self.callers[..self.length as usize]
-    }
-
+    pub fn as_slice(&self) -> &[Principal] { &self.callers[..self.length as usize] }
     /// How many callers there are.
-    pub fn len(&self) -> usize {
-        self.length as usize
-    }
-
+    pub fn len(&self) -> usize { self.length as usize }
     /// Whether nobody has called yet.
-    pub fn is_empty(&self) -> bool {
-        self.length == 0
-    }
+    pub fn is_empty(&self) -> bool { self.length == 0 }
 }
 
 impl fmt::Debug for Chain {

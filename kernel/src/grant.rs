@@ -5,7 +5,7 @@ use crate::lookup::{Index, hash};
 use crate::name::{Capability, MAX_NAME, MAX_SEGMENTS};
 use crate::{Moment, Scope};
 use serde::{Deserialize, Serialize};
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 /// Most grants in one set.
 pub const MAX_GRANTS: usize = 4096;
@@ -22,64 +22,29 @@ pub struct GrantId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BudgetRef(pub u64);
 
-/// Why a grant or a set of grants cannot be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum GrantError {
-    /// Two grants of a set are for the same capability.
-    Twice(Capability),
-    /// A set of more than [`MAX_GRANTS`].
-    TooMany,
-    /// The parent does not cover the capability asked for.
-    Capability(Capability),
-    /// The scope asked for is not within the parent's.
-    Scope,
-    /// The budget asked for is not the parent's.
-    Budget,
-    /// The expiry asked for is later than the parent's.
-    Expiry,
-    /// More than [`MAX_RULES`] approval rules.
-    TooManyRules,
-    /// Attenuated more than [`MAX_DEPTH`] times.
-    TooDeep,
-    /// The new id is that of the parent or of one above it.
-    Id(GrantId),
-}
-
-impl GrantError {
-    /// The stable code of this error.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Twice(_) => "K121",
-            Self::TooMany => "K122",
-            Self::Capability(_) => "K123",
-            Self::Scope => "K124",
-            Self::Budget => "K125",
-            Self::Expiry => "K126",
-            Self::TooManyRules => "K127",
-            Self::TooDeep => "K128",
-            Self::Id(_) => "K129",
-        }
+errors! {
+    /// Why a grant or a set of grants cannot be.
+    pub enum GrantError {
+        /// two grants of one set are for {capability}
+        Twice(capability: Capability) = "K121",
+        /// the set has more than {MAX_GRANTS} grants
+        TooMany = "K122",
+        /// the parent does not cover {capability}
+        Capability(capability: Capability) = "K123",
+        /// the scope is not within the parent's, key by key
+        Scope = "K124",
+        /// the budget is not the parent's
+        Budget = "K125",
+        /// the expiry is later than the parent's
+        Expiry = "K126",
+        /// the grant has more than {MAX_RULES} approval rules
+        TooManyRules = "K127",
+        /// the grant is attenuated more than {MAX_DEPTH} times
+        TooDeep = "K128",
+        /// the id {id:?} is the parent's or that of one above it
+        Id(id: GrantId) = "K129",
     }
 }
-
-impl fmt::Display for GrantError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Twice(capability) => write!(f, "two grants for {capability}"),
-            Self::TooMany => write!(f, "more than {MAX_GRANTS} grants"),
-            Self::Capability(wanted) => write!(f, "the parent does not cover {wanted}"),
-            Self::Scope => f.write_str("the scope is not within the parent's, key by key"),
-            Self::Budget => f.write_str("the budget is not the parent's"),
-            Self::Expiry => f.write_str("the expiry is later than the parent's"),
-            Self::TooManyRules => write!(f, "more than {MAX_RULES} approval rules"),
-            Self::TooDeep => write!(f, "attenuated more than {MAX_DEPTH} times"),
-            Self::Id(id) => write!(f, "grant id {} is taken by a parent", id.0),
-        }
-    }
-}
-
-impl std::error::Error for GrantError {}
 
 /// The right to a capability and all below it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,15 +85,7 @@ impl Grant {
         id: GrantId,
     ) -> Self {
         let (approve, lineage) = (approve.into(), Arc::default());
-        Self {
-            capability,
-            scope,
-            budget,
-            approve,
-            expires,
-            id,
-            lineage,
-        }
+        Self { capability, scope, budget, approve, expires, id, lineage }
     }
 
     /// A grant that gives no more than this one in capability, scope, budget and expiry, and needs at
@@ -160,56 +117,28 @@ impl Grant {
         let lineage = self.lineage.iter().copied().chain([self.id]).collect();
         let (capability, budget) = (ask.capability, ask.budget.or(self.budget));
         let (scope, approve) = (ask.scope, approve.into());
-        Ok(Self {
-            capability,
-            scope,
-            budget,
-            approve,
-            expires,
-            id,
-            lineage,
-        })
+        Ok(Self { capability, scope, budget, approve, expires, id, lineage })
     }
+}
 
+#[rustfmt::skip]
+impl Grant {
     /// What the grant is for.
-    pub fn capability(&self) -> &Capability {
-        &self.capability
-    }
-
+    pub fn capability(&self) -> &Capability { &self.capability }
     /// What the provider is to hold the arguments to.
-    pub fn scope(&self) -> &Arc<Scope> {
-        &self.scope
-    }
-
+    pub fn scope(&self) -> &Arc<Scope> { &self.scope }
     /// The budget that calls draw on.
-    pub fn budget(&self) -> Option<BudgetRef> {
-        self.budget
-    }
-
+    pub fn budget(&self) -> Option<BudgetRef> { self.budget }
     /// The names that need an approval lease.
-    pub fn approve(&self) -> &[Capability] {
-        &self.approve
-    }
-
+    pub fn approve(&self) -> &[Capability] { &self.approve }
     /// When the grant ends.
-    pub fn expires(&self) -> Option<Moment> {
-        self.expires
-    }
-
+    pub fn expires(&self) -> Option<Moment> { self.expires }
     /// The grant's id.
-    pub fn id(&self) -> GrantId {
-        self.id
-    }
-
+    pub fn id(&self) -> GrantId { self.id }
     /// The grant that this one was attenuated from.
-    pub fn parent(&self) -> Option<GrantId> {
-        self.lineage.last().copied()
-    }
-
+    pub fn parent(&self) -> Option<GrantId> { self.lineage.last().copied() }
     /// The ids above this grant, the oldest first.
-    pub fn lineage(&self) -> &[GrantId] {
-        &self.lineage
-    }
+    pub fn lineage(&self) -> &[GrantId] { &self.lineage }
 }
 
 /// The hashes of a name and of what is above it, shortest first; made once per route.
@@ -223,11 +152,7 @@ pub(crate) struct Prefixes {
 impl Prefixes {
     /// `None` for what is too long, or has too many segments, to be a name.
     pub(crate) fn of(name: &str) -> Option<Self> {
-        let mut all = Self {
-            count: 0,
-            ends: [0; MAX_SEGMENTS],
-            hashes: [0; MAX_SEGMENTS],
-        };
+        let mut all = Self { count: 0, ends: [0; MAX_SEGMENTS], hashes: [0; MAX_SEGMENTS] };
         if name.len() > MAX_NAME {
             return None;
         }
@@ -241,16 +166,39 @@ impl Prefixes {
     }
 }
 
-#[derive(Debug, Default)]
-struct Set {
-    grants: Box<[Grant]>,
-    index: Index,
+/// Longest name that is kept in a key; longer ones are looked up in the grant.
+const INLINE: usize = 42;
+
+/// What admission asks of a grant, on one cache line: over a million grants each line is a miss.
+#[derive(Debug, Clone)]
+#[repr(align(64))]
+pub(crate) struct Key {
+    pub(crate) ends: Option<Moment>,
+    pub(crate) at: u32,
+    pub(crate) has_rules: bool,
+    length: u8,
+    name: [u8; INLINE],
+}
+
+impl Key {
+    fn new(at: usize, grant: &Grant) -> (u64, Self) {
+        let text = grant.capability.as_str().as_bytes();
+        let (mut name, length) = ([0; INLINE], text.len().min(INLINE));
+        name[..length].copy_from_slice(&text[..length]);
+        let (length, ends, at) = (text.len().min(INLINE + 1) as u8, grant.expires, at as u32);
+        (hash(text), Self { ends, at, has_rules: !grant.approve.is_empty(), length, name })
+    }
 }
 
 /// The grants of one principal, or of a template that many share. Cheap to clone.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Grant>", into = "Vec<Grant>")]
-pub struct GrantSet(Arc<Set>);
+pub struct GrantSet {
+    grants: Arc<[Grant]>,
+    keys: Index<Key>,
+    /// Bit n is set if a grant's name has n + 1 segments: no other length is worth a probe.
+    depths: u8,
+}
 
 impl GrantSet {
     /// Takes grants for different capabilities, within [`MAX_GRANTS`], [`MAX_RULES`], [`MAX_DEPTH`].
@@ -270,15 +218,15 @@ impl GrantSet {
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(GrantError::Twice(pair[0].clone()));
         }
-        let index = Index::new(
-            grants
-                .iter()
-                .map(|g| hash(g.capability.as_str().as_bytes())),
-        );
-        Ok(Self(Arc::new(Set {
-            grants: grants.into(),
-            index,
-        })))
+        let keys = Index::new(grants.iter().enumerate().map(|(at, grant)| Key::new(at, grant)));
+        let dots = |grant: &Grant| grant.capability.as_str().matches('.').count();
+        let depths = grants.iter().fold(0, |bits, grant| bits | 1 << dots(grant));
+        Ok(Self { grants: grants.into(), keys, depths })
+    }
+
+    /// The grants in the order they were given.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Grant> {
+        self.grants.iter()
     }
 
     /// The set that allows nothing.
@@ -286,37 +234,33 @@ impl GrantSet {
         Self::default()
     }
 
-    /// The grants in the order they were given.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Grant> {
-        self.0.grants.iter()
-    }
-
     /// The grant that decides about a name: of those that cover it the one with most segments.
     pub fn longest_match(&self, name: &str) -> Option<&Grant> {
-        self.find(name, &Prefixes::of(name)?).map(|at| self.at(at))
+        self.find(name, &Prefixes::of(name)?).map(|key| self.at(key.at))
     }
 
-    /// Where the deciding grant is, given the prefixes of `name`.
+    /// The key of the deciding grant, given the prefixes of `name`.
     #[inline]
-    pub(crate) fn find(&self, name: &str, prefixes: &Prefixes) -> Option<usize> {
-        let Set { grants, index } = &*self.0;
-        (0..prefixes.count).rev().find_map(|depth| {
-            let prefix = name.get(..usize::from(prefixes.ends[depth]));
-            index.find(prefixes.hashes[depth], |at| {
-                Some(grants[at].capability.as_str()) == prefix
+    pub(crate) fn find(&self, name: &str, prefixes: &Prefixes) -> Option<&Key> {
+        let mut depths = (0..prefixes.count).rev().filter(|depth| self.depths >> depth & 1 == 1);
+        depths.find_map(|depth| {
+            let prefix = name.as_bytes().get(..usize::from(prefixes.ends[depth]))?;
+            self.keys.find(prefixes.hashes[depth], |key| match key.name.get(..key.length.into()) {
+                Some(name) => name == prefix,
+                None => self.at(key.at).capability.as_str().as_bytes() == prefix,
             })
         })
     }
 
     #[inline]
-    pub(crate) fn at(&self, at: usize) -> &Grant {
-        &self.0.grants[at]
+    pub(crate) fn at(&self, at: u32) -> &Grant {
+        &self.grants[at as usize]
     }
 }
 
 impl PartialEq for GrantSet {
     fn eq(&self, other: &Self) -> bool {
-        self.0.grants == other.0.grants
+        self.grants == other.grants
     }
 }
 
@@ -331,6 +275,6 @@ impl TryFrom<Vec<Grant>> for GrantSet {
 
 impl From<GrantSet> for Vec<Grant> {
     fn from(set: GrantSet) -> Self {
-        set.0.grants.to_vec()
+        set.grants.to_vec()
     }
 }

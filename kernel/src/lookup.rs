@@ -1,5 +1,5 @@
-//! Two read-mostly structures without locks: a persistent radix tree by dense number, and a hash index
-//! into a slice. Neither ever allocates on a read; a write to a tree copies one path of it.
+//! Two read-mostly structures without locks: a persistent radix tree by dense number, and a hash
+//! index. Neither ever allocates on a read; a write to a tree copies one path of it.
 
 use std::sync::Arc;
 
@@ -7,9 +7,10 @@ const BITS: u32 = 5;
 const WIDTH: usize = 1 << BITS;
 
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "leaves are what most nodes are")]
 enum Node<T> {
     Branch([Option<Arc<Node<T>>>; WIDTH]),
-    Leaf([Option<Arc<T>>; WIDTH]),
+    Leaf([Option<T>; WIDTH]),
 }
 
 impl<T> Node<T> {
@@ -26,28 +27,16 @@ fn slot(key: u32, level: u32) -> usize {
 }
 
 /// A persistent map from small numbers. A clone shares everything; a change copies at most 7 nodes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Radix<T> {
     root: Arc<Node<T>>,
     /// Levels of branches above the leaves: 0 to 6.
     height: u32,
 }
 
-impl<T> Clone for Radix<T> {
-    fn clone(&self) -> Self {
-        Self {
-            root: self.root.clone(),
-            height: self.height,
-        }
-    }
-}
-
 impl<T> Default for Radix<T> {
     fn default() -> Self {
-        Self {
-            root: Node::empty(0),
-            height: 0,
-        }
+        Self { root: Node::empty(0), height: 0 }
     }
 }
 
@@ -57,7 +46,7 @@ impl<T> Radix<T> {
     }
 
     #[inline]
-    pub(crate) fn get(&self, key: u32) -> Option<&Arc<T>> {
+    pub(crate) fn get(&self, key: u32) -> Option<&T> {
         let (mut node, mut level) = (&*self.root, self.height);
         if !self.holds(key) {
             return None;
@@ -73,7 +62,7 @@ impl<T> Radix<T> {
 }
 
 impl<T: Clone> Radix<T> {
-    pub(crate) fn set(&mut self, key: u32, value: Option<Arc<T>>) {
+    pub(crate) fn set(&mut self, key: u32, value: Option<T>) {
         while !self.holds(key) {
             let mut children = [const { None }; WIDTH];
             children[0] = Some(self.root.clone());
@@ -108,46 +97,52 @@ pub(crate) fn hash(text: &[u8]) -> u64 {
     };
     let start = MIX ^ (text.len() as u64).rotate_left(32);
     let (words, rest) = text.as_chunks::<8>();
-    let hash = words
-        .iter()
-        .fold(start, |hash, word| fold(hash, u64::from_le_bytes(*word)));
-    let last = rest
-        .iter()
-        .fold(0, |word, byte| word << 8 | u64::from(*byte));
+    let hash = words.iter().fold(start, |hash, word| fold(hash, u64::from_le_bytes(*word)));
+    let last = rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
     fold(fold(hash, last), MIX)
 }
 
-/// Open addressing over positions of a slice that the owner keeps. Built once, never grown.
-#[derive(Debug, Default)]
-pub(crate) struct Index(Box<[u64]>);
+/// Open addressing, built once and never grown; a clone shares it.
+#[derive(Clone, Debug)]
+pub(crate) struct Index<T>(Arc<[Option<T>]>);
 
-impl Index {
-    /// At most half full, so a probe ends soon; a slot is 0, or the hash's upper half and position + 1.
-    pub(crate) fn new(hashes: impl ExactSizeIterator<Item = u64>) -> Self {
-        let mut slots = vec![0; (hashes.len() * 2).next_power_of_two()].into_boxed_slice();
-        for (at, hash) in hashes.enumerate() {
-            let mut probe = hash as usize % slots.len();
-            while slots[probe] != 0 {
-                probe = (probe + 1) % slots.len();
+impl<T> Default for Index<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T> Index<T> {
+    /// At most three quarters full, so that a probe ends soon.
+    pub(crate) fn new(items: impl ExactSizeIterator<Item = (u64, T)>) -> Self {
+        let count = (items.len() * 4 / 3 + 1).next_power_of_two();
+        let mut slots: Vec<Option<T>> = (0..count).map(|_| None).collect();
+        for (hash, item) in items {
+            let mut probe = hash as usize % count;
+            while slots[probe].is_some() {
+                probe = (probe + 1) % count;
             }
-            slots[probe] = (hash >> 32 << 32) | (at as u64 + 1);
+            slots[probe] = Some(item);
         }
-        Self(slots)
+        Self(slots.into())
     }
 
-    /// The first position with this hash that `same` agrees to.
+    /// What has this hash and `same` agrees to.
     #[inline]
-    pub(crate) fn find(&self, hash: u64, mut same: impl FnMut(usize) -> bool) -> Option<usize> {
+    pub(crate) fn find(&self, hash: u64, same: impl Fn(&T) -> bool) -> Option<&T> {
         let mask = self.0.len().wrapping_sub(1);
         let mut probe = hash as usize & mask;
-        // A table at most half full has an empty slot, and an empty one has no slot at all.
-        while let Some(&slot) = self.0.get(probe).filter(|slot| **slot != 0) {
-            let at = (slot as u32 - 1) as usize;
-            if slot >> 32 == hash >> 32 && same(at) {
-                return Some(at);
+        // A table has an empty slot; the default has no slot at all.
+        while let Some(Some(item)) = self.0.get(probe) {
+            if same(item) {
+                return Some(item);
             }
             probe = (probe + 1) & mask;
         }
         None
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flatten()
     }
 }

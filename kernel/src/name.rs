@@ -2,7 +2,7 @@
 //! Never compares by string prefix: `store.brain` does not cover `store.brainx`.
 
 use serde::{Deserialize, Serialize};
-use std::{borrow::Borrow, fmt, sync::Arc};
+use std::sync::Arc;
 
 /// Most segments a name may have.
 pub const MAX_SEGMENTS: usize = 8;
@@ -11,55 +11,21 @@ pub const MAX_SEGMENT: usize = 64;
 /// Most bytes a whole name may have: full segments and the dots between them.
 pub const MAX_NAME: usize = MAX_SEGMENTS * MAX_SEGMENT + MAX_SEGMENTS - 1;
 
-/// What is wrong with a capability name. Offsets are in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NameError {
-    /// Longer than [`MAX_NAME`] bytes.
-    TooLong,
-    /// More than [`MAX_SEGMENTS`] segments.
-    TooManySegments,
-    /// Nothing between two dots, or nothing at all; the offset is where a segment should be.
-    EmptySegment(usize),
-    /// A segment of more than [`MAX_SEGMENT`] bytes, ending at the offset.
-    SegmentTooLong(usize),
-    /// The byte at the offset is not one of `a-z 0-9 _ - .`.
-    BadByte(usize, u8),
-}
-
-impl NameError {
-    /// The stable code of this error.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::TooLong => "K101",
-            Self::TooManySegments => "K102",
-            Self::EmptySegment(_) => "K103",
-            Self::SegmentTooLong(_) => "K104",
-            Self::BadByte(..) => "K105",
-        }
+errors! {
+    /// What is wrong with a capability name. Offsets are in bytes.
+    pub enum NameError {
+        /// the name is longer than {MAX_NAME} bytes
+        TooLong = "K101",
+        /// the name has more than {MAX_SEGMENTS} segments
+        TooManySegments = "K102",
+        /// the segment that should begin at byte {at} is empty
+        EmptySegment(at: usize) = "K103",
+        /// the segment around byte {at} has more than {MAX_SEGMENT} bytes
+        SegmentTooLong(at: usize) = "K104",
+        /// byte 0x{byte:02x} at {at} is not one of a-z 0-9 _ - .
+        BadByte(at: usize, byte: u8) = "K105",
     }
 }
-
-impl fmt::Display for NameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong => write!(f, "longer than {MAX_NAME} bytes"),
-            Self::TooManySegments => write!(f, "more than {MAX_SEGMENTS} segments"),
-            Self::EmptySegment(at) => write!(f, "empty segment at byte {at}"),
-            Self::SegmentTooLong(at) => {
-                write!(
-                    f,
-                    "segment of more than {MAX_SEGMENT} bytes before byte {at}"
-                )
-            }
-            Self::BadByte(at, byte) => {
-                write!(f, "byte 0x{byte:02x} at {at} is not one of a-z 0-9 _ - .")
-            }
-        }
-    }
-}
-
-impl std::error::Error for NameError {}
 
 /// Checks the form of a whole name in one pass that never reads past [`MAX_NAME`] bytes.
 pub(crate) fn check(name: &str) -> Result<(), NameError> {
@@ -79,11 +45,7 @@ pub(crate) fn check(name: &str) -> Result<(), NameError> {
             _ => return Err(NameError::BadByte(at, byte)),
         }
     }
-    if start == name.len() {
-        Err(NameError::EmptySegment(start))
-    } else {
-        Ok(())
-    }
+    if start == name.len() { Err(NameError::EmptySegment(start)) } else { Ok(()) }
 }
 
 /// A well-formed capability name: 1 to 8 segments `[a-z0-9_-]{1,64}` joined by dots. Cheap to clone.
@@ -114,37 +76,7 @@ impl Capability {
     }
 }
 
-impl fmt::Display for Capability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Borrow<str> for Capability {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::str::FromStr for Capability {
-    type Err = NameError;
-    fn from_str(name: &str) -> Result<Self, NameError> {
-        Self::parse(name)
-    }
-}
-
-impl TryFrom<String> for Capability {
-    type Error = NameError;
-    fn try_from(name: String) -> Result<Self, NameError> {
-        Self::parse(&name)
-    }
-}
-
-impl From<Capability> for String {
-    fn from(name: Capability) -> Self {
-        name.as_str().into()
-    }
-}
+text_form!(Capability, NameError);
 
 /// Maps a foreign (MCP) name into one segment, injectively.
 ///
@@ -167,10 +99,7 @@ pub fn map_foreign(name: &str) -> String {
     if mapped.len() <= MAX_SEGMENT {
         return mapped;
     }
-    let (offset, prime) = (
-        0x6c62272e07bb014262b821756295c58d_u128,
-        (1_u128 << 88) | 0x13b,
-    );
+    let (offset, prime) = (0x6c62272e07bb014262b821756295c58d_u128, (1_u128 << 88) | 0x13b);
     let fold = |hash: u128, byte: u8| (hash ^ u128::from(byte)).wrapping_mul(prime);
     format!("h--{:032x}", name.bytes().fold(offset, fold))
 }

@@ -2,45 +2,22 @@
 //! what it means. Never interprets a key or a value; the provider does, with the scope in its badge.
 
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 /// Most bytes of a pattern: the longest path Linux takes.
 pub const MAX_PATTERN: usize = 4096;
 
-/// Why a text is no pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PatternError {
-    /// Nothing there.
-    Empty,
-    /// Longer than [`MAX_PATTERN`] bytes.
-    TooLong,
-    /// A `*` that is neither the whole pattern nor the end of it after a `/`.
-    Star,
-}
-
-impl PatternError {
-    /// The stable code of this error.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Empty => "K111",
-            Self::TooLong => "K112",
-            Self::Star => "K113",
-        }
+errors! {
+    /// Why a text is no pattern.
+    pub enum PatternError {
+        /// the pattern is empty
+        Empty = "K111",
+        /// the pattern is longer than {MAX_PATTERN} bytes
+        TooLong = "K112",
+        /// a `*` stands alone, or at the end as `/*`
+        Star = "K113",
     }
 }
-
-impl fmt::Display for PatternError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("empty pattern"),
-            Self::TooLong => write!(f, "pattern longer than {MAX_PATTERN} bytes"),
-            Self::Star => f.write_str("`*` stands alone or at the end as `/*`"),
-        }
-    }
-}
-
-impl std::error::Error for PatternError {}
 
 /// An exact text, `prefix/*` for all that begins with `prefix/` and goes on, or `*` for everything.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -86,24 +63,7 @@ impl Pattern {
     }
 }
 
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl TryFrom<String> for Pattern {
-    type Error = PatternError;
-    fn try_from(text: String) -> Result<Self, PatternError> {
-        Self::parse(&text)
-    }
-}
-
-impl From<Pattern> for String {
-    fn from(pattern: Pattern) -> Self {
-        pattern.0
-    }
-}
+text_form!(Pattern, PatternError);
 
 /// What a scope says of one key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,9 +78,9 @@ pub enum Bound {
 impl Bound {
     fn within(&self, parent: &Self) -> bool {
         match (self, parent) {
-            (Self::Names(ours), Self::Names(theirs)) => ours
-                .iter()
-                .all(|our| theirs.iter().any(|their| their.covers(our))),
+            (Self::Names(ours), Self::Names(theirs)) => {
+                ours.iter().all(|our| theirs.iter().any(|their| their.covers(our)))
+            }
             (Self::AtMost(ours), Self::AtMost(theirs)) => ours <= theirs,
             _ => false,
         }
@@ -133,59 +93,34 @@ impl Bound {
 #[serde(transparent)]
 pub struct Scope(BTreeMap<String, Bound>);
 
+#[rustfmt::skip]
 impl Scope {
     /// A scope that says nothing.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
+    pub fn new() -> Self { Self::default() }
     /// Binds a key; answers what it was bound to before.
     pub fn insert(&mut self, key: impl Into<String>, bound: Bound) -> Option<Bound> {
         self.0.insert(key.into(), bound)
     }
-
     /// What the scope says of a key.
-    pub fn get(&self, key: &str) -> Option<&Bound> {
-        self.0.get(key)
-    }
-
+    pub fn get(&self, key: &str) -> Option<&Bound> { self.0.get(key) }
     /// Whether the key is there, is a list of names, and one of them matches the value.
     pub fn allows(&self, key: &str, value: &str) -> bool {
-        self.names(key)
-            .is_some_and(|names| names.iter().any(|name| name.matches(value)))
+        self.names(key).is_some_and(|names| names.iter().any(|name| name.matches(value)))
     }
-
     /// Whether the scope says nothing of the key.
-    pub fn unrestricted(&self, key: &str) -> bool {
-        !self.0.contains_key(key)
-    }
-
+    pub fn unrestricted(&self, key: &str) -> bool { !self.0.contains_key(key) }
     /// The patterns of a key that is a list of names.
     pub fn names(&self, key: &str) -> Option<&[Pattern]> {
-        match self.0.get(key) {
-            Some(Bound::Names(names)) => Some(names),
-            _ => None,
-        }
+        if let Some(Bound::Names(names)) = self.0.get(key) { Some(names) } else { None }
     }
-
     /// The upper bound of a key that is a number.
     pub fn at_most(&self, key: &str) -> Option<u64> {
-        match self.0.get(key) {
-            Some(Bound::AtMost(limit)) => Some(*limit),
-            _ => None,
-        }
+        if let Some(Bound::AtMost(limit)) = self.0.get(key) { Some(*limit) } else { None }
     }
-
     /// The keys in order.
-    pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
+    pub fn keys(&self) -> impl Iterator<Item = &str> { self.0.keys().map(String::as_str) }
     /// Whether the scope says nothing at all.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
+    pub fn is_empty(&self) -> bool { self.0.is_empty() }
     /// Whether this scope gives nothing that `parent` does not give. Both must have the same keys: to a
     /// provider an absent key can mean "all" or, where the key is mandatory, "nothing", and the kernel
     /// cannot tell which. A parent that has all says so: `*`, or the greatest number.
@@ -195,11 +130,5 @@ impl Scope {
                 .0
                 .iter()
                 .all(|(key, ours)| parent.get(key).is_some_and(|b| ours.within(b)))
-    }
-}
-
-impl FromIterator<(String, Bound)> for Scope {
-    fn from_iter<I: IntoIterator<Item = (String, Bound)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().collect())
     }
 }

@@ -1,19 +1,33 @@
 //! The table: who may call, with which grants, and who serves what. Immutable; a change makes a new one
 //! that shares all that did not change. Never copied per agent, never locked.
 
-use crate::grant::{Grant, GrantId, GrantSet, Prefixes};
+use crate::grant::{GrantId, GrantSet, Prefixes};
 use crate::lookup::{Index, Radix, hash};
 use crate::{Capability, Moment, Principal, Route};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// One principal. Its own allocation, so that badges count references on a line no other lane writes.
-#[derive(Clone, Debug)]
+/// What badges and refusals keep of a principal. An allocation of its own for each, so that they count
+/// references on a line that no other lane writes.
+#[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) name: Arc<str>,
+    /// Here, so that this line is fetched while the grants are searched, not after.
     pub(crate) incarnation: u64,
     pub(crate) grants: Arc<GrantSet>,
-    /// The same set once more: one step less on the way to a grant.
+}
+
+/// One principal: what admission asks first lies in the tree itself, one miss less on the way.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
     pub(crate) set: GrantSet,
+    pub(crate) row: Arc<Row>,
+}
+
+impl Entry {
+    fn new(name: Arc<str>, incarnation: u64, grants: Arc<GrantSet>) -> Self {
+        let set = GrantSet::clone(&grants);
+        Self { set, row: Arc::new(Row { name, incarnation, grants }) }
+    }
 }
 
 /// A capability that is served, and the hashes that the search for its grant needs.
@@ -24,19 +38,13 @@ pub(crate) struct Served {
     pub(crate) prefixes: Prefixes,
 }
 
-#[derive(Debug, Default)]
-struct Routes {
-    served: Vec<Served>,
-    index: Index,
-}
-
 type Leases = BTreeMap<GrantId, Vec<(Capability, Moment)>>;
 
 /// All that admission knows. A clone is four reference counts.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    principals: Radix<Row>,
-    routes: Arc<Routes>,
+    principals: Radix<Entry>,
+    routes: Index<Served>,
     revoked: Arc<Vec<GrantId>>,
     leases: Arc<Leases>,
 }
@@ -52,24 +60,12 @@ impl Table {
         let mut by_name: BTreeMap<_, _> =
             self.capabilities().map(|(c, r)| (c.clone(), r)).collect();
         by_name.extend(routes);
-        let served: Vec<Served> = (by_name.into_iter())
-            .filter_map(|(capability, route)| {
-                Some(Served {
-                    prefixes: Prefixes::of(capability.as_str())?,
-                    capability,
-                    route,
-                })
-            })
-            .collect();
-        let index = Index::new(
-            served
-                .iter()
-                .map(|s| hash(s.capability.as_str().as_bytes())),
-        );
-        Self {
-            routes: Arc::new(Routes { served, index }),
-            ..self.clone()
-        }
+        let served = by_name.into_iter().filter_map(|(capability, route)| {
+            let prefixes = Prefixes::of(capability.as_str())?;
+            Some((hash(capability.as_str().as_bytes()), Served { prefixes, capability, route }))
+        });
+        let served: Vec<(u64, Served)> = served.collect();
+        Self { routes: Index::new(served.into_iter()), ..self.clone() }
     }
 
     /// With a principal, in place of the one that had its index.
@@ -90,45 +86,32 @@ impl Table {
     ) -> Self {
         let mut table = self.clone();
         for (principal, name, incarnation, grants) in rows {
-            let row = Row {
-                name,
-                incarnation,
-                set: GrantSet::clone(&grants),
-                grants,
-            };
-            table.principals.set(principal.0, Some(Arc::new(row)));
+            table.principals.set(principal.0, Some(Entry::new(name, incarnation, grants)));
         }
         table
     }
 
     /// With a principal in its next life; the same table if there is no such principal.
     pub fn with_incarnation(&self, principal: Principal, incarnation: u64) -> Self {
-        self.changed(principal, |row| row.incarnation = incarnation)
+        let renew = |old: &Row| Entry::new(old.name.clone(), incarnation, old.grants.clone());
+        self.replaced(principal, self.entry(principal).map(|old| renew(&old.row)))
     }
 
     /// With other grants for a principal; the same table if there is no such principal.
     pub fn with_grants(&self, principal: Principal, grants: Arc<GrantSet>) -> Self {
-        self.changed(principal, |row| {
-            row.set = GrantSet::clone(&grants);
-            row.grants = grants;
-        })
-    }
-
-    fn changed(&self, principal: Principal, change: impl FnOnce(&mut Row)) -> Self {
-        let mut table = self.clone();
-        if let Some(row) = self.row(principal) {
-            let mut row = Row::clone(row);
-            change(&mut row);
-            table.principals.set(principal.0, Some(Arc::new(row)));
-        }
-        table
+        let renew = |old: &Row| Entry::new(old.name.clone(), old.incarnation, grants);
+        self.replaced(principal, self.entry(principal).map(|old| renew(&old.row)))
     }
 
     /// Without a principal.
     pub fn without_principal(&self, principal: Principal) -> Self {
+        self.replaced(principal, None)
+    }
+
+    fn replaced(&self, principal: Principal, entry: Option<Entry>) -> Self {
         let mut table = self.clone();
-        if self.row(principal).is_some() {
-            table.principals.set(principal.0, None);
+        if self.entry(principal).is_some() {
+            table.principals.set(principal.0, entry);
         }
         table
     }
@@ -140,11 +123,6 @@ impl Table {
             Arc::make_mut(&mut table.revoked).insert(at, grant);
         }
         table
-    }
-
-    /// The grants revoked so far, in order of their ids: what has to outlive the process.
-    pub fn revoked(&self) -> &[GrantId] {
-        &self.revoked
     }
 
     /// With an approval: calls under the grant, of the capability or below it, pass before `until`.
@@ -166,71 +144,53 @@ impl Table {
         table
     }
 
-    /// A principal's name in the tree.
-    pub fn name(&self, principal: Principal) -> Option<&Arc<str>> {
-        self.row(principal).map(|row| &row.name)
-    }
-
-    /// A principal's grants.
-    pub fn grants(&self, principal: Principal) -> Option<&Arc<GrantSet>> {
-        self.row(principal).map(|row| &row.grants)
-    }
-
-    /// A principal's present life.
-    pub fn incarnation(&self, principal: Principal) -> Option<u64> {
-        self.row(principal).map(|row| row.incarnation)
-    }
-
-    /// Who serves exactly this capability.
-    pub fn route(&self, capability: &str) -> Option<Route> {
-        self.served(capability).map(|served| served.route)
-    }
-
-    /// All that is served and by whom, in order of the names.
-    pub fn capabilities(&self) -> impl Iterator<Item = (&Capability, Route)> {
-        self.routes
-            .served
-            .iter()
-            .map(|served| (&served.capability, served.route))
-    }
-
     /// A served capability whose name is at most two slips from this one, for a hint. Not for the hot
     /// path: looks at every route.
     pub fn nearest(&self, name: &str) -> Option<&Capability> {
         let near = |c: &Capability| c.as_str().len().abs_diff(name.len()) <= 2;
-        let all = self
-            .capabilities()
-            .map(|(capability, _)| capability)
-            .filter(|c| near(c));
+        let all = self.capabilities().map(|(capability, _)| capability).filter(|c| near(c));
         let (slips, best) = all.map(|c| (slips(c.as_str(), name), c)).min()?;
         (slips <= 2).then_some(best)
     }
 
     #[inline]
-    pub(crate) fn row(&self, principal: Principal) -> Option<&Arc<Row>> {
+    pub(crate) fn entry(&self, principal: Principal) -> Option<&Entry> {
         self.principals.get(principal.0)
     }
 
     #[inline]
     pub(crate) fn served(&self, name: &str) -> Option<&Served> {
-        let Routes { served, index } = &*self.routes;
-        let same = |at: usize| served[at].capability.as_str() == name;
-        index
-            .find(hash(name.as_bytes()), same)
-            .map(|at| &served[at])
+        self.routes.find(hash(name.as_bytes()), |served| served.capability.as_str() == name)
     }
 
     #[inline]
-    pub(crate) fn is_revoked(&self, grant: &Grant) -> bool {
+    pub(crate) fn is_revoked(&self, set: &GrantSet, at: u32) -> bool {
         let dead = |id: &GrantId| self.revoked.binary_search(id).is_ok();
-        !self.revoked.is_empty() && (dead(&grant.id()) || grant.lineage().iter().any(dead))
+        !self.revoked.is_empty()
+            && (dead(&set.at(at).id()) || set.at(at).lineage().iter().any(dead))
     }
 
     pub(crate) fn leased(&self, grant: GrantId, name: &str, now: Moment) -> bool {
         let leases = self.leases.get(&grant).map_or(&[][..], Vec::as_slice);
-        leases
-            .iter()
-            .any(|(capability, until)| capability.covers(name) && now < *until)
+        leases.iter().any(|(capability, until)| capability.covers(name) && now < *until)
+    }
+}
+
+#[rustfmt::skip]
+impl Table {
+    /// A principal's name in the tree.
+    pub fn name(&self, of: Principal) -> Option<&Arc<str>> { Some(&self.entry(of)?.row.name) }
+    /// A principal's grants.
+    pub fn grants(&self, of: Principal) -> Option<&Arc<GrantSet>> { Some(&self.entry(of)?.row.grants) }
+    /// A principal's present life.
+    pub fn incarnation(&self, of: Principal) -> Option<u64> { Some(self.entry(of)?.row.incarnation) }
+    /// Who serves exactly this capability.
+    pub fn route(&self, capability: &str) -> Option<Route> { Some(self.served(capability)?.route) }
+    /// The grants revoked so far, in order of their ids: what has to outlive the process.
+    pub fn revoked(&self) -> &[GrantId] { &self.revoked }
+    /// All that is served and by whom, in no order.
+    pub fn capabilities(&self) -> impl Iterator<Item = (&Capability, Route)> {
+        self.routes.iter().map(|served| (&served.capability, served.route))
     }
 }
 

@@ -1,0 +1,379 @@
+//! The law, rule by rule: names, scopes, attenuation, revocation, holds, refusals.
+#![allow(clippy::unwrap_used)]
+
+use loket_kernel::*;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+const NOW: Moment = Moment(1_000);
+const WHO: Principal = Principal(3);
+
+fn cap(name: &str) -> Capability {
+    Capability::parse(name).unwrap()
+}
+
+fn grant(name: &str, id: u64) -> Grant {
+    Grant::new(cap(name), Arc::default(), None, Vec::new(), None, GrantId(id))
+}
+
+fn set(grants: Vec<Grant>) -> Arc<GrantSet> {
+    Arc::new(GrantSet::new(grants).unwrap())
+}
+
+/// A table where `writer/3` in life 1 holds `grants` and these names are served.
+fn table(grants: Vec<Grant>) -> Table {
+    let names =
+        ["store.brain", "store.brainx", "store.brain.kv.get", "llm.chat", "mcp.github.close"];
+    let routes = names.iter().enumerate().map(|(n, name)| (cap(name), Route(n as u32)));
+    Table::default().with_routes(routes).with_principal(WHO, "writer/3".into(), 1, set(grants))
+}
+
+fn envelope(name: &str) -> Envelope<()> {
+    Envelope {
+        from: Address { principal: WHO, incarnation: 1 },
+        capability: name.into(),
+        args: vec![1, 2, 3],
+        chain: Chain::default(),
+        deadline: None,
+        cargo: (),
+    }
+}
+
+fn code(admission: &Admission<()>) -> &'static str {
+    match admission {
+        Admission::Admitted(_) => "admitted",
+        Admission::Hold(_) => "hold",
+        Admission::Refused(refusal, _) => refusal.code().as_str(),
+    }
+}
+
+fn call(table: &Table, name: &str) -> &'static str {
+    code(&admit(table, envelope(name), NOW))
+}
+
+fn refusal(table: &Table, name: &str) -> Refusal {
+    match admit(table, envelope(name), NOW) {
+        Admission::Refused(refusal, _) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+struct Rng(u64);
+
+impl Rng {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % n
+    }
+}
+
+#[test]
+fn names_have_the_form_and_nothing_else_has() {
+    let (long, nine) = ("a".repeat(64), ["a"; 9].join("."));
+    let eight = [long.as_str(); 8].join(".");
+    assert_eq!(eight.len(), MAX_NAME);
+    for good in ["a", "store.brain", "mcp.x--create-49ssue", "a_b-c.0", &long, &eight] {
+        assert_eq!(cap(good).as_str(), good);
+    }
+    let bad = [
+        ("", NameError::EmptySegment(0)),
+        (".a", NameError::EmptySegment(0)),
+        ("a.", NameError::EmptySegment(2)),
+        ("a..b", NameError::EmptySegment(2)),
+        ("a.B", NameError::BadByte(2, b'B')),
+        ("a\0", NameError::BadByte(1, 0)),
+        ("a b", NameError::BadByte(1, b' ')),
+        ("st\u{43e}re", NameError::BadByte(2, 0xd0)),
+        (&"a".repeat(65), NameError::SegmentTooLong(64)),
+        (&nine, NameError::TooManySegments),
+        (&format!("{eight}a"), NameError::TooLong),
+    ];
+    for (name, error) in bad {
+        assert_eq!(Capability::parse(name).unwrap_err(), error, "{name:?}");
+    }
+}
+
+#[test]
+fn a_grant_covers_whole_segments_only() {
+    let brain = cap("store.brain");
+    assert!(brain.covers("store.brain") && brain.covers("store.brain.kv.get"));
+    for other in ["store", "store.brainx", "store.brain_", "store.brai", "xstore.brain", ""] {
+        assert!(!brain.covers(other), "{other}");
+    }
+    let held =
+        set(vec![grant("store", 1), grant("store.brain", 2), grant("store.brain.kv.get", 3)]);
+    let decides = |name: &str| held.longest_match(name).map(|g| g.id().0);
+    assert_eq!(decides("store.brain.kv.get"), Some(3));
+    assert_eq!(decides("store.brain.kv.put"), Some(2));
+    assert_eq!(decides("store.brainx"), Some(1));
+    assert_eq!(decides("stor"), None);
+    let long = "a".repeat(60);
+    assert_eq!(set(vec![grant(&long, 7)]).longest_match(&format!("{long}.b")).unwrap().id().0, 7);
+    assert_eq!(set(vec![grant(&long, 7)]).longest_match(&format!("{long}b")), None);
+    let twice = GrantSet::new(vec![grant("a.b", 1), grant("a", 2), grant("a.b", 3)]);
+    assert_eq!(twice.unwrap_err(), GrantError::Twice(cap("a.b")));
+}
+
+#[test]
+fn forged_names_are_refused_and_shown_short_and_escaped() {
+    let table = table(vec![grant("store.brain", 1)]);
+    assert_eq!(call(&table, "store.brain.kv.get"), "admitted");
+    assert_eq!(call(&table, "store.brainx"), "K003");
+    assert_eq!(call(&table, "store.brain.kv.got"), "K001");
+    let huge = "\u{202e}".repeat(22_000);
+    for forged in ["", "Store.brain", "store.brain\0", "st\u{43e}re.brain", "store.brain.", &huge] {
+        let refusal = refusal(&table, forged);
+        let text = refusal.to_string();
+        assert_eq!(refusal.code().as_str(), "K002", "{text}");
+        assert!(text.len() < 1_000 && text.is_ascii(), "{text}");
+        assert!(!text.bytes().any(|byte| byte.is_ascii_control()), "{text:?}");
+    }
+    assert!(refusal(&table, &"a".repeat(1 << 16)).to_string().contains("65536 bytes"));
+}
+
+#[test]
+fn a_refusal_prints_the_line_that_would_allow_the_call() {
+    let table = table(vec![grant("store.brain", 1)]);
+    let text = refusal(&table, "llm.chat").to_string();
+    assert!(text.starts_with("K003: "), "{text}");
+    assert!(text.contains("writer/3") && text.ends_with(r#"(cap: "llm.chat"),"#), "{text}");
+    assert_eq!(refusal(&table, "llm.caht").hint(&table), Some(&cap("llm.chat")));
+    assert_eq!(refusal(&table, "llm.something").hint(&table), None);
+    // Nothing that the operator could write would allow these.
+    assert_eq!(refusal(&table, "llm.caht").ron_line(), None);
+    let stale = table.with_incarnation(WHO, 9);
+    let text = refusal(&stale, "store.brain").to_string();
+    assert!(text.starts_with("K005") && text.contains("life 1, now it is 9"), "{text}");
+}
+
+#[test]
+fn what_ends_at_a_moment_is_over_at_it() {
+    let ending =
+        |at| Grant::new(cap("llm"), Arc::default(), None, Vec::new(), Some(Moment(at)), GrantId(1));
+    assert_eq!(call(&table(vec![ending(1_001)]), "llm.chat"), "admitted");
+    assert_eq!(call(&table(vec![ending(1_000)]), "llm.chat"), "K004");
+    // An ended longer grant decides; a shorter one does not step in.
+    let longer =
+        Grant::new(cap("llm.chat"), Arc::default(), None, Vec::new(), Some(NOW), GrantId(2));
+    assert_eq!(call(&table(vec![grant("llm", 1), longer]), "llm.chat"), "K004");
+}
+
+#[test]
+fn a_hold_passes_with_a_lease_and_only_while_it_lasts() {
+    let rules = vec![cap("mcp.github.close")];
+    let github = Grant::new(cap("mcp.github"), Arc::default(), None, rules, None, GrantId(5));
+    let table = table(vec![github]);
+    let Admission::Hold(held) = admit(&table, envelope("mcp.github.close"), NOW) else { panic!() };
+    assert_eq!((held.rule(), held.badge().grant()), (&cap("mcp.github.close"), GrantId(5)));
+    let lease = |id, name: &str, until| table.with_lease(GrantId(id), cap(name), Moment(until));
+    assert_eq!(
+        code(&admit(&lease(5, "mcp.github.close", 1_001), held.into_envelope(), NOW)),
+        "admitted"
+    );
+    assert_eq!(call(&lease(5, "mcp.github.close", 1_000), "mcp.github.close"), "hold");
+    assert_eq!(call(&lease(5, "mcp.github.closed", 9_999), "mcp.github.close"), "hold");
+    assert_eq!(call(&lease(6, "mcp.github.close", 9_999), "mcp.github.close"), "hold");
+    let old = lease(5, "mcp.github.close", 1_001).without_old_leases(Moment(1_001));
+    assert_eq!(call(&old, "mcp.github.close"), "hold");
+}
+
+#[test]
+fn revoking_takes_the_subtree_wherever_it_is_held() {
+    let ask = |name: &str| Attenuation {
+        capability: cap(name),
+        scope: Arc::default(),
+        expires: None,
+        budget: None,
+        approve: Vec::new(),
+    };
+    let top = grant("store", 1);
+    let child = top.attenuate(ask("store.brain"), GrantId(2)).unwrap();
+    let leaf = child.attenuate(ask("store.brain"), GrantId(3)).unwrap();
+    assert_eq!((leaf.parent(), leaf.lineage()), (Some(GrantId(2)), &[GrantId(1), GrantId(2)][..]));
+    let verdicts = |table: &Table| {
+        [&top, &child, &leaf]
+            .map(|g| call(&table.with_grants(WHO, set(vec![g.clone()])), "store.brain"))
+    };
+    let before = table(Vec::new());
+    assert_eq!(verdicts(&before), ["admitted"; 3]);
+    assert_eq!(verdicts(&before.revoke(GrantId(3))), ["admitted", "admitted", "K009"]);
+    assert_eq!(verdicts(&before.revoke(GrantId(2))), ["admitted", "K009", "K009"]);
+    assert_eq!(verdicts(&before.revoke(GrantId(1))), ["K009"; 3]);
+    assert_eq!(verdicts(&before), ["admitted"; 3], "a table never changes");
+    // What was pinned stays law for the turn that pinned it, and for nobody else.
+    let gone = before.with_grants(WHO, set(vec![leaf.clone()])).revoke(GrantId(1));
+    let pinned = GrantSet::new(vec![leaf]).unwrap();
+    assert_eq!(code(&admit_pinned(&gone, &pinned, envelope("store.brain"), NOW)), "admitted");
+    let Admission::Admitted(call) = admit_pinned(&gone, &pinned, envelope("store.brain"), NOW)
+    else {
+        panic!()
+    };
+    assert_eq!(call.badge().grant(), GrantId(3));
+    let none = admit_pinned(&gone, &GrantSet::empty(), envelope("store.brain"), NOW);
+    assert_eq!(code(&none), "K003");
+}
+
+const VALUES: [&str; 6] = ["a", "a/b", "a/b/c", "ab", "b", "*"];
+const PATTERNS: [&str; 8] = ["a", "a/*", "a/b", "a/b/*", "ab", "b", "b/*", "*"];
+
+fn scope(rng: &mut Rng) -> Scope {
+    let mut scope = Scope::new();
+    for key in ["x", "y"].into_iter().take(rng.below(3) as usize) {
+        let one = |rng: &mut Rng| Pattern::parse(PATTERNS[rng.below(8) as usize]).unwrap();
+        let bound = match rng.below(3) {
+            0 => Bound::AtMost(rng.below(4)),
+            _ => Bound::Names((0..rng.below(4)).map(|_| one(rng)).collect()),
+        };
+        scope.insert(key, bound);
+    }
+    scope
+}
+
+#[test]
+fn attenuation_only_narrows() {
+    let names = ["a", "a.b", "a.b.c", "ab"];
+    let (mut made, rng) = (0, &mut Rng(7));
+    for chain in 0..100_000 {
+        let budget = [None, Some(BudgetRef(1))][rng.below(2) as usize];
+        let ends = [None, Some(Moment(5))][rng.below(2) as usize];
+        let parent_scope = Arc::new(scope(rng));
+        let mut parent = Grant::new(
+            cap(names[rng.below(2) as usize]),
+            parent_scope,
+            budget,
+            vec![],
+            ends,
+            GrantId(0),
+        );
+        for id in 1..=4 {
+            let keep = rng.below(2) == 0;
+            let ask = Attenuation {
+                capability: cap(names[rng.below(4) as usize]),
+                scope: if keep { parent.scope().clone() } else { Arc::new(scope(rng)) },
+                expires: [None, Some(Moment(rng.below(9)))][rng.below(2) as usize],
+                budget: [None, Some(BudgetRef(rng.below(3)))][rng.below(2) as usize],
+                approve: vec![cap(names[rng.below(4) as usize])],
+            };
+            let Ok(child) = parent.attenuate(ask, GrantId(id)) else { continue };
+            made += 1;
+            narrower(&parent, &child, chain);
+            parent = child;
+        }
+    }
+    assert!(made > 50_000, "only {made} attenuations were allowed: the test says little");
+}
+
+/// Whatever the child lets through, the parent lets through: asked value by value, not structurally.
+fn narrower(parent: &Grant, child: &Grant, chain: u64) {
+    for name in ["a", "a.b", "a.b.c", "a.b.c.d", "ab", "abc"] {
+        let covered = child.capability().covers(name);
+        assert!(!covered || parent.capability().covers(name), "chain {chain}: {name}");
+        let held = |grant: &Grant| grant.approve().iter().any(|rule| rule.covers(name));
+        assert!(held(child) || !held(parent), "chain {chain}: {name} lost its approval");
+    }
+    for key in ["x", "y"] {
+        let (ours, theirs) = (child.scope(), parent.scope());
+        // For both readings of an absent key: as "nothing" and as "all".
+        for value in VALUES {
+            assert!(!ours.allows(key, value) || theirs.allows(key, value), "chain {chain}");
+        }
+        assert!(!ours.unrestricted(key) || theirs.unrestricted(key), "chain {chain}");
+        if let Some(limit) = theirs.at_most(key) {
+            assert!(ours.at_most(key).is_some_and(|our| our <= limit), "chain {chain}");
+        }
+    }
+    let end = |grant: &Grant| grant.expires().map_or(u64::MAX, |end| end.0);
+    assert!(end(child) <= end(parent), "chain {chain}");
+    assert!(parent.budget().is_none() || parent.budget() == child.budget(), "chain {chain}");
+    assert_eq!(child.lineage().len(), parent.lineage().len() + 1);
+}
+
+#[test]
+fn patterns_cover_exactly_what_they_match() {
+    let all: Vec<Pattern> = PATTERNS.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+    for (wide, narrow) in all.iter().flat_map(|w| all.iter().map(move |n| (w, n))) {
+        if wide.covers(narrow) {
+            assert!(
+                VALUES.iter().all(|v| !narrow.matches(v) || wide.matches(v)),
+                "{wide} {narrow}"
+            );
+        }
+    }
+    let covers = |wide: &str, narrow: &str| {
+        Pattern::parse(wide).unwrap().covers(&Pattern::parse(narrow).unwrap())
+    };
+    assert!(
+        covers("a/*", "a/b/*") && covers("a/*", "a/b") && covers("*", "a/*") && covers("a", "a")
+    );
+    assert!(
+        !covers("a/*", "ab/*") && !covers("a/*", "a") && !covers("a", "a/*") && !covers("a/*", "*")
+    );
+    for (text, error) in
+        [("", PatternError::Empty), ("a*", PatternError::Star), ("*/a", PatternError::Star)]
+    {
+        assert_eq!(Pattern::parse(text).unwrap_err(), error);
+    }
+    assert_eq!(Pattern::parse(&"a".repeat(4097)).unwrap_err(), PatternError::TooLong);
+}
+
+#[test]
+fn foreign_names_map_injectively_into_one_segment() {
+    assert_eq!(map_foreign("create_issue"), "create_issue");
+    assert_eq!(map_foreign("createIssue"), "x--create-49ssue");
+    assert_eq!(map_foreign("a.b"), "x--a-2eb");
+    assert_eq!(map_foreign(""), "x--");
+    let (mut seen, rng) = (HashMap::new(), &mut Rng(11));
+    let alphabet =
+        ["a", "x", "h", "-", "--", "_", ".", "A", "2e", "49", "x--", "h--", "\u{e9}", " ", "\0"];
+    for _ in 0..200_000 {
+        let most = if rng.below(20) == 0 { 70 } else { 6 };
+        let parts = rng.below(most);
+        let name: String = (0..parts).map(|_| alphabet[rng.below(15) as usize]).collect();
+        let mapped = map_foreign(&name);
+        assert!(
+            !mapped.contains('.') && Capability::parse(&mapped).is_ok(),
+            "{name:?} -> {mapped:?}"
+        );
+        let first = seen.entry(mapped).or_insert_with(|| name.clone());
+        assert_eq!(*first, name, "two names map to one");
+    }
+    assert!(seen.len() > 50_000);
+    // What the map itself makes is foreign to it again.
+    assert_ne!(map_foreign(&map_foreign("A")), map_foreign("A"));
+}
+
+#[test]
+fn a_chain_is_bounded_and_ends_with_the_caller() {
+    let full = (0..16).try_fold(Chain::default(), |chain, n| chain.push(Principal(n))).unwrap();
+    assert!(
+        full.push(Principal(99)).is_none()
+            && full.contains(Principal(15))
+            && full.len() == MAX_CHAIN
+    );
+    let table = table(vec![grant("llm", 1)]);
+    assert_eq!(code(&admit(&table, Envelope { chain: full, ..envelope("llm.chat") }, NOW)), "K008");
+    let one = Chain::default().push(Principal(8)).unwrap();
+    let Admission::Admitted(call) =
+        admit(&table, Envelope { chain: one, ..envelope("llm.chat") }, NOW)
+    else {
+        panic!()
+    };
+    assert_eq!(call.badge().chain().as_slice(), [Principal(8), WHO]);
+    assert_eq!((call.badge().caller_name().as_ref(), call.args()), ("writer/3", &[1, 2, 3][..]));
+}
+
+#[test]
+fn grants_survive_being_pinned_and_do_not_widen() {
+    let json = r#"[{"capability":"mcp.github","scope":{"tools":["list/*"],"n":7},"budget":4,
+        "approve":["mcp.github.close"],"expires":9,"id":2,"lineage":[1]}]"#;
+    let pinned: GrantSet = serde_json::from_str(json).unwrap();
+    let again = serde_json::to_string(&pinned).unwrap();
+    assert_eq!(serde_json::from_str::<GrantSet>(&again).unwrap(), pinned);
+    let grant = pinned.longest_match("mcp.github.close").unwrap();
+    assert!(grant.scope().allows("tools", "list/x") && grant.scope().at_most("n") == Some(7));
+    assert_eq!((grant.parent(), grant.budget()), (Some(GrantId(1)), Some(BudgetRef(4))));
+    for bad in [json.replace("mcp.github\"", "mcp..github\""), json.replace("list/*", "l*st")] {
+        assert!(serde_json::from_str::<GrantSet>(&bad).is_err());
+    }
+}
