@@ -34,16 +34,9 @@ impl EffectClass {
 
     /// The class of a word that [`as_str`](Self::as_str) gave.
     pub fn parse(word: &str) -> Option<Self> {
-        [
-            Self::Pure,
-            Self::Staged,
-            Self::Observe,
-            Self::Keyed,
-            Self::Once,
-            Self::Side,
-        ]
-        .into_iter()
-        .find(|class| class.as_str() == word)
+        [Self::Pure, Self::Staged, Self::Observe, Self::Keyed, Self::Once, Self::Side]
+            .into_iter()
+            .find(|class| class.as_str() == word)
     }
 
     /// Whether an intent is written before the request leaves (C2).

@@ -21,12 +21,7 @@ pub struct Failure {
 impl Failure {
     /// A failure that another try will not mend.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self {
-            code: code.into(),
-            message: message.into(),
-            retryable: false,
-            retry_after_ms: None,
-        }
+        Self { code: code.into(), message: message.into(), retryable: false, retry_after_ms: None }
     }
 
     /// A failure that may pass; `after_ms` is a hint in milliseconds.

@@ -134,20 +134,14 @@ impl Journal {
     pub fn next_call(&mut self, capability: &str, args: &[u8]) -> Result<Step, Stop> {
         let call = CallNo(self.last.0.saturating_add(1));
         if call.0 > self.begin.calls_max {
-            return Err(Stop::TooManyCalls {
-                limit: self.begin.calls_max,
-            });
+            return Err(Stop::TooManyCalls { limit: self.begin.calls_max });
         }
         if self.bytes > RECORD_BYTES_PER_TURN_MAX {
             return Err(Stop::TooManyBytes);
         }
         self.last = call;
         let mut resend = false;
-        if let Some(record) = self
-            .records
-            .get(self.cursor)
-            .filter(|record| record.call == call)
-        {
+        if let Some(record) = self.records.get(self.cursor).filter(|record| record.call == call) {
             if record.capability != capability || record.args != args {
                 return Err(Stop::Diverged(Diverged {
                     call,
@@ -174,13 +168,7 @@ impl Journal {
     /// Notes how a live call came out. `stamp_ms` is when it was answered; `durable` that the ledger has intent and result
     /// already, so that the end of the turn need not write them.
     pub fn finish(&mut self, live: &Live, capability: &str, args: Vec<u8>, answer: Answered) {
-        let Answered {
-            class,
-            outcome,
-            stamp_ms,
-            effect,
-            durable,
-        } = answer;
+        let Answered { class, outcome, stamp_ms, effect, durable } = answer;
         self.hash.call(live.call, capability, &args, &outcome);
         let kept = class.records_success() || (outcome.is_err() && class != EffectClass::Side);
         if live.resend {

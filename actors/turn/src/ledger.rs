@@ -7,7 +7,9 @@ mod accept;
 mod letters;
 mod turns;
 
-pub use accept::{Accept, AcceptError, Accepted, DynamicChild, Enrol, Enrolled, Removed, ReplyTo};
+pub use accept::{
+    Accept, AcceptError, Accepted, DynamicChild, Enrol, Enrolled, InboxDepth, Removed, ReplyTo,
+};
 pub use letters::{LedgerStats, Letter, LetterSummary, RetriedLetter};
 pub use turns::{
     AgentState, End, EndedTurn, Fail, FailVerdict, IntentWrite, IntentWritten, NextTurn, RanTurn,
@@ -46,6 +48,15 @@ pub enum LedgerError {
     /// The ledger's writer has ended.
     #[error("the ledger has stopped")]
     Stopped,
+    /// More requests wait for the writer than its queue holds (rule J1): nothing of this one was kept, try again.
+    #[error("the ledger is busy: its queue is full")]
+    Busy,
+    /// A dead letter's receiver has no room for it (rules A3, G3).
+    #[error("the inbox of {0} is full")]
+    InboxFull(AgentName),
+    /// A call has another outcome in the ledger than its turn was given: the first durable one counts (rule C4).
+    #[error("call {0} was recorded with another outcome")]
+    OtherOutcome(IntentId),
     /// The machine's or SQLite's error; nothing of the request is acknowledged.
     #[error("ledger: {0}")]
     Storage(String),
@@ -62,6 +73,9 @@ impl LedgerError {
             Self::DiskFull(_) => "L005",
             Self::Stopped => "L006",
             Self::Storage(_) => "L007",
+            Self::Busy => "L008",
+            Self::InboxFull(_) => "L009",
+            Self::OtherOutcome(_) => "L010",
         }
     }
 }
@@ -173,6 +187,8 @@ pub trait Ledger: Send + Sync + 'static {
     ) -> Pending<Result<RetriedLetter, LedgerError>>;
     /// Forgets a dead letter.
     fn drop_letter(&self, id: LetterId) -> Pending<Result<(), LedgerError>>;
+    /// How full each enrolled agent's inbox is (rule A3).
+    fn inboxes(&self) -> Pending<Result<Vec<InboxDepth>, LedgerError>>;
     /// Counts, for metrics and for saying what was lost.
     fn stats(&self) -> Pending<Result<LedgerStats, LedgerError>>;
 }

@@ -23,9 +23,9 @@ pub use ids::{AgentName, CallNo, Epoch, IntentId, LetterId, Life, MessageId, Tur
 pub use journal::{Answered, Diverged, Journal, Live, Mode, Step, Stop};
 pub use ledger::{
     Accept, AcceptError, Accepted, AgentState, DynamicChild, End, EndedTurn, Enrol, Enrolled, Fail,
-    FailVerdict, IntentWrite, IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter,
-    LetterSummary, NextTurn, OpenTurnMark, OpenTurns, Pending, RanTurn, Removed, ReplyTo, ResultWrite, RetriedLetter,
-    Survival,
+    FailVerdict, InboxDepth, IntentWrite, IntentWritten, Ledger, LedgerError, LedgerEvent,
+    LedgerStats, Letter, LetterSummary, NextTurn, OpenTurnMark, OpenTurns, Pending, RanTurn,
+    Removed, ReplyTo, ResultWrite, RetriedLetter, Survival,
 };
 pub use message::Message;
 pub use record::{Begin, Intent, Record};

@@ -122,16 +122,14 @@ impl AcceptError {
             Self::TooLarge { .. } => "too_large",
             Self::LedgerFull { .. } => "ledger_full",
             Self::Ledger(super::LedgerError::DiskFull(_)) => "disk_full",
+            Self::Ledger(super::LedgerError::Busy) => "overloaded",
             Self::Ledger(_) => "ledger",
         }
     }
 
     /// Whether the same message may be accepted later.
     pub fn retryable(&self) -> bool {
-        !matches!(
-            self,
-            Self::KeyReused { .. } | Self::NoSuchAgent(_) | Self::TooLarge { .. }
-        )
+        !matches!(self, Self::KeyReused { .. } | Self::NoSuchAgent(_) | Self::TooLarge { .. })
     }
 }
 
@@ -177,4 +175,15 @@ pub struct DynamicChild {
 pub struct Removed {
     /// Messages that became dead letters.
     pub letters: u64,
+}
+
+/// How full an inbox is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxDepth {
+    /// The agent.
+    pub agent: AgentName,
+    /// Messages that wait, the one being handled included.
+    pub waiting: u64,
+    /// Messages that it holds at most.
+    pub capacity: u64,
 }
