@@ -1,4 +1,4 @@
-//! Every code of `check`, by files: `tests/fleets/CODE.bad.ron` triggers it, `CODE.good.ron` does not.
+//! Every code of `check`, by files: `tests/fleets/CODE.bad.ron` triggers it, `.good.ron` does not.
 //!
 //! A finding is expected where a comment line below its line points at it: `//   ^ E101`. The
 //! caret's column is the finding's. What is found and what is marked must be the same, exactly.
@@ -35,11 +35,7 @@ fn marked(text: &str) -> Vec<(String, u32, u32)> {
             Some((_, caret)) => {
                 let code = line[caret..].trim_start_matches('^').trim();
                 let column = line[..caret].chars().count() + 1;
-                all.push((
-                    code.to_owned(),
-                    line_of_code,
-                    u32::try_from(column).unwrap(),
-                ));
+                all.push((code.to_owned(), line_of_code, u32::try_from(column).unwrap()));
             }
             None => line_of_code = u32::try_from(index).unwrap() + 1,
         }
@@ -53,34 +49,23 @@ fn check(name: &str, text: &str) {
     let expect = marked(text);
     let (fleet, findings) = parse(text);
     let shown: String = findings.iter().map(ToString::to_string).collect();
-    let mut found: Vec<(String, u32, u32)> = findings
-        .iter()
-        .map(|f| (f.code.to_owned(), f.line, f.column))
-        .collect();
+    let mut found: Vec<(String, u32, u32)> =
+        findings.iter().map(|f| (f.code.to_owned(), f.line, f.column)).collect();
     found.sort();
     assert_eq!(found, expect, "{name}: found, and marked\n{shown}");
     let errors = findings.iter().any(Finding::is_error);
-    assert_eq!(
-        fleet.is_some(),
-        !errors,
-        "{name}: a fleet exactly when there is no error"
-    );
+    assert_eq!(fleet.is_some(), !errors, "{name}: a fleet exactly when there is no error");
     for finding in &findings {
         let page = fleet::explain(finding.code);
-        assert!(
-            page.is_some_and(|p| p.starts_with(&format!("# {}", finding.code))),
-            "{name}"
-        );
+        assert!(page.is_some_and(|p| p.starts_with(&format!("# {}", finding.code))), "{name}");
         assert!(!finding.message.is_empty(), "{name}");
     }
 }
 
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fleets");
-    let mut all: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .collect();
+    let mut all: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     all.sort();
     all
 }

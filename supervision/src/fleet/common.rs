@@ -5,11 +5,11 @@ use ron::value::RawValue;
 
 use super::cx::Cx;
 use super::fields::Fields;
-use super::slice;
-use super::spec::{
-    AutoShutdown, Backoff, Charge, Defaults, Durability, Limits, Mailbox, Overload, Restart,
-    Shutdown, Strategy,
+use super::policy::{
+    AutoShutdown, Backoff, Charge, Limits, Mailbox, Overload, Restart, Shutdown, Strategy,
 };
+use super::slice;
+use super::spec::{Defaults, Durability};
 
 /// OTP's words, spelled as RON enums.
 pub(crate) const STRATEGIES: [(&str, Strategy); 4] = [
@@ -31,10 +31,8 @@ pub(crate) const AUTO_SHUTDOWNS: [(&str, AutoShutdown); 3] = [
     ("AllSignificant", AutoShutdown::AllSignificant),
 ];
 /// What an acknowledged message survives.
-pub(crate) const DURABILITIES: [(&str, Durability); 2] = [
-    ("Power", Durability::Power),
-    ("Process", Durability::Process),
-];
+pub(crate) const DURABILITIES: [(&str, Durability); 2] =
+    [("Power", Durability::Power), ("Process", Durability::Process)];
 const CHARGES: [(&str, Charge); 2] = [("Exit", Charge::Exit), ("Letter", Charge::Letter)];
 
 /// Most messages of one mailbox: an inbox is durable and must stay readable.
@@ -60,10 +58,7 @@ impl Default for Defaults {
             restart: Restart::Permanent,
             shutdown: Shutdown::Timeout(5_000),
             backoff: None,
-            mailbox: Mailbox {
-                capacity: 256,
-                overload: Overload::Reject,
-            },
+            mailbox: Mailbox { capacity: 256, overload: Overload::Reject },
             limits: Limits {
                 memory_bytes: 32 << 20,
                 deadline_ms: 30_000,
@@ -116,12 +111,7 @@ pub(crate) fn shared<'a>(
     {
         let given = cx.duration(raw, "start_timeout");
         if given == Some(0) {
-            cx.help(
-                "E307",
-                raw,
-                "`start_timeout` is 0: nothing can start",
-                "for example \"10s\"",
-            );
+            cx.help("E307", raw, "`start_timeout` is 0: nothing can start", "for example \"10s\"");
         }
         out.start_timeout_ms = given.unwrap_or(base.start_timeout_ms);
     }
@@ -194,12 +184,7 @@ fn wrapped(cx: &mut Cx<'_>, raw: &str, rest: &str, what: &str) -> Option<u64> {
         }
         None => {
             let help = "such as Timeout(\"5s\") or Wait(\"2s\")";
-            cx.help(
-                "E005",
-                raw,
-                format!("`{what}` takes one duration in parentheses"),
-                help,
-            );
+            cx.help("E005", raw, format!("`{what}` takes one duration in parentheses"), help);
             None
         }
     }
@@ -208,30 +193,19 @@ fn wrapped(cx: &mut Cx<'_>, raw: &str, rest: &str, what: &str) -> Option<u64> {
 fn backoff<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<Backoff> {
     let mut fields = Fields::open(cx, raw, "backoff")?;
     let time = |cx: &mut Cx<'a>, fields: &mut Fields<'a>, name: &'static str, or: u64| {
-        fields
-            .take(name)
-            .and_then(|raw| cx.duration(raw, name))
-            .unwrap_or(or)
+        fields.take(name).and_then(|raw| cx.duration(raw, name)).unwrap_or(or)
     };
-    let first_ms = fields
-        .take("first")
-        .and_then(|raw| match slice::split(raw) {
-            (Some("Immediate"), "") => Some(0),
-            (Some(_), _) => cx.word(raw, "first", &[("Immediate", 0)]),
-            (None, _) => cx.duration(raw, "first"),
-        });
+    let first_ms = fields.take("first").and_then(|raw| match slice::split(raw) {
+        (Some("Immediate"), "") => Some(0),
+        (Some(_), _) => cx.word(raw, "first", &[("Immediate", 0)]),
+        (None, _) => cx.duration(raw, "first"),
+    });
     let out = Backoff {
         first_ms: first_ms.unwrap_or(0),
         min_ms: time(cx, &mut fields, "min", 100),
         max_ms: time(cx, &mut fields, "max", 30_000),
-        factor: fields
-            .take("factor")
-            .and_then(|raw| cx.fraction(raw, "factor"))
-            .unwrap_or(2.0),
-        jitter: fields
-            .take("jitter")
-            .and_then(|raw| cx.fraction(raw, "jitter"))
-            .unwrap_or(0.2),
+        factor: fields.take("factor").and_then(|raw| cx.fraction(raw, "factor")).unwrap_or(2.0),
+        jitter: fields.take("jitter").and_then(|raw| cx.fraction(raw, "jitter")).unwrap_or(0.2),
         reset_after_ms: time(cx, &mut fields, "reset_after", 60_000),
     };
     let place = cx.place(raw);
@@ -240,25 +214,13 @@ fn backoff<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<Backoff> {
         cx.report("E302", at, None, message, None);
     };
     if !(0.0..=1.0).contains(&out.jitter) {
-        wrong(
-            "jitter",
-            format!("`jitter` is {}, not between 0 and 1", out.jitter),
-        );
+        wrong("jitter", format!("`jitter` is {}, not between 0 and 1", out.jitter));
     }
     if !(1.0..=1_000.0).contains(&out.factor) {
-        wrong(
-            "factor",
-            format!("`factor` is {}, not between 1 and 1000", out.factor),
-        );
+        wrong("factor", format!("`factor` is {}, not between 1 and 1000", out.factor));
     }
     if out.min_ms > out.max_ms {
-        wrong(
-            "min",
-            format!(
-                "`min` ({} ms) is above `max` ({} ms)",
-                out.min_ms, out.max_ms
-            ),
-        );
+        wrong("min", format!("`min` ({} ms) is above `max` ({} ms)", out.min_ms, out.max_ms));
     }
     fields.close(cx);
     Some(out)
@@ -272,15 +234,13 @@ fn mailbox<'a>(cx: &mut Cx<'a>, raw: &'a str, base: Mailbox) -> Mailbox {
         .take("capacity")
         .and_then(|raw| cx.count(raw, "capacity", "E301", 1..=MAX_CAPACITY))
         .unwrap_or(base.capacity);
-    let overload = fields
-        .take("overload")
-        .and_then(|raw| match slice::split(raw) {
-            (Some("Wait"), rest) => wrapped(cx, raw, rest, "overload").map(Overload::Wait),
-            _ => {
-                let words = [("Reject", Overload::Reject), ("Wait", Overload::Wait(0))];
-                cx.word(raw, "overload", &words)
-            }
-        });
+    let overload = fields.take("overload").and_then(|raw| match slice::split(raw) {
+        (Some("Wait"), rest) => wrapped(cx, raw, rest, "overload").map(Overload::Wait),
+        _ => {
+            let words = [("Reject", Overload::Reject), ("Wait", Overload::Wait(0))];
+            cx.word(raw, "overload", &words)
+        }
+    });
     let overload = overload.unwrap_or(base.overload);
     fields.close(cx);
     Mailbox { capacity, overload }
@@ -291,10 +251,7 @@ fn limits<'a>(cx: &mut Cx<'a>, raw: &'a str, base: Limits) -> Limits {
         return base;
     };
     let size = |cx: &mut Cx<'a>, fields: &mut Fields<'a>, name, most, or| {
-        fields
-            .take(name)
-            .and_then(|raw| bytes(cx, raw, name, most))
-            .unwrap_or(or)
+        fields.take(name).and_then(|raw| bytes(cx, raw, name, most)).unwrap_or(or)
     };
     let memory_bytes = size(cx, &mut fields, "memory", MAX_MEMORY, base.memory_bytes);
     let output_bytes = size(cx, &mut fields, "output", MAX_OUTPUT, base.output_bytes);
@@ -305,21 +262,14 @@ fn limits<'a>(cx: &mut Cx<'a>, raw: &'a str, base: Limits) -> Limits {
         };
         let given = cx.duration(raw, name);
         if given.is_some_and(|ms| ms == 0 || ms > MAX_DEADLINE_MS) {
-            cx.say(
-                "E305",
-                raw,
-                format!("`{name}` is more than 0 and at most \"1d\""),
-            );
+            cx.say("E305", raw, format!("`{name}` is more than 0 and at most \"1d\""));
         }
         given.unwrap_or(or)
     };
     let deadline_ms = time(cx, &mut fields, "deadline", base.deadline_ms);
     let compile_ms = time(cx, &mut fields, "compile", base.compile_ms);
     let count = |cx: &mut Cx<'a>, fields: &mut Fields<'a>, name, most, or| {
-        fields
-            .take(name)
-            .and_then(|raw| cx.count(raw, name, "E305", 1..=most))
-            .unwrap_or(or)
+        fields.take(name).and_then(|raw| cx.count(raw, name, "E305", 1..=most)).unwrap_or(or)
     };
     let calls_per_turn = count(cx, &mut fields, "calls", MAX_CALLS, base.calls_per_turn);
     let table_elements = count(cx, &mut fields, "table", MAX_TABLE, base.table_elements);

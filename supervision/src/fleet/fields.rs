@@ -23,51 +23,31 @@ impl<'a> Fields<'a> {
         // `()` holds no field, and RON reads it as a unit.
         let Some(pairs) = slice::fields(group) else {
             let message = format!("`{what}` is a group of named fields in parentheses");
-            cx.help(
-                "E005",
-                head(raw),
-                message,
-                format!("write `{what}` as `(name: value, ..)`"),
-            );
+            cx.help("E005", head(raw), message, format!("write `{what}` as `(name: value, ..)`"));
             return None;
         };
         let mut list: Vec<Pair<'a>> = Vec::with_capacity(pairs.len());
         let anchor = cx.place(raw).offset;
         for (name, value) in pairs {
             if list.iter().any(|(known, _)| *known == name) {
-                cx.help(
-                    "E004",
-                    name,
-                    format!("`{name}` is given twice"),
-                    "keep one of them",
-                );
+                cx.help("E004", name, format!("`{name}` is given twice"), "keep one of them");
             } else {
                 cx.mark(anchor, name, value);
                 list.push((name, value));
             }
         }
-        Some(Self {
-            whole: raw,
-            what,
-            list,
-            known: Vec::new(),
-        })
+        Some(Self { whole: raw, what, list, known: Vec::new() })
     }
 
     /// The field's value, if it is there and not `None`.
     pub(crate) fn take(&mut self, name: &'static str) -> Option<&'a str> {
-        self.take_raw(name)
-            .and_then(slice::present)
-            .map(slice::skip_space)
+        self.take_raw(name).and_then(slice::present).map(slice::skip_space)
     }
 
     /// The field's value as it is written, `None` included.
     pub(crate) fn take_raw(&mut self, name: &'static str) -> Option<&'a str> {
         self.known.push(name);
-        self.list
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| *value)
+        self.list.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
 
     /// The field's value; E003 when it is missing.
@@ -75,12 +55,7 @@ impl<'a> Fields<'a> {
         let found = self.take(name);
         if found.is_none() {
             let message = format!("`{}` lacks its `{name}`", self.what);
-            cx.help(
-                "E003",
-                head(self.whole),
-                message,
-                format!("add `{name}: ..`"),
-            );
+            cx.help("E003", head(self.whole), message, format!("add `{name}: ..`"));
         }
         found
     }
@@ -89,12 +64,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn close(self, cx: &mut Cx<'a>) {
         for (name, _) in &self.list {
             if !self.known.contains(name) {
-                cx.unknown(
-                    name,
-                    &format!("field of `{}`", self.what),
-                    name,
-                    &self.known,
-                );
+                cx.unknown(name, &format!("field of `{}`", self.what), name, &self.known);
             }
         }
     }

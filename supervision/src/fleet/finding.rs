@@ -37,8 +37,10 @@ pub struct Finding {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
-    /// The source line.
+    /// The source line; of a very long one the part around the caret.
     pub source: String,
+    /// Where the underlined part begins in `source`, in characters from 1.
+    pub caret: u32,
 }
 
 impl Finding {
@@ -58,13 +60,9 @@ impl fmt::Display for Finding {
         writeln!(f, "{gutter} |")?;
         writeln!(f, "{number} | {}", self.source)?;
         // Tabs stay tabs, so that the caret stands under its text whatever a tab's width is.
-        let before = self.column.saturating_sub(1) as usize;
-        let pad: String = self
-            .source
-            .chars()
-            .take(before)
-            .map(|c| if c == '\t' { '\t' } else { ' ' })
-            .collect();
+        let before = self.caret.saturating_sub(1) as usize;
+        let pad: String =
+            self.source.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         writeln!(f, "{gutter} | {pad}{}", "^".repeat(self.length as usize))?;
         if !self.path.is_empty() {
             writeln!(f, "{gutter} = in {}", self.path)?;

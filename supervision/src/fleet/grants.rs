@@ -38,15 +38,9 @@ pub(crate) fn grants<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Vec<GrantSpec> {
 
 fn grant<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<GrantSpec> {
     let mut fields = Fields::open(cx, raw, "grant")?;
-    let cap = fields
-        .need(cx, "cap")
-        .and_then(|raw| capability(cx, raw, "cap"))
-        .unwrap_or_default();
+    let cap = fields.need(cx, "cap").and_then(|raw| capability(cx, raw, "cap")).unwrap_or_default();
     let anchor = cx.place(raw);
-    let scope = fields
-        .take("scope")
-        .map(|raw| scope(cx, raw, anchor.offset))
-        .unwrap_or_default();
+    let scope = fields.take("scope").map(|raw| scope(cx, raw, anchor.offset)).unwrap_or_default();
     let budget = fields.take("budget").and_then(|raw| budget(cx, raw));
     let approve = match fields.take("approve") {
         Some(raw) => approvals(cx, raw, &cap),
@@ -56,14 +50,7 @@ fn grant<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<GrantSpec> {
         .take("expires")
         .and_then(|raw| cx.quantity(raw, "expires", units::instant, "2026-12-31T23:59:59Z"));
     fields.close(cx);
-    Some(GrantSpec {
-        cap,
-        scope,
-        budget,
-        approve,
-        expires_ms,
-        place: anchor,
-    })
+    Some(GrantSpec { cap, scope, budget, approve, expires_ms, place: anchor })
 }
 
 fn capability(cx: &mut Cx<'_>, raw: &str, what: &str) -> Option<String> {
@@ -72,12 +59,7 @@ fn capability(cx: &mut Cx<'_>, raw: &str, what: &str) -> Option<String> {
         return Some(name);
     }
     let help = "1 to 8 parts of a-z, 0-9, `_` and `-`, joined by dots, such as \"store.brain\"";
-    cx.help(
-        "E203",
-        raw,
-        format!("\"{name}\" is no name of a capability"),
-        help,
-    );
+    cx.help("E203", raw, format!("\"{name}\" is no name of a capability"), help);
     None
 }
 
@@ -85,18 +67,14 @@ fn capability(cx: &mut Cx<'_>, raw: &str, what: &str) -> Option<String> {
 pub(crate) fn is_capability(name: &str) -> bool {
     let good = |segment: &str| {
         (1..=MAX_SEGMENT_CHARS).contains(&segment.len())
-            && segment
-                .bytes()
-                .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+            && segment.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
     };
     name.split('.').count() <= MAX_SEGMENTS && name.split('.').all(good)
 }
 
 /// Whether `grant` covers `capability`, part by part.
 pub(crate) fn covers(grant: &str, capability: &str) -> bool {
-    capability
-        .strip_prefix(grant)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    capability.strip_prefix(grant).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 fn approvals<'a>(cx: &mut Cx<'a>, raw: &'a str, cap: &str) -> Vec<String> {
@@ -107,12 +85,7 @@ fn approvals<'a>(cx: &mut Cx<'a>, raw: &'a str, cap: &str) -> Vec<String> {
         };
         if !cap.is_empty() && !covers(cap, &name) {
             let message = format!("`{name}` is not below the granted `{cap}`");
-            cx.help(
-                "E207",
-                item,
-                message,
-                "an approval can only narrow what is granted",
-            );
+            cx.help("E207", item, message, "an approval can only narrow what is granted");
         }
         all.push(name);
     }
@@ -134,17 +107,9 @@ fn bound<'a>(cx: &mut Cx<'a>, raw: &'a str, key: &str) -> Option<BoundSpec> {
     if let Some(items) = slice::list(raw) {
         if items.is_empty() {
             let message = format!("`{key}` is empty, so that nothing is allowed");
-            cx.help(
-                "E206",
-                raw,
-                message,
-                "name something, or leave the grant out",
-            );
+            cx.help("E206", raw, message, "name something, or leave the grant out");
         }
-        let names = items
-            .into_iter()
-            .filter_map(|item| pattern(cx, item, key))
-            .collect();
+        let names = items.into_iter().filter_map(|item| pattern(cx, item, key)).collect();
         return Some(BoundSpec::Names(names));
     }
     if let Some(most) = slice::scalar::<u64>(raw) {
@@ -162,11 +127,7 @@ fn bound<'a>(cx: &mut Cx<'a>, raw: &'a str, key: &str) -> Option<BoundSpec> {
 
 fn pattern<'a>(cx: &mut Cx<'a>, raw: &'a str, key: &str) -> Option<String> {
     let text = cx.text(raw, key)?;
-    let stem = if text == "*" {
-        "x"
-    } else {
-        text.strip_suffix("/*").unwrap_or(&text)
-    };
+    let stem = if text == "*" { "x" } else { text.strip_suffix("/*").unwrap_or(&text) };
     let why = if text.is_empty() || stem.is_empty() {
         "is empty"
     } else if text.len() > MAX_PATTERN_BYTES {
@@ -184,9 +145,7 @@ fn pattern<'a>(cx: &mut Cx<'a>, raw: &'a str, key: &str) -> Option<String> {
 fn budget<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<BudgetSpec> {
     let mut fields = Fields::open(cx, raw, "budget")?;
     let amount = |cx: &mut Cx<'a>, fields: &mut Fields<'a>, name: &'static str| {
-        fields
-            .take(name)
-            .and_then(|raw| cx.number(raw, name, "E305", 1..=u64::MAX >> 1))
+        fields.take(name).and_then(|raw| cx.number(raw, name, "E305", 1..=u64::MAX >> 1))
     };
     let spec = BudgetSpec {
         calls: amount(cx, &mut fields, "calls"),
@@ -200,13 +159,7 @@ fn budget<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<BudgetSpec> {
     if spec.per_ms == Some(0) {
         cx.say("E305", raw, "`per` is 0: the budget would never be spent");
     }
-    if spec
-        == (BudgetSpec {
-            per_ms: spec.per_ms,
-            ..BudgetSpec::default()
-        })
-        && !cx.has_errors()
-    {
+    if spec == (BudgetSpec { per_ms: spec.per_ms, ..BudgetSpec::default() }) && !cx.has_errors() {
         let help = "give calls, tokens, bytes or money";
         cx.help("E305", raw, "the budget bounds nothing", help);
     }

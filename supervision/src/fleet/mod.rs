@@ -13,13 +13,16 @@ mod nearest;
 mod nodes;
 mod otp;
 mod pages;
+mod policy;
 mod refs;
+mod scalars;
 mod secrets;
 mod slice;
 mod spec;
 mod top;
 mod units;
 mod value;
+mod workers;
 
 use cx::Cx;
 
@@ -28,10 +31,12 @@ pub use catalog::{
 };
 pub use finding::{Finding, Severity};
 pub use pages::{codes, explain};
+pub use policy::{
+    AutoShutdown, Backoff, Charge, Limits, Mailbox, Overload, Restart, Shutdown, Strategy,
+};
 pub use spec::{
-    AgentSpec, AutoShutdown, Backoff, BoundSpec, BudgetSpec, Charge, Defaults, Durability, Fleet,
-    GrantSpec, Limits, Mailbox, Node, Opening, Overload, Place, ProviderSpec, Restart, Shutdown,
-    Strategy, SupervisorSpec,
+    AgentSpec, BoundSpec, BudgetSpec, Defaults, Durability, Fleet, GrantSpec, Node, Opening, Place,
+    ProviderSpec, SupervisorSpec,
 };
 
 /// Largest fleet file, in bytes: a thousand children take a tenth of it.
@@ -79,31 +84,16 @@ fn read<'a>(
             _ => "E001",
         };
         let help = "a fleet file is RON: Fleet(version: 1, name: \"..\", root: Supervisor(..))";
-        cx.report(
-            code,
-            place,
-            None,
-            error.code.to_string(),
-            Some(help.to_owned()),
-        );
+        cx.report(code, place, None, error.code.to_string(), Some(help.to_owned()));
         return None;
     }
     let (fleet, tree, own_operator) = top::fleet(cx, slice::body(text), sets, catalog)?;
     otp::check(cx, &fleet.root);
     refs::check(cx, &fleet, &tree, own_operator);
-    let unused = cx
-        .params
-        .values()
-        .filter(|param| !param.used)
-        .map(|param| param.at);
+    let unused = cx.params.values().filter(|param| !param.used).map(|param| param.at);
     for name in unused.collect::<Vec<_>>() {
         let help = "use it as Param(\"name\"), or leave it out";
-        cx.help(
-            "W427",
-            name,
-            "nothing in this file uses the parameter",
-            help,
-        );
+        cx.help("W427", name, "nothing in this file uses the parameter", help);
     }
     Some(fleet)
 }

@@ -24,11 +24,7 @@ pub(crate) fn nearest<'a>(
             let folded = fold(candidate);
             // A short prefix, such as `cap` of `capacity`, is near too.
             let prefix = wanted.len() >= 3 && folded.starts_with(&wanted);
-            let cost = if prefix {
-                1
-            } else {
-                distance(&wanted, &folded)?
-            };
+            let cost = if prefix { 1 } else { distance(&wanted, &folded)? };
             (cost <= allowed).then_some((cost, candidate))
         })
         .min_by_key(|(cost, _)| *cost)
@@ -36,11 +32,7 @@ pub(crate) fn nearest<'a>(
 }
 
 fn fold(name: &str) -> Vec<char> {
-    name.chars()
-        .filter(|c| *c != '_')
-        .flat_map(char::to_lowercase)
-        .take(MAX_CHARS + 1)
-        .collect()
+    name.chars().filter(|c| *c != '_').flat_map(char::to_lowercase).take(MAX_CHARS + 1).collect()
 }
 
 /// Levenshtein's distance; none when a word is too long to compare.
@@ -72,10 +64,7 @@ mod tests {
         assert_eq!(nearest("OneForAl", names), Some("OneForAll"));
         assert_eq!(nearest("Banana", names), None);
         assert_eq!(nearest("", names), None);
-        assert_eq!(
-            nearest("intensty", ["intensity", "period"]),
-            Some("intensity")
-        );
+        assert_eq!(nearest("intensty", ["intensity", "period"]), Some("intensity"));
         assert_eq!(nearest(&"x".repeat(10_000), names), None);
     }
 }

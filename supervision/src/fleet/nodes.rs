@@ -1,4 +1,4 @@
-//! The tree: supervisors, providers and agents, one group of fields after the other.
+//! The tree: supervisors and what they hold; the workers themselves are in `workers.rs`.
 //!
 //! Reads and checks what one child says by itself. What takes more than one child to see is in
 //! `otp.rs` and `refs.rs`. Start reading at [`root`].
@@ -9,14 +9,10 @@ use super::catalog::{CapabilityFact, Catalog, ModuleFact};
 use super::common::{self, AUTO_SHUTDOWNS, RESTARTS, STRATEGIES};
 use super::cx::Cx;
 use super::fields::{Fields, head};
-use super::grants;
-use super::nearest::nearest;
-use super::secrets;
+use super::policy::{AutoShutdown, Restart, Shutdown, Strategy};
 use super::slice;
-use super::spec::{
-    AgentSpec, AutoShutdown, Defaults, Node, ProviderSpec, Restart, Shutdown, Strategy,
-    SupervisorSpec,
-};
+use super::spec::{Defaults, Node, Place, SupervisorSpec};
+use super::workers;
 
 /// Deepest nesting of supervisors: beyond, nobody can say who escalates to whom.
 const MAX_DEPTH: usize = 16;
@@ -37,20 +33,16 @@ pub(crate) struct Tree<'c> {
     pub(crate) defaults: Defaults,
     /// What each provider serves, in the order of the file; none where its config is refused.
     pub(crate) served: Vec<Option<Vec<CapabilityFact>>>,
-    kinds: Vec<String>,
-    modules: BTreeMap<String, ModuleFact>,
+    /// The kinds of providers that exist.
+    pub(crate) kinds: Vec<String>,
+    /// What is known of the modules named so far.
+    pub(crate) modules: BTreeMap<String, ModuleFact>,
 }
 
 impl<'c> Tree<'c> {
     pub(crate) fn new(catalog: &'c dyn Catalog, defaults: Defaults) -> Self {
         let kinds = catalog.provider_kinds();
-        Self {
-            catalog,
-            defaults,
-            served: Vec::new(),
-            kinds,
-            modules: BTreeMap::new(),
-        }
+        Self { catalog, defaults, served: Vec::new(), kinds, modules: BTreeMap::new() }
     }
 }
 
@@ -62,13 +54,20 @@ pub(crate) fn root<'a>(cx: &mut Cx<'a>, tree: &mut Tree<'_>, raw: &'a str) -> Su
             let help = "write root: Supervisor(id: \"root\", children: [..])";
             let message = format!("the root is a `Supervisor`, not `{word}`");
             cx.help("E005", head(raw), message, help);
-            empty_supervisor()
+            no_supervisor(cx)
         }
     }
 }
 
-/// What stands in for a supervisor that could not be read.
-pub(crate) fn empty_supervisor() -> SupervisorSpec {
+/// What stands in for a root that could not be read; its emptiness is not reported.
+pub(crate) fn no_supervisor(cx: &mut Cx<'_>) -> SupervisorSpec {
+    let out = empty_supervisor();
+    cx.broken.insert(out.place.offset);
+    out
+}
+
+/// A supervisor that says nothing.
+fn empty_supervisor() -> SupervisorSpec {
     SupervisorSpec {
         id: String::new(),
         strategy: Strategy::default(),
@@ -81,7 +80,7 @@ pub(crate) fn empty_supervisor() -> SupervisorSpec {
         significant: false,
         backoff: None,
         children: Vec::new(),
-        place: super::spec::Place::default(),
+        place: Place::default(),
     }
 }
 
@@ -93,15 +92,10 @@ fn node<'a>(cx: &mut Cx<'a>, tree: &mut Tree<'_>, raw: &'a str, depth: usize) ->
             None
         }
         (Some("Supervisor"), _) => Some(Node::Supervisor(supervisor(cx, tree, raw, depth))),
-        (Some("Provider"), _) => provider(cx, tree, raw).map(Node::Provider),
-        (Some("Agent"), _) => agent(cx, tree, raw).map(Node::Agent),
+        (Some("Provider"), _) => workers::provider(cx, tree, raw).map(Node::Provider),
+        (Some("Agent"), _) => workers::agent(cx, tree, raw).map(Node::Agent),
         (Some(word), _) => {
-            cx.unknown(
-                head(raw),
-                "kind of child",
-                word,
-                &["Supervisor", "Provider", "Agent"],
-            );
+            cx.unknown(head(raw), "kind of child", word, &["Supervisor", "Provider", "Agent"]);
             None
         }
         (None, _) => {
@@ -121,6 +115,7 @@ fn supervisor<'a>(
     let mut out = empty_supervisor();
     out.place = cx.place(head(raw));
     let Some(mut fields) = Fields::open(cx, raw, "Supervisor") else {
+        cx.broken.insert(out.place.offset);
         return out;
     };
     out.id = id(cx, &mut fields, depth == 0);
@@ -129,25 +124,16 @@ fn supervisor<'a>(
         out.strategy = cx.word(raw, "strategy", &STRATEGIES).unwrap_or_default();
     }
     if let Some(raw) = fields.take("intensity") {
-        out.intensity = cx
-            .count(raw, "intensity", "E005", 0..=MAX_INTENSITY)
-            .unwrap_or(1);
+        out.intensity = cx.count(raw, "intensity", "E005", 0..=MAX_INTENSITY).unwrap_or(1);
     }
     if let Some(raw) = fields.take("period") {
         out.period_ms = cx.duration(raw, "period").unwrap_or(5_000);
         if out.period_ms == 0 {
-            cx.help(
-                "E104",
-                raw,
-                "`period` is 0",
-                "no restart would ever be counted; try \"5s\"",
-            );
+            cx.help("E104", raw, "`period` is 0", "no restart would ever be counted; try \"5s\"");
         }
     }
     if let Some(raw) = fields.take("auto_shutdown") {
-        out.auto_shutdown = cx
-            .word(raw, "auto_shutdown", &AUTO_SHUTDOWNS)
-            .unwrap_or_default();
+        out.auto_shutdown = cx.word(raw, "auto_shutdown", &AUTO_SHUTDOWNS).unwrap_or_default();
     }
     if let Some(raw) = fields.take("max_children") {
         out.max_children = cx.count(raw, "max_children", "E112", 1..=MAX_CHILDREN);
@@ -161,199 +147,41 @@ fn supervisor<'a>(
     out.significant = significant(cx, &mut fields);
     out.backoff = common::backoff_field(cx, &mut fields, None);
     if let Some(raw) = fields.take("children") {
-        for child in cx.list(raw, "children") {
-            out.children.extend(node(cx, tree, child, depth + 1));
-        }
+        out.children = children(cx, tree, raw, depth, out.place.offset);
     }
     fields.close(cx);
     cx.leave();
     out
 }
 
-fn provider<'a>(cx: &mut Cx<'a>, tree: &mut Tree<'_>, raw: &'a str) -> Option<ProviderSpec> {
-    let place = cx.place(head(raw));
-    let mut fields = Fields::open(cx, raw, "Provider")?;
-    let id = id(cx, &mut fields, false);
-    cx.enter(&id);
-    let (kind, config, facts) = match fields.need(cx, "use") {
-        Some(raw) => used(cx, tree, raw),
-        None => (String::new(), String::new(), None),
-    };
-    let names = facts
-        .iter()
-        .flatten()
-        .map(|fact| fact.name.clone())
-        .collect();
-    tree.served.push(facts);
-    let significant = significant(cx, &mut fields);
-    let shared = common::shared(cx, &mut fields, &tree.defaults, common::For::Provider);
-    fields.close(cx);
-    cx.leave();
-    Some(ProviderSpec {
-        id,
-        kind,
-        config,
-        capabilities: names,
-        restart: shared.restart,
-        shutdown: shared.shutdown,
-        significant,
-        backoff: shared.backoff,
-        mailbox: shared.mailbox,
-        start_timeout_ms: shared.start_timeout_ms,
-        place,
-    })
-}
-
-/// Reads `use: Kind(..)`: kind, configuration, and what the provider would serve.
-fn used<'a>(
+/// Reads a list of children; one that cannot be read marks its supervisor as broken.
+fn children<'a>(
     cx: &mut Cx<'a>,
     tree: &mut Tree<'_>,
     raw: &'a str,
-) -> (String, String, Option<Vec<CapabilityFact>>) {
-    let (Some(kind), config) = slice::split(raw) else {
-        cx.help(
-            "E005",
-            head(raw),
-            "`use` names a kind of provider",
-            "such as use: Llm(..)",
-        );
-        return (String::new(), String::new(), None);
-    };
-    if !tree.kinds.iter().any(|known| known == kind) {
-        let known = tree.kinds.iter().map(String::as_str);
-        let help = nearest(kind, known).map_or_else(
-            || format!("known: {}", tree.kinds.join(", ")),
-            |near| format!("did you mean `{near}`?"),
-        );
-        cx.help(
-            "E201",
-            head(raw),
-            format!("there is no provider of kind `{kind}`"),
-            help,
-        );
-        return (kind.to_owned(), config.to_owned(), None);
+    depth: usize,
+    anchor: usize,
+) -> Vec<Node> {
+    let items = cx.list(raw, "children");
+    let count = items.len();
+    let all: Vec<Node> =
+        items.into_iter().filter_map(|child| node(cx, tree, child, depth + 1)).collect();
+    if all.len() < count || slice::list(raw).is_none() {
+        cx.broken.insert(anchor);
     }
-    secrets::look(cx, config);
-    let given = if config.is_empty() { "()" } else { config };
-    let facts = match tree.catalog.check_provider(kind, given) {
-        Ok(facts) => Some(facts.capabilities),
-        Err(error) => {
-            let base = cx.place(if config.is_empty() { head(raw) } else { config });
-            let place = match error.offset.filter(|at| *at < config.len()) {
-                Some(at) => cx.place_at(base.offset + at, 1),
-                None => cx.place(head(raw)),
-            };
-            let message = format!("`{kind}` refuses its configuration: {}", error.message);
-            cx.report("E209", place, None, message, None);
-            None
-        }
-    };
-    (kind.to_owned(), given.to_owned(), facts)
+    all
 }
 
-fn agent<'a>(cx: &mut Cx<'a>, tree: &mut Tree<'_>, raw: &'a str) -> Option<AgentSpec> {
-    let place = cx.place(head(raw));
-    let mut fields = Fields::open(cx, raw, "Agent")?;
-    let id = id(cx, &mut fields, false);
-    cx.enter(&id);
-    let module = fields
-        .need(cx, "module")
-        .map(|raw| module(cx, tree, raw))
-        .unwrap_or_default();
-    let mut settings = BTreeMap::new();
-    if let Some(raw) = fields.take("settings") {
-        secrets::look(cx, raw);
-        for (key, _, value) in cx.entries(raw, "settings") {
-            let text = match cx.json(value, "settings") {
-                serde_json::Value::String(text) => text,
-                other => other.to_string(),
-            };
-            settings.insert(key, text);
-        }
-    }
-    let granted = fields
-        .take("grants")
-        .map(|raw| grants::grants(cx, raw))
-        .unwrap_or_default();
-    let significant = significant(cx, &mut fields);
-    let every_ms = fields.take("every").and_then(|raw| {
-        let every = cx.duration(raw, "every");
-        if every == Some(0) {
-            cx.say(
-                "E305",
-                raw,
-                "`every` is 0: the agent would do nothing but tick",
-            );
-        }
-        every
-    });
-    let shared = common::shared(cx, &mut fields, &tree.defaults, common::For::Agent);
-    fields.close(cx);
-    cx.leave();
-    Some(AgentSpec {
-        id,
-        module,
-        settings,
-        grants: granted,
-        restart: shared.restart,
-        shutdown: shared.shutdown,
-        significant,
-        backoff: shared.backoff,
-        limits: shared.limits,
-        mailbox: shared.mailbox,
-        inbox_bytes: shared.inbox_bytes,
-        max_attempts: shared.max_attempts,
-        charge: shared.charge,
-        every_ms,
-        park_after_ms: shared.park_after_ms,
-        place,
-    })
-}
-
-fn module<'a>(cx: &mut Cx<'a>, tree: &mut Tree<'_>, raw: &'a str) -> String {
-    let Some(name) = cx.string(raw, "module") else {
-        return String::new();
-    };
-    let catalog = tree.catalog;
-    let fact = tree
-        .modules
-        .entry(name.clone())
-        .or_insert_with(|| catalog.module(&name));
-    match fact {
-        ModuleFact::Ok => {}
-        ModuleFact::Missing(why) => {
-            let message = format!("the module \"{name}\" cannot be read: {why}");
-            let help = "a path is relative to the fleet file; `builtin:NAME` is a built-in one";
-            cx.help("E202", raw, message, help);
-        }
-        ModuleFact::Invalid { code, message } => {
-            let message = format!("\"{name}\" is no module that can run here: {message}");
-            cx.help("E202", raw, message, format!("the host says `{code}`"));
-        }
-    }
-    name
-}
-
-fn significant<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>) -> bool {
-    fields
-        .take("significant")
-        .and_then(|raw| cx.flag(raw, "significant"))
-        .unwrap_or_default()
+/// The field `significant`.
+pub(crate) fn significant<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>) -> bool {
+    fields.take("significant").and_then(|raw| cx.flag(raw, "significant")).unwrap_or_default()
 }
 
 /// The field `id`; only the root may leave it out, or bear a reserved name.
-fn id<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>, is_root: bool) -> String {
-    let raw = if is_root {
-        fields.take("id")
-    } else {
-        fields.need(cx, "id")
-    };
+pub(crate) fn id<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>, is_root: bool) -> String {
+    let raw = if is_root { fields.take("id") } else { fields.need(cx, "id") };
     let Some(raw) = raw else {
-        return if is_root {
-            "root".to_owned()
-        } else {
-            String::new()
-        };
+        return if is_root { "root".to_owned() } else { String::new() };
     };
     let Some(id) = cx.string(raw, "id") else {
         return String::new();
@@ -371,11 +199,6 @@ pub(crate) fn name(cx: &mut Cx<'_>, raw: &str, name: &str) {
     let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
     if name.is_empty() || name.len() > MAX_ID || !name.bytes().all(good) {
         let help = format!("1 to {MAX_ID} of a-z, 0-9, `_` and `-`");
-        cx.help(
-            "E103",
-            raw,
-            format!("\"{name}\" is not well formed as a name"),
-            help,
-        );
+        cx.help("E103", raw, format!("\"{name}\" is not well formed as a name"), help);
     }
 }

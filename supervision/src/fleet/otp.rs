@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::cx::Cx;
-use super::spec::{AutoShutdown, Charge, Node, Place, Restart, Shutdown, Strategy, SupervisorSpec};
+use super::policy::{AutoShutdown, Charge, Restart, Shutdown, Strategy};
+use super::spec::{Node, Place, SupervisorSpec};
 
 /// Deepest tree and most static children that people can keep in mind (W422).
 const DEEP: usize = 6;
@@ -15,23 +16,12 @@ const LONG_PERIOD_MS: u64 = 3_600_000;
 
 /// Checks the tree under `root`.
 pub(crate) fn check(cx: &mut Cx<'_>, root: &SupervisorSpec) {
-    let mut walk = Walk {
-        cx,
-        names: BTreeMap::new(),
-        children: 0,
-    };
+    let mut walk = Walk { cx, names: BTreeMap::new(), children: 0 };
     walk.names.insert(root.id.clone(), root.id.clone());
     let path = root.id.clone();
     if root.auto_shutdown != AutoShutdown::Never {
         let help = "when it fires, the whole fleet stops; put the group under a supervisor below";
-        walk.say(
-            "W408",
-            root.place,
-            "auto_shutdown",
-            &path,
-            "`auto_shutdown` on the root",
-            help,
-        );
+        walk.say("W408", root.place, "auto_shutdown", &path, "`auto_shutdown` on the root", help);
     }
     walk.supervisor(root, &path, 1);
     if walk.children > MANY {
@@ -59,13 +49,7 @@ impl Walk<'_, '_> {
         help: &str,
     ) {
         let at = self.cx.field(place, field);
-        self.cx.report(
-            code,
-            at,
-            Some(path.to_owned()),
-            what.to_owned(),
-            Some(help.to_owned()),
-        );
+        self.cx.report(code, at, Some(path.to_owned()), what.to_owned(), Some(help.to_owned()));
     }
 
     fn supervisor(&mut self, s: &SupervisorSpec, path: &str, depth: usize) {
@@ -106,21 +90,15 @@ impl Walk<'_, '_> {
         }
         if s.period_ms > LONG_PERIOD_MS {
             let help = "crashes that have nothing to do with each other add up to an escalation";
-            self.say(
-                "W403",
-                s.place,
-                "period",
-                path,
-                "`period` is longer than an hour",
-                help,
-            );
+            self.say("W403", s.place, "period", path, "`period` is longer than an hour", help);
         }
     }
 
     /// Strategy, template, `max_children`.
     fn form(&mut self, s: &SupervisorSpec, path: &str) {
         let simple = s.strategy == Strategy::SimpleOneForOne;
-        if simple && s.children.len() != 1 {
+        let whole = !self.cx.broken.contains(&s.place.offset);
+        if simple && whole && s.children.len() != 1 {
             let message = format!("SimpleOneForOne has {} children, not one", s.children.len());
             let help = "its one child is the template of all that are started at run time";
             self.say("E108", s.place, "children", path, &message, help);
@@ -131,42 +109,21 @@ impl Walk<'_, '_> {
         {
             let path = format!("{path}/{}", template.id);
             let message = "the template is a supervisor without children";
-            self.say(
-                "E109",
-                template.place,
-                "id",
-                &path,
-                message,
-                "give it children",
-            );
+            self.say("E109", template.place, "id", &path, message, "give it children");
         }
         if !simple && s.max_children.is_some() {
             let message = "`max_children` is for SimpleOneForOne only";
             let help = "leave it out: the children of this supervisor are all in the file";
             self.say("E112", s.place, "max_children", path, message, help);
         }
-        if !simple && s.children.is_empty() {
+        if !simple && whole && s.children.is_empty() {
             let help = "give it children, or leave it out";
-            self.say(
-                "W420",
-                s.place,
-                "id",
-                path,
-                "a supervisor without children",
-                help,
-            );
+            self.say("W420", s.place, "id", path, "a supervisor without children", help);
         }
         let group = matches!(s.strategy, Strategy::OneForAll | Strategy::RestForOne);
-        if group && s.children.len() == 1 {
+        if group && whole && s.children.len() == 1 {
             let help = "with one child OneForOne does the same";
-            self.say(
-                "W413",
-                s.place,
-                "strategy",
-                path,
-                "a group of one child",
-                help,
-            );
+            self.say("W413", s.place, "strategy", path, "a group of one child", help);
         }
         if let Shutdown::Timeout(_) | Shutdown::BrutalKill = s.shutdown {
             let message = "`shutdown` of a supervisor is not Infinity: its children may be killed";
@@ -177,12 +134,13 @@ impl Walk<'_, '_> {
     /// `auto_shutdown` of one supervisor.
     fn automatic(&mut self, s: &SupervisorSpec, path: &str) {
         let never = s.auto_shutdown == AutoShutdown::Never;
+        let whole = !self.cx.broken.contains(&s.place.offset);
         let is_root = !path.contains('/');
         if !never && s.strategy == Strategy::SimpleOneForOne {
             let message = "`auto_shutdown` with SimpleOneForOne";
             let help = "OTP forbids it: dynamic children come and go";
             self.say("E107", s.place, "auto_shutdown", path, message, help);
-        } else if !never && !s.children.iter().any(Node::significant) {
+        } else if !never && whole && !s.children.iter().any(Node::significant) {
             let message = "`auto_shutdown` without a significant child never fires";
             let help = "mark a child `significant: true`, or leave `auto_shutdown` out";
             self.say("E111", s.place, "auto_shutdown", path, message, help);
@@ -209,14 +167,7 @@ impl Walk<'_, '_> {
             }
             if here.contains(&id) {
                 let message = format!("\"{id}\" is already a child of \"{}\"", s.id);
-                self.say(
-                    "E101",
-                    child.place(),
-                    "id",
-                    &below,
-                    &message,
-                    "rename one of them",
-                );
+                self.say("E101", child.place(), "id", &below, &message, "rename one of them");
                 continue;
             }
             here.push(id);
@@ -249,14 +200,7 @@ impl Walk<'_, '_> {
         let worker = !matches!(child, Node::Supervisor(_));
         if worker && child.shutdown() == Shutdown::Infinity {
             let message = "`shutdown: Infinity` on a worker: one that hangs blocks the stop";
-            self.say(
-                "W410",
-                place,
-                "shutdown",
-                path,
-                message,
-                "use Timeout(\"5s\")",
-            );
+            self.say("W410", place, "shutdown", path, message, "use Timeout(\"5s\")");
         }
         if s.strategy == Strategy::OneForAll && child.restart() == Restart::Temporary {
             let message = "a Temporary child under OneForAll is gone after the first restart";

@@ -2,10 +2,7 @@
 
 macro_rules! page {
     ($code:literal) => {
-        (
-            $code,
-            include_str!(concat!("../../../docs/errors/", $code, ".md")),
-        )
+        ($code, include_str!(concat!("../../../docs/errors/", $code, ".md")))
     };
 }
 

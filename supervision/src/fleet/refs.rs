@@ -9,9 +9,9 @@ use super::cx::Cx;
 use super::grants::covers;
 use super::nearest::nearest;
 use super::nodes::Tree;
+use super::policy::{Restart, Strategy};
 use super::spec::{
-    AgentSpec, BoundSpec, Fleet, GrantSpec, Node, Opening, Place, ProviderSpec, Restart, Strategy,
-    SupervisorSpec,
+    AgentSpec, BoundSpec, Fleet, GrantSpec, Node, Opening, Place, ProviderSpec, SupervisorSpec,
 };
 
 /// A child with its way down from the root: each supervisor's strategy and the child's index.
@@ -51,13 +51,7 @@ impl Known {
 /// Checks what `fleet` names.
 pub(crate) fn check(cx: &mut Cx<'_>, fleet: &Fleet, tree: &Tree<'_>, own_operator: bool) {
     let mut stock = Stock::default();
-    walk(
-        &fleet.root,
-        &mut Vec::new(),
-        &fleet.root.id,
-        false,
-        &mut stock,
-    );
+    walk(&fleet.root, &mut Vec::new(), &fleet.root.id, false, &mut stock);
     let known = capabilities(cx, &stock, tree);
     // A provider whose configuration is refused may serve anything: do not blame its users.
     let sure = tree.served.iter().all(Option::is_some);
@@ -105,17 +99,9 @@ fn walk<'f>(
         way.push((s.strategy, index));
         match child {
             Node::Supervisor(below) => walk(below, way, &path, in_template || dynamic, stock),
-            Node::Agent(spec) => stock.agents.push(Found {
-                spec,
-                way: way.clone(),
-                path,
-            }),
+            Node::Agent(spec) => stock.agents.push(Found { spec, way: way.clone(), path }),
             Node::Provider(spec) => {
-                stock.providers.push(Found {
-                    spec,
-                    way: way.clone(),
-                    path,
-                });
+                stock.providers.push(Found { spec, way: way.clone(), path });
             }
         }
         if !in_template && !dynamic {
@@ -128,16 +114,9 @@ fn walk<'f>(
 /// All capabilities there are; reports those that two providers serve.
 fn capabilities(cx: &mut Cx<'_>, stock: &Stock<'_>, tree: &Tree<'_>) -> Vec<Known> {
     let built_in = tree.catalog.builtin_capabilities().into_iter();
-    let mut all: Vec<Known> = built_in
-        .map(|fact| Known {
-            fact,
-            provider: None,
-        })
-        .collect();
-    let mut first: BTreeMap<String, String> = all
-        .iter()
-        .map(|k| (k.fact.name.clone(), "the fleet itself".to_owned()))
-        .collect();
+    let mut all: Vec<Known> = built_in.map(|fact| Known { fact, provider: None }).collect();
+    let mut first: BTreeMap<String, String> =
+        all.iter().map(|k| (k.fact.name.clone(), "the fleet itself".to_owned())).collect();
     for (index, (provider, served)) in stock.providers.iter().zip(&tree.served).enumerate() {
         let mut told = false;
         for fact in served.iter().flatten() {
@@ -152,10 +131,7 @@ fn capabilities(cx: &mut Cx<'_>, stock: &Stock<'_>, tree: &Tree<'_>) -> Vec<Know
                 continue;
             }
             first.insert(fact.name.clone(), provider.path.clone());
-            all.push(Known {
-                fact: fact.clone(),
-                provider: Some(index),
-            });
+            all.push(Known { fact: fact.clone(), provider: Some(index) });
         }
     }
     all
@@ -262,18 +238,11 @@ fn order(
     agent: &Found<'_, AgentSpec>,
     provider: &Found<'_, ProviderSpec>,
 ) {
-    let apart = agent
-        .way
-        .iter()
-        .zip(&provider.way)
-        .find(|(a, p)| a.1 != p.1);
+    let apart = agent.way.iter().zip(&provider.way).find(|(a, p)| a.1 != p.1);
     let late = apart.is_some_and(|(a, p)| a.0 == Strategy::RestForOne && p.1 > a.1);
     if late {
         let at = cx.field(grant.place, "cap");
-        let message = format!(
-            "`{}` is served by {}, which starts later",
-            grant.cap, provider.path
-        );
+        let message = format!("`{}` is served by {}, which starts later", grant.cap, provider.path);
         let help = "put the provider before the agent: RestForOne restarts what comes after".into();
         cx.report("E212", at, Some(agent.path.clone()), message, Some(help));
     }
@@ -303,10 +272,7 @@ fn targets(cx: &mut Cx<'_>, grant: &GrantSpec, path: &str, stock: &Stock<'_>) {
         let (BoundSpec::Names(names), "to" | "under" | "children") = (bound, key.as_str()) else {
             continue;
         };
-        for name in names
-            .iter()
-            .filter(|name| *name != "*" && !addressed(name, stock))
-        {
+        for name in names.iter().filter(|name| *name != "*" && !addressed(name, stock)) {
             let at = key_place(cx, grant, key);
             let help = who(name, stock);
             let message = format!("\"{key}\" names \"{name}\", which this fleet does not have");
@@ -333,20 +299,13 @@ fn who(name: &str, stock: &Stock<'_>) -> String {
 }
 
 fn about_provider(cx: &mut Cx<'_>, provider: &Found<'_, ProviderSpec>, used: bool) {
-    let (place, path) = (
-        cx.field(provider.spec.place, "id"),
-        Some(provider.path.clone()),
-    );
+    let (place, path) = (cx.field(provider.spec.place, "id"), Some(provider.path.clone()));
     if !used {
         let help = "grant something that it serves, or leave it out".to_owned();
         let message = "no grant of this fleet reaches this provider".to_owned();
         cx.report("W414", place, path.clone(), message, Some(help));
     }
-    if provider
-        .way
-        .iter()
-        .any(|(strategy, _)| *strategy == Strategy::SimpleOneForOne)
-    {
+    if provider.way.iter().any(|(strategy, _)| *strategy == Strategy::SimpleOneForOne) {
         let help = "a provider is a static child: its capabilities exist once".to_owned();
         let message = "a provider in a template of dynamic children".to_owned();
         cx.report("E213", place, path.clone(), message, Some(help));
@@ -354,13 +313,7 @@ fn about_provider(cx: &mut Cx<'_>, provider: &Found<'_, ProviderSpec>, used: boo
     if provider.spec.restart != Restart::Permanent {
         let help = "leave `restart` out: once it is gone every call to it is refused".to_owned();
         let at = cx.field(provider.spec.place, "restart");
-        cx.report(
-            "W428",
-            at,
-            path,
-            "a provider that is not Permanent".to_owned(),
-            Some(help),
-        );
+        cx.report("W428", at, path, "a provider that is not Permanent".to_owned(), Some(help));
     }
 }
 
@@ -372,12 +325,10 @@ fn opening(cx: &mut Cx<'_>, message: &Opening, stock: &Stock<'_>) {
         return;
     }
     let agents = stock.agents.iter().map(|a| a.spec.id.as_str());
-    let help = nearest(&message.to, agents)
-        .filter(|near| *near != message.to)
-        .map_or_else(
-            || "dynamic children do not exist yet when the fleet first runs".to_owned(),
-            |near| format!("did you mean \"{near}\"?"),
-        );
+    let help = nearest(&message.to, agents).filter(|near| *near != message.to).map_or_else(
+        || "dynamic children do not exist yet when the fleet first runs".to_owned(),
+        |near| format!("did you mean \"{near}\"?"),
+    );
     let at = cx.field(message.place, "to");
     let text = format!("no static agent bears the name \"{}\"", message.to);
     cx.report("E215", at, None, text, Some(help));

@@ -5,54 +5,26 @@
 use super::cx::Cx;
 
 /// Beginnings of well-known tokens.
-const TOKENS: [&str; 9] = [
-    "sk-",
-    "ghp_",
-    "gho_",
-    "github_pat_",
-    "glpat-",
-    "xoxb-",
-    "xoxp-",
-    "AKIA",
-    "-----BEGIN ",
-];
+const TOKENS: [&str; 9] =
+    ["sk-", "ghp_", "gho_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "-----BEGIN "];
 /// Fields whose string is a secret whatever it looks like.
-const FIELDS: [&str; 6] = [
-    "api_key",
-    "apikey",
-    "password",
-    "access_token",
-    "auth_token",
-    "token",
-];
+const FIELDS: [&str; 6] = ["api_key", "apikey", "password", "access_token", "auth_token", "token"];
 /// Shortest string that is taken for a token.
 const MIN_TOKEN: usize = 12;
 
 /// Reports every string literal in `raw` that looks like a secret.
 pub(crate) fn look<'a>(cx: &mut Cx<'a>, raw: &'a str) {
     for (before, literal) in literals(raw) {
-        let name = before
-            .trim_end()
-            .trim_end_matches(':')
-            .trim_end()
-            .trim_end_matches('"');
+        let name = before.trim_end().trim_end_matches(':').trim_end().trim_end_matches('"');
         let named = FIELDS.iter().any(|field| {
-            let rest = name
-                .len()
-                .checked_sub(field.len())
-                .and_then(|at| name.get(at..));
+            let rest = name.len().checked_sub(field.len()).and_then(|at| name.get(at..));
             rest.is_some_and(|end| end.eq_ignore_ascii_case(field))
                 && before.trim_end().ends_with(':')
         });
         let token = literal.len() >= MIN_TOKEN && TOKENS.iter().any(|t| literal.starts_with(t));
         if (named && !literal.is_empty()) || token || has_login(literal) {
             let help = "name it under `secrets`, so that it is read when the provider starts";
-            cx.help(
-                "W424",
-                literal,
-                "this looks like a secret in the file itself",
-                help,
-            );
+            cx.help("W424", literal, "this looks like a secret in the file itself", help);
         }
     }
 }
@@ -63,9 +35,7 @@ fn has_login(literal: &str) -> bool {
         return false;
     };
     let authority = rest.split('/').next().unwrap_or(rest);
-    authority
-        .split_once('@')
-        .is_some_and(|(login, _)| login.contains(':'))
+    authority.split_once('@').is_some_and(|(login, _)| login.contains(':'))
 }
 
 /// The plain string literals with the text that stands before each.

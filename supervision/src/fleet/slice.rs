@@ -75,9 +75,7 @@ pub(crate) fn split(raw: &str) -> (Option<&str>, &str) {
     if !name.starts_with(|c: char| c == '_' || c.is_alphabetic()) {
         return (None, raw);
     }
-    let end = name
-        .find(|c: char| c != '_' && !c.is_alphanumeric())
-        .unwrap_or(name.len());
+    let end = name.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(name.len());
     let rest = &name[end..];
     // A raw string `r"..."` or byte string begins like a name.
     if rest.starts_with(['"', '#', '\'']) {
@@ -90,10 +88,9 @@ pub(crate) fn split(raw: &str) -> (Option<&str>, &str) {
 pub(crate) fn present(raw: &str) -> Option<&str> {
     match split(raw) {
         (Some("None"), _) => None,
-        (Some("Some"), _) => options()
-            .from_str::<Option<&RawValue>>(raw)
-            .ok()?
-            .map(RawValue::get_ron),
+        (Some("Some"), _) => {
+            options().from_str::<Option<&RawValue>>(raw).ok()?.map(RawValue::get_ron)
+        }
         _ => Some(raw),
     }
 }
@@ -106,12 +103,7 @@ pub(crate) fn scalar<'a, T: Deserialize<'a>>(raw: &'a str) -> Option<T> {
 /// The elements of a list.
 pub(crate) fn list(raw: &str) -> Option<Vec<&str>> {
     let items: Vec<&RawValue> = scalar(raw)?;
-    Some(
-        items
-            .into_iter()
-            .map(|item| skip_space(item.get_ron()))
-            .collect(),
-    )
+    Some(items.into_iter().map(|item| skip_space(item.get_ron())).collect())
 }
 
 /// The entries of a map, in order, double keys and all.

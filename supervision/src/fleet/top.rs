@@ -40,10 +40,7 @@ pub(crate) fn fleet<'a, 'c>(
     }
     let mut fields = Fields::open(cx, body, "Fleet")?;
     let version = version(cx, &mut fields);
-    let name = match fields
-        .need(cx, "name")
-        .and_then(|raw| Some((raw, cx.string(raw, "name")?)))
-    {
+    let name = match fields.need(cx, "name").and_then(|raw| Some((raw, cx.string(raw, "name")?))) {
         Some((raw, name)) => {
             nodes::name(cx, raw, &name);
             name
@@ -57,31 +54,23 @@ pub(crate) fn fleet<'a, 'c>(
         }
         Some(data)
     });
-    let durability = fields
-        .take("durability")
-        .and_then(|raw| cx.word(raw, "durability", &DURABILITIES));
+    let durability =
+        fields.take("durability").and_then(|raw| cx.word(raw, "durability", &DURABILITIES));
     params(cx, &mut fields, sets);
-    let defaults = fields
-        .take("defaults")
-        .map_or_else(Defaults::default, |raw| defaults(cx, raw));
+    let defaults = fields.take("defaults").map_or_else(Defaults::default, |raw| defaults(cx, raw));
     let listen = fields.take("listen").and_then(|raw| listen(cx, raw));
     let count = |cx: &mut Cx<'a>, fields: &mut Fields<'a>, name, most| {
-        fields
-            .take(name)
-            .and_then(|raw| cx.count(raw, name, "E305", 1..=most))
+        fields.take(name).and_then(|raw| cx.count(raw, name, "E305", 1..=most))
     };
     let lanes = count(cx, &mut fields, "lanes", MAX_LANES);
     let slots = count(cx, &mut fields, "slots", MAX_SLOTS);
     let operator = fields.take("operator").map(|raw| grants::grants(cx, raw));
     let own_operator = operator.is_some();
-    let opening = fields
-        .take("opening")
-        .map(|raw| opening(cx, raw))
-        .unwrap_or_default();
+    let opening = fields.take("opening").map(|raw| opening(cx, raw)).unwrap_or_default();
     let mut tree = Tree::new(catalog, defaults.clone());
     let root = match fields.need(cx, "root") {
         Some(raw) => nodes::root(cx, &mut tree, raw),
-        None => nodes::empty_supervisor(),
+        None => nodes::no_supervisor(cx),
     };
     fields.close(cx);
     let fleet = Fleet {
@@ -89,11 +78,7 @@ pub(crate) fn fleet<'a, 'c>(
         data: data.unwrap_or_else(|| format!("{name}.data")),
         name,
         durability: durability.unwrap_or(Durability::Power),
-        params: cx
-            .params
-            .iter()
-            .map(|(name, p)| (name.clone(), p.value.clone()))
-            .collect(),
+        params: cx.params.iter().map(|(name, p)| (name.clone(), p.value.clone())).collect(),
         defaults,
         listen,
         lanes,
@@ -122,14 +107,7 @@ fn params<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>, sets: &[(String, String)
     let mut all = BTreeMap::new();
     for (key, at, raw) in raw.map(|raw| cx.entries(raw, "params")).unwrap_or_default() {
         if let Some(value) = cx.string(raw, "a parameter") {
-            all.insert(
-                key,
-                Param {
-                    value,
-                    at,
-                    used: false,
-                },
-            );
+            all.insert(key, Param { value, at, used: false });
         }
     }
     for (name, value) in sets {
@@ -139,12 +117,7 @@ fn params<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>, sets: &[(String, String)
         }
         let near = nearest(name, all.keys().map(String::as_str));
         let help = near.map_or_else(
-            || {
-                format!(
-                    "the file's parameters: {:?}",
-                    all.keys().collect::<Vec<_>>()
-                )
-            },
+            || format!("the file's parameters: {:?}", all.keys().collect::<Vec<_>>()),
             |near| format!("did you mean \"{near}\"?"),
         );
         let message = format!("--set names no parameter of this file: \"{name}\"");
@@ -167,12 +140,7 @@ fn listen(cx: &mut Cx<'_>, raw: &str) -> Option<String> {
     let text = cx.string(raw, "listen")?;
     if text.parse::<std::net::SocketAddr>().is_err() {
         let help = "an address and a port, such as \"127.0.0.1:7878\"";
-        cx.help(
-            "E005",
-            raw,
-            format!("\"{text}\" is no address to listen at"),
-            help,
-        );
+        cx.help("E005", raw, format!("\"{text}\" is no address to listen at"), help);
     }
     Some(text)
 }
@@ -180,11 +148,7 @@ fn listen(cx: &mut Cx<'_>, raw: &str) -> Option<String> {
 fn opening<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Vec<Opening> {
     let items = cx.list(raw, "opening");
     if items.len() > MAX_OPENING {
-        cx.say(
-            "E305",
-            head(raw),
-            format!("more than {MAX_OPENING} opening messages"),
-        );
+        cx.say("E305", head(raw), format!("more than {MAX_OPENING} opening messages"));
     }
     let mut all = Vec::new();
     for item in items.into_iter().take(MAX_OPENING) {

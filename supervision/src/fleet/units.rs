@@ -9,13 +9,8 @@ const DAY_MS: u64 = 86_400_000;
 /// Largest size, in bytes: 1 PiB, for the same reason.
 const MAX_BYTES: u64 = 1 << 50;
 
-const DURATIONS: [(&str, u64); 5] = [
-    ("ms", 1),
-    ("s", 1_000),
-    ("m", 60_000),
-    ("h", 3_600_000),
-    ("d", DAY_MS),
-];
+const DURATIONS: [(&str, u64); 5] =
+    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", DAY_MS)];
 const SIZES: [(&str, u64); 7] = [
     ("B", 1),
     ("KiB", 1 << 10),
@@ -37,9 +32,7 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
 }
 
 fn quantity(text: &str, units: &[(&str, u64)], max: u64, what: &str) -> Result<u64, String> {
-    let split = text
-        .find(|c: char| !c.is_ascii_digit() && c != '_')
-        .unwrap_or(text.len());
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
     let names = || units.iter().map(|(n, _)| *n).collect::<Vec<_>>().join(", ");
     if text.starts_with('-') {
@@ -56,13 +49,8 @@ fn quantity(text: &str, units: &[(&str, u64)], max: u64, what: &str) -> Result<u
     let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
         return Err(format!("unknown unit of a {what}; one of {}", names()));
     };
-    let number = digits
-        .parse::<u64>()
-        .ok()
-        .and_then(|n| n.checked_mul(*factor));
-    number
-        .filter(|n| *n <= max)
-        .ok_or_else(|| format!("the {what} is too large"))
+    let number = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(*factor));
+    number.filter(|n| *n <= max).ok_or_else(|| format!("the {what} is too large"))
 }
 
 /// Millionths of `"2.50"`.
@@ -75,10 +63,7 @@ pub(crate) fn money(text: &str) -> Result<u64, String> {
     }
     let whole: u64 = whole.parse().map_err(|_| wrong())?;
     let micros: u64 = format!("{part:0<6}").parse().map_err(|_| wrong())?;
-    whole
-        .checked_mul(1_000_000)
-        .and_then(|w| w.checked_add(micros))
-        .ok_or_else(wrong)
+    whole.checked_mul(1_000_000).and_then(|w| w.checked_add(micros)).ok_or_else(wrong)
 }
 
 /// Unix milliseconds of `"2026-12-31T23:59:59Z"`; UTC only, whole seconds.
@@ -92,11 +77,7 @@ fn parse_instant(text: &str) -> Option<u64> {
     let bytes = text.as_bytes();
     let form = b"dddd-dd-ddTdd:dd:ddZ";
     let fits = |(b, f): (&u8, &u8)| {
-        if *f == b'd' {
-            b.is_ascii_digit()
-        } else {
-            b == f
-        }
+        if *f == b'd' { b.is_ascii_digit() } else { b == f }
     };
     if bytes.len() != form.len() || !bytes.iter().zip(form).all(fits) {
         return None;
@@ -104,21 +85,8 @@ fn parse_instant(text: &str) -> Option<u64> {
     let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    let leap = |y: u64| y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
-    let lengths = [
-        31,
-        if leap(year) { 29 } else { 28 },
-        31,
-        30,
-        31,
-        30,
-        31,
-        31,
-        30,
-        31,
-        30,
-        31,
-    ];
+    let leap = |y: u64| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
+    let lengths = [31, if leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let length = *lengths.get(usize::try_from(month.checked_sub(1)?).ok()?)?;
     if year < 1970 || day == 0 || day > length || hour > 23 || minute > 59 || second > 59 {
         return None;
@@ -139,16 +107,7 @@ mod tests {
         assert_eq!(duration("100ms"), Ok(100));
         assert_eq!(duration("2m"), Ok(120_000));
         assert_eq!(duration("1d"), Ok(86_400_000));
-        for bad in [
-            "5",
-            "",
-            "s",
-            "-5s",
-            "5 weeks",
-            "1.5s",
-            "99999999999999999999s",
-            "9999999d",
-        ] {
+        for bad in ["5", "", "s", "-5s", "5 weeks", "1.5s", "99999999999999999999s", "9999999d"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }

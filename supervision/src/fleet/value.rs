@@ -17,12 +17,7 @@ impl<'a> Cx<'a> {
     pub(crate) fn entries(&mut self, raw: &'a str, what: &str) -> Vec<(String, &'a str, &'a str)> {
         let Some(pairs) = slice::entries(raw) else {
             let help = "write it as { \"key\": value, .. }";
-            self.help(
-                "E005",
-                super::fields::head(raw),
-                format!("`{what}` is a map"),
-                help,
-            );
+            self.help("E005", super::fields::head(raw), format!("`{what}` is a map"), help);
             return Vec::new();
         };
         let mut all: Vec<(String, &'a str, &'a str)> = Vec::with_capacity(pairs.len());
@@ -45,12 +40,7 @@ impl<'a> Cx<'a> {
     pub(crate) fn list(&mut self, raw: &'a str, what: &str) -> Vec<&'a str> {
         slice::list(raw).unwrap_or_else(|| {
             let message = format!("`{what}` is a list");
-            self.help(
-                "E005",
-                super::fields::head(raw),
-                message,
-                "write it as [.., ..]",
-            );
+            self.help("E005", super::fields::head(raw), message, "write it as [.., ..]");
             Vec::new()
         })
     }
@@ -78,12 +68,7 @@ impl<'a> Cx<'a> {
             || format!("add \"{name}\" to `params`"),
             |near| format!("did you mean \"{near}\"?"),
         );
-        self.help(
-            "E009",
-            raw,
-            format!("there is no parameter \"{name}\""),
-            help,
-        );
+        self.help("E009", raw, format!("there is no parameter \"{name}\""), help);
         None
     }
 
@@ -110,20 +95,12 @@ impl<'a> Cx<'a> {
             ((Some("false"), ""), _) => Value::Bool(false),
             ((Some(word), _), _) => {
                 let help = format!("put it in double quotes: \"{word}\"");
-                self.help(
-                    "E005",
-                    raw,
-                    format!("`{word}` is no value of `{what}`"),
-                    help,
-                );
+                self.help("E005", raw, format!("`{word}` is no value of `{what}`"), help);
                 Value::Null
             }
             ((None, _), Some('[')) => {
                 let items = self.list(raw, what);
-                items
-                    .into_iter()
-                    .map(|item| self.json_at(item, what, depth + 1))
-                    .collect()
+                items.into_iter().map(|item| self.json_at(item, what, depth + 1)).collect()
             }
             ((None, _), Some('{')) => {
                 let entries = self.entries(raw, what);
@@ -150,12 +127,7 @@ impl<'a> Cx<'a> {
         number.map_or_else(
             || {
                 let help = "a string, number, true, false, None, [..] or { \"key\": .. }";
-                self.help(
-                    "E005",
-                    raw,
-                    format!("`{what}` holds what JSON cannot say"),
-                    help,
-                );
+                self.help("E005", raw, format!("`{what}` holds what JSON cannot say"), help);
                 Value::Null
             },
             Value::Number,

@@ -6,7 +6,7 @@ use loket_supervision::fleet::{
 };
 
 /// A catalogue with the providers and modules that the test files name.
-pub struct World;
+pub(crate) struct World;
 
 fn fact(name: &str, names: &[&str], at_most: &[&str]) -> CapabilityFact {
     // A `!` marks a mandatory key.
@@ -17,10 +17,7 @@ fn fact(name: &str, names: &[&str], at_most: &[&str]) -> CapabilityFact {
     };
     let names = names.iter().map(|n| key(n, ScopeForm::Names));
     let at_most = at_most.iter().map(|n| key(n, ScopeForm::AtMost));
-    CapabilityFact {
-        name: name.to_owned(),
-        scope_keys: names.chain(at_most).collect(),
-    }
+    CapabilityFact { name: name.to_owned(), scope_keys: names.chain(at_most).collect() }
 }
 
 impl Catalog for World {
@@ -33,10 +30,7 @@ impl Catalog for World {
             "Llm" => {
                 if let Some(at) = config.find("modles") {
                     let message = "unknown field `modles`".to_owned();
-                    return Err(ConfigError {
-                        message,
-                        offset: Some(at),
-                    });
+                    return Err(ConfigError { message, offset: Some(at) });
                 }
                 vec![
                     fact("llm.chat", &["models!"], &["max_output_tokens"]),
