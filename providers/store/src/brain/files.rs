@@ -1,0 +1,103 @@
+//! Where brains lie: `<data>/brains/<low byte of the life>/<life>.db`, two levels so that no directory grows too long.
+//!
+//! A brain is made whole under another name, fsynced, renamed, and its directory fsynced (rule E1): a file under a brain's name
+//! is never half made.
+
+use super::{OpenError, schema};
+use loket_turn::Life;
+use rusqlite::Connection;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// The directory of brains. A clone is the same directory.
+#[derive(Debug, Clone)]
+pub(crate) struct BrainFiles {
+    root: PathBuf,
+    /// The bytes of an empty brain: copying them costs half of running the schema.
+    template: Arc<OnceLock<Vec<u8>>>,
+}
+
+impl BrainFiles {
+    /// The brains of a data directory. Nothing is touched yet.
+    pub(crate) fn new(data: &Path) -> Self {
+        Self { root: data.join("brains"), template: Arc::default() }
+    }
+
+    /// The file of a life.
+    pub(crate) fn path(&self, life: Life) -> PathBuf {
+        self.root.join(format!("{:02x}", life.0 & 0xff)).join(format!("{life}.db"))
+    }
+
+    /// Makes an empty brain file for a life, unless there is one. Tells whether it made one.
+    pub(crate) fn ensure(&self, life: Life) -> Result<bool, OpenError> {
+        let path = self.path(life);
+        if path.try_exists()? {
+            return Ok(false);
+        }
+        let folder = path.parent().unwrap_or(&self.root);
+        make_folder(folder)?;
+        let bytes = self.template(folder, life)?;
+        let making = path.with_extension("making");
+        let mut file = File::create(&making)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        drop(file);
+        // A log left by a file that is gone would be replayed into the new one.
+        for side in ["db-wal", "db-shm"] {
+            remove_if_there(&path.with_extension(side))?;
+        }
+        fs::rename(&making, &path)?;
+        sync_folder(folder)?;
+        Ok(true)
+    }
+
+    /// The bytes of a brain with the schema and nothing else.
+    fn template(&self, folder: &Path, life: Life) -> Result<Vec<u8>, OpenError> {
+        if let Some(bytes) = self.template.get() {
+            return Ok(bytes.clone());
+        }
+        let path = folder.join(format!("{life}.template"));
+        let sides = ["template", "template-wal", "template-shm", "template-journal"];
+        let clear = || -> io::Result<()> {
+            sides.iter().try_for_each(|side| remove_if_there(&path.with_extension(side)))
+        };
+        clear()?;
+        let conn = Connection::open(&path)?;
+        schema::create(&conn)?;
+        // Closing checkpoints: the file is whole without its log.
+        conn.close().map_err(|(_, error)| error)?;
+        let bytes = fs::read(&path)?;
+        clear()?;
+        Ok(self.template.get_or_init(|| bytes).clone())
+    }
+}
+
+/// Makes a directory and those above it, and fsyncs the parents of what it made.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        make_folder(parent)?;
+        match fs::create_dir(folder) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        sync_folder(parent)?;
+    }
+    Ok(())
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
