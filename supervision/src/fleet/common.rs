@@ -6,7 +6,8 @@ use ron::value::RawValue;
 use super::cx::Cx;
 use super::fields::Fields;
 use super::policy::{
-    AutoShutdown, Backoff, Charge, Limits, Mailbox, Overload, Restart, Shutdown, Strategy,
+    AutoShutdown, Backoff, Budget, Charge, Escalation, First, Limits, Mailbox, Overload, Restart,
+    Shutdown, Stop, Strategy, Window,
 };
 use super::slice;
 use super::spec::{Defaults, Durability};
@@ -33,8 +34,19 @@ pub(crate) const AUTO_SHUTDOWNS: [(&str, AutoShutdown); 3] = [
 /// What an acknowledged message survives.
 pub(crate) const DURABILITIES: [(&str, Durability); 2] =
     [("Power", Durability::Power), ("Process", Durability::Process)];
+/// The clock of the period.
+pub(crate) const WINDOWS: [(&str, Window); 2] =
+    [("Exact", Window::Exact), ("OtpSeconds", Window::OtpSeconds)];
+/// The exit reason of a supervisor that gives up.
+pub(crate) const ESCALATIONS: [(&str, Escalation); 2] =
+    [("Distinct", Escalation::Distinct), ("AsOtp", Escalation::AsOtp)];
+/// How several children are stopped.
+pub(crate) const STOPS: [(&str, Stop); 2] =
+    [("Sequential", Stop::Sequential), ("Parallel", Stop::Parallel)];
 const CHARGES: [(&str, Charge); 2] = [("Exit", Charge::Exit), ("Letter", Charge::Letter)];
 
+/// Most restarts within a period: the machine keeps each one's instant.
+pub(crate) const MAX_INTENSITY: u32 = 100_000;
 /// Most messages of one mailbox: an inbox is durable and must stay readable.
 const MAX_CAPACITY: u32 = 1_000_000;
 /// Most attempts of one message: beyond, a poison message blocks its agent for hours.
@@ -121,6 +133,27 @@ pub(crate) fn shared<'a>(
     out
 }
 
+/// A worker's own `restarts: (intensity: 3, period: "60s")`.
+pub(crate) fn restarts<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>) -> Option<Budget> {
+    let raw = fields.take("restarts")?;
+    let mut fields = Fields::open(cx, raw, "restarts")?;
+    let intensity = fields
+        .need(cx, "intensity")
+        .and_then(|raw| cx.count(raw, "intensity", "E005", 0..=MAX_INTENSITY));
+    let period = fields.need(cx, "period").and_then(|raw| period(cx, raw));
+    fields.close(cx);
+    Some(Budget { intensity: intensity?, period_ms: period? })
+}
+
+/// A period: E104 when it is 0.
+pub(crate) fn period(cx: &mut Cx<'_>, raw: &str) -> Option<u64> {
+    let given = cx.duration(raw, "period");
+    if given == Some(0) {
+        cx.help("E104", raw, "`period` is 0", "no restart would ever be counted; try \"5s\"");
+    }
+    given
+}
+
 fn agent_fields<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>, base: &Defaults, out: &mut Defaults) {
     if let Some(raw) = fields.take("limits") {
         out.limits = limits(cx, raw, base.limits);
@@ -195,13 +228,13 @@ fn backoff<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<Backoff> {
     let time = |cx: &mut Cx<'a>, fields: &mut Fields<'a>, name: &'static str, or: u64| {
         fields.take(name).and_then(|raw| cx.duration(raw, name)).unwrap_or(or)
     };
-    let first_ms = fields.take("first").and_then(|raw| match slice::split(raw) {
-        (Some("Immediate"), "") => Some(0),
-        (Some(_), _) => cx.word(raw, "first", &[("Immediate", 0)]),
-        (None, _) => cx.duration(raw, "first"),
+    let first = fields.take("first").and_then(|raw| match slice::split(raw) {
+        (Some("Immediate"), "") => Some(First::Immediate),
+        (Some(_), _) => cx.word(raw, "first", &[("Immediate", First::Immediate)]),
+        (None, _) => cx.duration(raw, "first").map(First::Ms),
     });
     let out = Backoff {
-        first_ms: first_ms.unwrap_or(0),
+        first: first.unwrap_or_default(),
         min_ms: time(cx, &mut fields, "min", 100),
         max_ms: time(cx, &mut fields, "max", 30_000),
         factor: fields.take("factor").and_then(|raw| cx.fraction(raw, "factor")).unwrap_or(2.0),

@@ -3,29 +3,27 @@
 //! Only the form is checked here; whether the capability exists, and knows the scope's keys, is
 //! checked in `refs.rs` once all providers are known.
 
-use std::collections::BTreeMap;
+use loket_kernel::{Bound, Capability, MAX_GRANTS, MAX_RULES, Pattern, PatternError, Scope};
 
 use super::cx::Cx;
-use super::fields::Fields;
-use super::spec::{BoundSpec, BudgetSpec, GrantSpec};
+use super::fields::{Fields, head};
+use super::spec::{BudgetSpec, GrantSpec};
 use super::{slice, units};
-
-/// Most segments of a capability's name, and most characters of one: the kernel's own bounds.
-const MAX_SEGMENTS: usize = 8;
-const MAX_SEGMENT_CHARS: usize = 64;
-/// Longest name in a scope, in bytes: longer than any path or host.
-const MAX_PATTERN_BYTES: usize = 4096;
 
 /// Reads a list of grants.
 pub(crate) fn grants<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Vec<GrantSpec> {
     let items = cx.list(raw, "grants");
+    if items.len() > MAX_GRANTS {
+        cx.say("E305", head(raw), format!("more than {MAX_GRANTS} grants"));
+        return Vec::new();
+    }
     let mut all: Vec<GrantSpec> = Vec::with_capacity(items.len());
     let mut seen = std::collections::BTreeSet::new();
     for item in items {
         let Some(grant) = grant(cx, item) else {
             continue;
         };
-        if !grant.cap.is_empty() && !seen.insert(grant.cap.clone()) {
+        if !seen.insert(grant.cap.clone()) {
             let place = cx.field(grant.place, "cap");
             let message = format!("`{}` is granted twice", grant.cap);
             let help = "join them: of two grants of the same length neither decides".to_owned();
@@ -38,108 +36,94 @@ pub(crate) fn grants<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Vec<GrantSpec> {
 
 fn grant<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<GrantSpec> {
     let mut fields = Fields::open(cx, raw, "grant")?;
-    let cap = fields.need(cx, "cap").and_then(|raw| capability(cx, raw, "cap")).unwrap_or_default();
+    let cap = fields.need(cx, "cap").and_then(|raw| capability(cx, raw, "cap"));
     let anchor = cx.place(raw);
     let scope = fields.take("scope").map(|raw| scope(cx, raw, anchor.offset)).unwrap_or_default();
     let budget = fields.take("budget").and_then(|raw| budget(cx, raw));
     let approve = match fields.take("approve") {
-        Some(raw) => approvals(cx, raw, &cap),
+        Some(raw) => approvals(cx, raw, cap.as_ref()),
         None => Vec::new(),
     };
     let expires_ms = fields
         .take("expires")
         .and_then(|raw| cx.quantity(raw, "expires", units::instant, "2026-12-31T23:59:59Z"));
     fields.close(cx);
-    Some(GrantSpec { cap, scope, budget, approve, expires_ms, place: anchor })
+    Some(GrantSpec { cap: cap?, scope, budget, approve, expires_ms, place: anchor })
 }
 
-fn capability(cx: &mut Cx<'_>, raw: &str, what: &str) -> Option<String> {
+fn capability(cx: &mut Cx<'_>, raw: &str, what: &str) -> Option<Capability> {
     let name = cx.string(raw, what)?;
-    if is_capability(&name) {
-        return Some(name);
+    let parsed = Capability::parse(&name).ok();
+    if parsed.is_none() {
+        let help = "1 to 8 parts of a-z, 0-9, `_` and `-`, joined by dots, such as \"store.brain\"";
+        cx.help("E203", raw, format!("\"{name}\" is no name of a capability"), help);
     }
-    let help = "1 to 8 parts of a-z, 0-9, `_` and `-`, joined by dots, such as \"store.brain\"";
-    cx.help("E203", raw, format!("\"{name}\" is no name of a capability"), help);
-    None
+    parsed
 }
 
-/// Whether the kernel would take the name.
-pub(crate) fn is_capability(name: &str) -> bool {
-    let good = |segment: &str| {
-        (1..=MAX_SEGMENT_CHARS).contains(&segment.len())
-            && segment.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
-    };
-    name.split('.').count() <= MAX_SEGMENTS && name.split('.').all(good)
-}
-
-/// Whether `grant` covers `capability`, part by part.
-pub(crate) fn covers(grant: &str, capability: &str) -> bool {
-    capability.strip_prefix(grant).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
-fn approvals<'a>(cx: &mut Cx<'a>, raw: &'a str, cap: &str) -> Vec<String> {
+fn approvals<'a>(cx: &mut Cx<'a>, raw: &'a str, cap: Option<&Capability>) -> Vec<Capability> {
     let mut all = Vec::new();
     for item in cx.list(raw, "approve") {
-        let Some(name) = capability(cx, item, "approve") else {
-            continue;
-        };
-        if !cap.is_empty() && !covers(cap, &name) {
+        let Some(name) = capability(cx, item, "approve") else { continue };
+        if let Some(cap) = cap
+            && !cap.covers(name.as_str())
+        {
             let message = format!("`{name}` is not below the granted `{cap}`");
             cx.help("E207", item, message, "an approval can only narrow what is granted");
         }
         all.push(name);
     }
+    if all.len() > MAX_RULES {
+        cx.say("E305", raw, format!("more than {MAX_RULES} approvals in one grant"));
+    }
     all
 }
 
-fn scope<'a>(cx: &mut Cx<'a>, raw: &'a str, anchor: usize) -> BTreeMap<String, BoundSpec> {
-    let mut scope = BTreeMap::new();
+fn scope<'a>(cx: &mut Cx<'a>, raw: &'a str, anchor: usize) -> Scope {
+    let mut scope = Scope::new();
     for (key, key_raw, value) in cx.entries(raw, "scope") {
         cx.mark(anchor, key_raw, key_raw);
         // A refused bound stays as an empty one: the key was given, and is not also missing.
-        let bound = bound(cx, value, &key).unwrap_or(BoundSpec::Names(Vec::new()));
+        let bound = bound(cx, value, &key).unwrap_or(Bound::Names(Vec::new()));
         scope.insert(key, bound);
     }
     scope
 }
 
-fn bound<'a>(cx: &mut Cx<'a>, raw: &'a str, key: &str) -> Option<BoundSpec> {
+fn bound<'a>(cx: &mut Cx<'a>, raw: &'a str, key: &str) -> Option<Bound> {
     if let Some(items) = slice::list(raw) {
         if items.is_empty() {
             let message = format!("`{key}` is empty, so that nothing is allowed");
             cx.help("E206", raw, message, "name something, or leave the grant out");
         }
         let names = items.into_iter().filter_map(|item| pattern(cx, item, key)).collect();
-        return Some(BoundSpec::Names(names));
+        return Some(Bound::Names(names));
     }
     if let Some(most) = slice::scalar::<u64>(raw) {
-        return Some(BoundSpec::AtMost(most));
+        return Some(Bound::AtMost(most));
     }
     let message = format!("`{key}` is a list of names, or an upper bound");
-    cx.help(
-        "E208",
-        raw,
-        message,
-        format!("write \"{key}\": [\"name\", \"prefix/*\"], or a number"),
-    );
+    let help = format!("write \"{key}\": [\"name\", \"prefix/*\"], or a number");
+    cx.help("E208", raw, message, help);
     None
 }
 
-fn pattern<'a>(cx: &mut Cx<'a>, raw: &'a str, key: &str) -> Option<String> {
+fn pattern<'a>(cx: &mut Cx<'a>, raw: &'a str, key: &str) -> Option<Pattern> {
     let text = cx.text(raw, key)?;
-    let stem = if text == "*" { "x" } else { text.strip_suffix("/*").unwrap_or(&text) };
-    let why = if text.is_empty() || stem.is_empty() {
-        "is empty"
-    } else if text.len() > MAX_PATTERN_BYTES {
-        "is too long"
-    } else if stem.contains('*') {
-        "has a `*` that is not its last part"
-    } else {
-        return Some(text);
-    };
-    let help = "an exact name, `prefix/*`, or `*` for all";
-    cx.help("E208", raw, format!("a pattern of `{key}` {why}"), help);
-    None
+    let parsed = Pattern::parse(&text);
+    if let Err(error) = &parsed {
+        let help = "an exact name, `prefix/*`, or `*` for all";
+        cx.help("E208", raw, format!("a pattern of `{key}`: {}", reason(error)), help);
+    }
+    parsed.ok()
+}
+
+fn reason(error: &PatternError) -> &'static str {
+    match error {
+        PatternError::Empty => "it is empty",
+        PatternError::TooLong => "it is too long",
+        _ => "a `*` is not its last part",
+    }
 }
 
 fn budget<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<BudgetSpec> {

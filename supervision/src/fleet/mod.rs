@@ -32,10 +32,11 @@ pub use catalog::{
 pub use finding::{Finding, Severity};
 pub use pages::{codes, explain};
 pub use policy::{
-    AutoShutdown, Backoff, Charge, Limits, Mailbox, Overload, Restart, Shutdown, Strategy,
+    AutoShutdown, Backoff, Budget, Charge, Escalation, First, Limits, Mailbox, Overload, Restart,
+    Shutdown, Stop, Strategy, Window,
 };
 pub use spec::{
-    AgentSpec, BoundSpec, BudgetSpec, Defaults, Durability, Fleet, GrantSpec, Node, Opening, Place,
+    AgentSpec, BudgetSpec, Defaults, Durability, Fleet, GrantSpec, Node, Opening, Place,
     ProviderSpec, SupervisorSpec,
 };
 

@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 
 use super::catalog::{CapabilityFact, Catalog, ModuleFact};
-use super::common::{self, AUTO_SHUTDOWNS, RESTARTS, STRATEGIES};
+use super::common::{
+    self, AUTO_SHUTDOWNS, ESCALATIONS, MAX_INTENSITY, RESTARTS, STOPS, STRATEGIES, WINDOWS,
+};
 use super::cx::Cx;
 use super::fields::{Fields, head};
-use super::policy::{AutoShutdown, Restart, Shutdown, Strategy};
+use super::policy::{AutoShutdown, Escalation, Restart, Shutdown, Stop, Strategy, Window};
 use super::slice;
 use super::spec::{Defaults, Node, Place, SupervisorSpec};
 use super::workers;
@@ -18,8 +20,6 @@ use super::workers;
 const MAX_DEPTH: usize = 16;
 /// Longest id, in characters: it becomes a part of names, paths and metrics.
 const MAX_ID: usize = 64;
-/// Most restarts within the period: the machine keeps each one's instant.
-const MAX_INTENSITY: u32 = 100_000;
 /// Most dynamic children of one supervisor.
 const MAX_CHILDREN: u32 = 10_000_000;
 /// Names that the fleet's own supervisors bear.
@@ -75,6 +75,9 @@ fn empty_supervisor() -> SupervisorSpec {
         period_ms: 5_000,
         auto_shutdown: AutoShutdown::default(),
         max_children: None,
+        window: Window::default(),
+        escalation: Escalation::default(),
+        stop: Stop::default(),
         restart: Restart::default(),
         shutdown: Shutdown::Infinity,
         significant: false,
@@ -127,10 +130,7 @@ fn supervisor<'a>(
         out.intensity = cx.count(raw, "intensity", "E005", 0..=MAX_INTENSITY).unwrap_or(1);
     }
     if let Some(raw) = fields.take("period") {
-        out.period_ms = cx.duration(raw, "period").unwrap_or(5_000);
-        if out.period_ms == 0 {
-            cx.help("E104", raw, "`period` is 0", "no restart would ever be counted; try \"5s\"");
-        }
+        out.period_ms = common::period(cx, raw).unwrap_or(5_000);
     }
     if let Some(raw) = fields.take("auto_shutdown") {
         out.auto_shutdown = cx.word(raw, "auto_shutdown", &AUTO_SHUTDOWNS).unwrap_or_default();
@@ -138,6 +138,7 @@ fn supervisor<'a>(
     if let Some(raw) = fields.take("max_children") {
         out.max_children = cx.count(raw, "max_children", "E112", 1..=MAX_CHILDREN);
     }
+    beyond_otp(cx, &mut fields, &mut out);
     if let Some(raw) = fields.take("restart") {
         out.restart = cx.word(raw, "restart", &RESTARTS).unwrap_or_default();
     }
@@ -152,6 +153,23 @@ fn supervisor<'a>(
     fields.close(cx);
     cx.leave();
     out
+}
+
+/// The flags that OTP does not have.
+fn beyond_otp<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>, out: &mut SupervisorSpec) {
+    if let Some(raw) = fields.take("window") {
+        out.window = cx.word(raw, "window", &WINDOWS).unwrap_or_default();
+        if out.window == Window::OtpSeconds && !out.period_ms.is_multiple_of(1_000) {
+            let help = "OTP counts whole seconds; round `period`, or leave `window` out";
+            cx.help("E104", raw, "`period` is not in whole seconds", help);
+        }
+    }
+    if let Some(raw) = fields.take("escalation") {
+        out.escalation = cx.word(raw, "escalation", &ESCALATIONS).unwrap_or_default();
+    }
+    if let Some(raw) = fields.take("stop") {
+        out.stop = cx.word(raw, "stop", &STOPS).unwrap_or_default();
+    }
 }
 
 /// Reads a list of children; one that cannot be read marks its supervisor as broken.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::cx::Cx;
-use super::policy::{AutoShutdown, Charge, Restart, Shutdown, Strategy};
+use super::policy::{AutoShutdown, Charge, Escalation, Restart, Shutdown, Strategy};
 use super::spec::{Node, Place, SupervisorSpec};
 
 /// Deepest tree and most static children that people can keep in mind (W422).
@@ -150,8 +150,10 @@ impl Walk<'_, '_> {
             let help = "make it `restart: Transient`: an automatic shutdown is a normal end";
             self.say("W407", s.place, "auto_shutdown", path, message, help);
         }
-        if never && s.restart != Restart::Permanent && !is_root {
-            let message = "a supervisor that is not Permanent can be gone for good";
+        // Beyond OTP an escalation is abnormal, so that a Transient supervisor comes back.
+        let as_otp = s.escalation == Escalation::AsOtp && s.restart == Restart::Transient;
+        if never && (as_otp || s.restart == Restart::Temporary) && !is_root {
+            let message = "a supervisor that is gone for good once it gives up";
             let help = "leave `restart` out, unless it has `auto_shutdown`";
             self.say("W406", s.place, "restart", path, message, help);
         }

@@ -4,14 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use loket_kernel::{Bound, Pattern};
+
 use super::catalog::{CapabilityFact, ScopeForm};
 use super::cx::Cx;
-use super::grants::covers;
 use super::nearest::nearest;
 use super::nodes::Tree;
 use super::policy::{Restart, Strategy};
 use super::spec::{
-    AgentSpec, BoundSpec, Fleet, GrantSpec, Node, Opening, Place, ProviderSpec, SupervisorSpec,
+    AgentSpec, Fleet, GrantSpec, Node, Opening, Place, ProviderSpec, SupervisorSpec,
 };
 
 /// A child with its way down from the root: each supervisor's strategy and the child's index.
@@ -145,14 +146,11 @@ fn check_grant(
     known: &[Known],
     sure: bool,
 ) -> Vec<usize> {
-    if grant.cap.is_empty() {
-        return Vec::new();
-    }
     for name in std::iter::once(&grant.cap).chain(&grant.approve) {
-        if sure && !known.iter().any(|k| k.reached_by(name)) {
+        if sure && !known.iter().any(|k| k.reached_by(name.as_str())) {
             let field = if *name == grant.cap { "cap" } else { "approve" };
             let at = cx.field(grant.place, field);
-            let near = nearest(name, known.iter().map(|k| k.fact.name.as_str()));
+            let near = nearest(name.as_str(), known.iter().map(|k| k.fact.name.as_str()));
             let help = near.map_or_else(
                 || "no provider of this fleet serves it, nor anything below it".to_owned(),
                 |near| format!("did you mean `{near}`?"),
@@ -161,7 +159,7 @@ fn check_grant(
             cx.report("E203", at, Some(path.to_owned()), message, Some(help));
         }
     }
-    let reached: Vec<&Known> = known.iter().filter(|k| k.reached_by(&grant.cap)).collect();
+    let reached: Vec<&Known> = known.iter().filter(|k| k.reached_by(grant.cap.as_str())).collect();
     if !reached.is_empty() {
         scope_keys(cx, grant, path, &reached);
         mandatory_keys(cx, grant, path, &reached);
@@ -174,13 +172,13 @@ fn check_grant(
 /// Keys that the grant gives: known, and of the right form.
 fn scope_keys(cx: &mut Cx<'_>, grant: &GrantSpec, path: &str, reached: &[&Known]) {
     let keys = || reached.iter().flat_map(|k| &k.fact.scope_keys);
-    for (key, bound) in &grant.scope {
+    for (key, bound) in bounds(grant) {
         let at = key_place(cx, grant, key);
         let form = match bound {
-            BoundSpec::Names(_) => ScopeForm::Names,
-            BoundSpec::AtMost(_) => ScopeForm::AtMost,
+            Bound::Names(_) => ScopeForm::Names,
+            Bound::AtMost(_) => ScopeForm::AtMost,
         };
-        let Some(fact) = keys().find(|k| k.name == *key) else {
+        let Some(fact) = keys().find(|k| k.name == key) else {
             let near = nearest(key, keys().map(|k| k.name.as_str()));
             let known: Vec<&str> = keys().map(|k| k.name.as_str()).collect();
             let help = match near {
@@ -208,7 +206,7 @@ fn mandatory_keys(cx: &mut Cx<'_>, grant: &GrantSpec, path: &str, reached: &[&Kn
     let mut told: Vec<&str> = Vec::new();
     for known in reached {
         for key in known.fact.scope_keys.iter().filter(|key| key.mandatory) {
-            if grant.scope.contains_key(&key.name) || told.contains(&key.name.as_str()) {
+            if !grant.scope.unrestricted(&key.name) || told.contains(&key.name.as_str()) {
                 continue;
             }
             told.push(&key.name);
@@ -225,6 +223,15 @@ fn mandatory_keys(cx: &mut Cx<'_>, grant: &GrantSpec, path: &str, reached: &[&Kn
             cx.report("E205", at, Some(path.to_owned()), message, Some(help));
         }
     }
+}
+
+fn bounds(grant: &GrantSpec) -> impl Iterator<Item = (&str, &Bound)> {
+    grant.scope.keys().filter_map(|key| Some((key, grant.scope.get(key)?)))
+}
+
+/// Whether a grant of `name` covers `capability`, part by part.
+fn covers(name: &str, capability: &str) -> bool {
+    capability.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 fn key_place(cx: &Cx<'_>, grant: &GrantSpec, key: &str) -> Place {
@@ -250,11 +257,11 @@ fn order(
 
 /// A pattern `*` in an agent's scope.
 fn wildcards(cx: &mut Cx<'_>, grant: &GrantSpec, path: &str) {
-    for (key, bound) in &grant.scope {
-        let BoundSpec::Names(names) = bound else {
+    for (key, bound) in bounds(grant) {
+        let Bound::Names(names) = bound else {
             continue;
         };
-        if names.iter().any(|name| name == "*") {
+        if names.iter().any(|name| name.as_str() == "*") {
             let at = key_place(cx, grant, key);
             let message = format!("the scope \"{key}\" of `{}` is everything", grant.cap);
             let help = "name what the agent needs".to_owned();
@@ -265,14 +272,15 @@ fn wildcards(cx: &mut Cx<'_>, grant: &GrantSpec, path: &str) {
 
 /// Names of agents in the scopes of `agent` and `chaos`: a misspelt one allows nothing.
 fn targets(cx: &mut Cx<'_>, grant: &GrantSpec, path: &str, stock: &Stock<'_>) {
-    if !covers("agent", &grant.cap) && !covers("chaos", &grant.cap) {
+    if !covers("agent", grant.cap.as_str()) && !covers("chaos", grant.cap.as_str()) {
         return;
     }
-    for (key, bound) in &grant.scope {
-        let (BoundSpec::Names(names), "to" | "under" | "children") = (bound, key.as_str()) else {
+    for (key, bound) in bounds(grant) {
+        let (Bound::Names(names), "to" | "under" | "children") = (bound, key) else {
             continue;
         };
-        for name in names.iter().filter(|name| *name != "*" && !addressed(name, stock)) {
+        let names = names.iter().map(Pattern::as_str);
+        for name in names.filter(|name| *name != "*" && !addressed(name, stock)) {
             let at = key_place(cx, grant, key);
             let help = who(name, stock);
             let message = format!("\"{key}\" names \"{name}\", which this fleet does not have");

@@ -5,10 +5,16 @@
 //! `docs/fleet-file.md`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use loket_kernel::{BudgetRef, Capability, Grant, GrantId, Moment, Scope};
 use serde::Serialize;
 
-use super::policy::{AutoShutdown, Backoff, Charge, Limits, Mailbox, Restart, Shutdown, Strategy};
+use super::policy::{
+    AutoShutdown, Backoff, Budget, Charge, Escalation, Limits, Mailbox, Restart, Shutdown, Stop,
+    Strategy, Window,
+};
+use crate::machine::{ChildSpec, Flags, Kind};
 
 /// Where something stands in the fleet file.
 ///
@@ -160,7 +166,29 @@ impl Node {
         }
     }
 
-    /// Where the child's id stands.
+    /// The child's spec for the supervisor machine.
+    pub fn child_spec(&self) -> ChildSpec {
+        let (kind, backoff, start_timeout_ms, budget, charge) = match self {
+            Self::Supervisor(s) => (Kind::Supervisor, s.backoff, None, None, Charge::Exit),
+            Self::Provider(p) => {
+                (Kind::Worker, p.backoff, Some(p.start_timeout_ms), p.restarts, Charge::Exit)
+            }
+            Self::Agent(a) => (Kind::Worker, a.backoff, None, a.restarts, a.charge),
+        };
+        ChildSpec {
+            id: self.id().into(),
+            restart: self.restart(),
+            significant: self.significant(),
+            shutdown: self.shutdown(),
+            kind,
+            backoff,
+            start_timeout_ms,
+            budget,
+            charge,
+        }
+    }
+
+    /// Where the child stands.
     pub fn place(&self) -> Place {
         match self {
             Self::Supervisor(s) => s.place,
@@ -183,8 +211,14 @@ pub struct SupervisorSpec {
     pub period_ms: u64,
     /// Automatic shutdown.
     pub auto_shutdown: AutoShutdown,
-    /// Most dynamic children, for `SimpleOneForOne`; none: the built-in bound.
+    /// Most dynamic children, for `SimpleOneForOne`; none: no bound of its own, as in OTP.
     pub max_children: Option<u32>,
+    /// The clock of the period; beyond OTP, `Exact` when absent.
+    pub window: Window,
+    /// Exit reason when it gives up; beyond OTP, `Distinct` when absent.
+    pub escalation: Escalation,
+    /// Whether its children are stopped one by one, as in OTP, or all at once.
+    pub stop: Stop,
     /// How it is itself restarted by its supervisor.
     pub restart: Restart,
     /// How it is itself stopped. Default [`Shutdown::Infinity`].
@@ -195,8 +229,29 @@ pub struct SupervisorSpec {
     pub backoff: Option<Backoff>,
     /// Its children, in start order.
     pub children: Vec<Node>,
-    /// Where its id stands.
+    /// Where it stands.
     pub place: Place,
+}
+
+impl SupervisorSpec {
+    /// The flags of the supervisor machine.
+    pub fn flags(&self) -> Flags {
+        Flags {
+            strategy: self.strategy,
+            intensity: self.intensity,
+            period_ms: self.period_ms,
+            auto_shutdown: self.auto_shutdown,
+            window: self.window,
+            max_children: self.max_children,
+            escalation: self.escalation,
+            stop: self.stop,
+        }
+    }
+
+    /// The child specs of the supervisor machine, in start order.
+    pub fn child_specs(&self) -> Vec<ChildSpec> {
+        self.children.iter().map(Node::child_spec).collect()
+    }
 }
 
 /// A provider.
@@ -222,7 +277,9 @@ pub struct ProviderSpec {
     pub mailbox: Mailbox,
     /// How long it may take to start, in milliseconds.
     pub start_timeout_ms: u64,
-    /// Where its id stands.
+    /// A restart budget of its own, besides its supervisor's.
+    pub restarts: Option<Budget>,
+    /// Where it stands.
     pub place: Place,
 }
 
@@ -259,34 +316,35 @@ pub struct AgentSpec {
     pub every_ms: Option<u64>,
     /// How long a turn waits in memory before it parks, in milliseconds.
     pub park_after_ms: u64,
-    /// Where its id stands.
+    /// A restart budget of its own, besides its supervisor's.
+    pub restarts: Option<Budget>,
+    /// Where it stands.
     pub place: Place,
 }
 
-/// One bound of a scope, in the kernel's fixed form.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub enum BoundSpec {
-    /// Exact names, `prefix/*`, or `*`.
-    Names(Vec<String>),
-    /// An upper bound.
-    AtMost(u64),
-}
-
-/// The right to a capability and all below it.
+/// The right to a capability and all below it, as the file says it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GrantSpec {
     /// The capability's name.
-    pub cap: String,
+    pub cap: Capability,
     /// What narrows it.
-    pub scope: BTreeMap<String, BoundSpec>,
+    pub scope: Scope,
     /// What may be spent through it.
     pub budget: Option<BudgetSpec>,
     /// Capabilities below it that need an approval at each call.
-    pub approve: Vec<String>,
+    pub approve: Vec<Capability>,
     /// Unix time in milliseconds at which it ends.
     pub expires_ms: Option<u64>,
     /// Where it stands.
     pub place: Place,
+}
+
+impl GrantSpec {
+    /// The kernel's grant; `budget` is the ledger's name for the budget, if it has one.
+    pub fn grant(&self, id: GrantId, budget: Option<BudgetRef>) -> Grant {
+        let (cap, scope) = (self.cap.clone(), Arc::new(self.scope.clone()));
+        Grant::new(cap, scope, budget, self.approve.clone(), self.expires_ms.map(Moment), id)
+    }
 }
 
 /// What may be spent through a grant.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use loket_kernel::{Bound, Capability, Pattern, Scope};
+
 use super::catalog::Catalog;
 use super::common::{self, DURABILITIES};
 use super::cx::{Cx, Param};
@@ -10,7 +12,7 @@ use super::grants;
 use super::nearest::nearest;
 use super::nodes::{self, Tree};
 use super::slice;
-use super::spec::{BoundSpec, Defaults, Durability, Fleet, GrantSpec, Opening, Place};
+use super::spec::{Defaults, Durability, Fleet, GrantSpec, Opening, Place};
 
 /// The only version of the form.
 const VERSION: u64 = 1;
@@ -179,14 +181,13 @@ fn opening<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Vec<Opening> {
 
 /// Everything of `agent`, everywhere: who holds the control socket owns the fleet.
 fn default_operator() -> Vec<GrantSpec> {
-    let all = || BoundSpec::Names(vec!["*".to_owned()]);
-    let scope = ["to", "under", "children"].map(|key| (key.to_owned(), all()));
-    vec![GrantSpec {
-        cap: "agent".to_owned(),
-        scope: scope.into(),
-        budget: None,
-        approve: Vec::new(),
-        expires_ms: None,
-        place: Place::default(),
-    }]
+    let (Ok(cap), Ok(all)) = (Capability::parse("agent"), Pattern::parse("*")) else {
+        return Vec::new();
+    };
+    let mut scope = Scope::new();
+    for key in ["to", "under", "children"] {
+        scope.insert(key, Bound::Names(vec![all.clone()]));
+    }
+    let (budget, approve, expires_ms) = (None, Vec::new(), None);
+    vec![GrantSpec { cap, scope, budget, approve, expires_ms, place: Place::default() }]
 }

@@ -31,6 +31,7 @@ pub(crate) fn provider<'a>(
     tree.served.push(facts);
     let significant = significant(cx, &mut fields);
     let shared = common::shared(cx, &mut fields, &tree.defaults, common::For::Provider);
+    let restarts = common::restarts(cx, &mut fields);
     fields.close(cx);
     cx.leave();
     Some(ProviderSpec {
@@ -44,6 +45,7 @@ pub(crate) fn provider<'a>(
         backoff: shared.backoff,
         mailbox: shared.mailbox,
         start_timeout_ms: shared.start_timeout_ms,
+        restarts,
         place,
     })
 }
@@ -113,6 +115,7 @@ pub(crate) fn agent<'a>(cx: &mut Cx<'a>, tree: &mut Tree<'_>, raw: &'a str) -> O
         every
     });
     let shared = common::shared(cx, &mut fields, &tree.defaults, common::For::Agent);
+    let restarts = common::restarts(cx, &mut fields);
     fields.close(cx);
     cx.leave();
     Some(AgentSpec {
@@ -131,6 +134,7 @@ pub(crate) fn agent<'a>(cx: &mut Cx<'a>, tree: &mut Tree<'_>, raw: &'a str) -> O
         charge: shared.charge,
         every_ms,
         park_after_ms: shared.park_after_ms,
+        restarts,
         place,
     })
 }
