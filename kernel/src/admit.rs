@@ -7,7 +7,7 @@ use crate::name::{Capability, check};
 use crate::refusal::{Refusal, RefusalCode as Code};
 use crate::scope::Scope;
 use crate::table::{Entry, Row, Table};
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 /// What became of an envelope.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ fn judge<'t, C>(
 }
 
 /// What a provider may know of a call's caller and rights. Only the kernel makes one.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Badge {
     caller: Address,
     row: Arc<Row>,
@@ -131,15 +131,6 @@ impl Badge {
     /// From when on nobody waits for the answer.
     pub fn deadline(&self) -> Option<Moment> { self.deadline }
     fn deciding(&self) -> &Grant { self.pinned.as_ref().unwrap_or(&self.row.grants).at(self.at) }
-}
-
-impl fmt::Debug for Badge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("Badge");
-        out.field("caller", &self.caller).field("caller_name", self.caller_name());
-        out.field("grant", self.deciding()).field("chain", &self.chain);
-        out.field("deadline", &self.deadline).finish()
-    }
 }
 
 /// A call that may be served. Only the kernel makes one, and providers take nothing else.

@@ -170,7 +170,7 @@ impl Prefixes {
 const INLINE: usize = 42;
 
 /// What admission asks of a grant, on one cache line: over a million grants each line is a miss.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[repr(align(64))]
 pub(crate) struct Key {
     pub(crate) ends: Option<Moment>,
@@ -191,7 +191,7 @@ impl Key {
 }
 
 /// The grants of one principal, or of a template that many share. Cheap to clone.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Grant>", into = "Vec<Grant>")]
 pub struct GrantSet {
     grants: Arc<[Grant]>,
@@ -257,14 +257,6 @@ impl GrantSet {
         &self.grants[at as usize]
     }
 }
-
-impl PartialEq for GrantSet {
-    fn eq(&self, other: &Self) -> bool {
-        self.grants == other.grants
-    }
-}
-
-impl Eq for GrantSet {}
 
 impl TryFrom<Vec<Grant>> for GrantSet {
     type Error = GrantError;

@@ -103,7 +103,7 @@ pub(crate) fn hash(text: &[u8]) -> u64 {
 }
 
 /// Open addressing, built once and never grown; a clone shares it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Index<T>(Arc<[Option<T>]>);
 
 impl<T> Default for Index<T> {
