@@ -1,10 +1,13 @@
-//! A broken fleet file never breaks the reader: 20,000 mutated texts, each must end in an answer.
+//! A broken fleet file never breaks the reader: 20,000 mutated texts, each must end in an answer,
+//! and whatever is accepted must suit the supervisor machine and the kernel.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod fleet_world;
 
 use fleet_world::World;
-use loket_supervision::fleet;
+use loket_kernel::{GrantId, GrantSet};
+use loket_supervision::fleet::{self, Node, SupervisorSpec};
+use loket_supervision::machine::Supervisor;
 
 /// Texts tried; about ten seconds without optimisation.
 const ROUNDS: usize = 20_000;
@@ -109,6 +112,23 @@ fn mutate(text: &str, random: &mut Random) -> String {
     chars.into_iter().collect()
 }
 
+/// What the fleet file lets pass, the supervisor machine and the kernel must take.
+fn accepted(s: &SupervisorSpec, round: usize) {
+    let made = Supervisor::new(s.flags(), s.child_specs(), 1);
+    assert!(made.is_ok(), "round {round}: {:?}", made.err());
+    for child in &s.children {
+        match child {
+            Node::Supervisor(below) => accepted(below, round),
+            Node::Agent(agent) => {
+                let grants = agent.grants.iter().zip(0..).map(|(g, id)| g.grant(GrantId(id), None));
+                let set = GrantSet::new(grants.collect());
+                assert!(set.is_ok(), "round {round}: {:?}", set.err());
+            }
+            Node::Provider(_) => {}
+        }
+    }
+}
+
 #[test]
 fn every_mutated_text_gets_an_answer() {
     let corpus = corpus();
@@ -119,8 +139,9 @@ fn every_mutated_text_gets_an_answer() {
         let sets = [("p".to_owned(), "x".to_owned())];
         let sets = if round % 3 == 0 { &sets[..] } else { &[] };
         let findings = match fleet::parse(&text, "m.ron", sets, &World) {
-            Ok((_, warnings)) => {
+            Ok((fleet, warnings)) => {
                 fleets += 1;
+                accepted(&fleet.root, round);
                 assert!(warnings.iter().all(|f| !f.is_error()), "round {round}: {text}");
                 warnings
             }

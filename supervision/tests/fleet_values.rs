@@ -279,3 +279,40 @@ fn users_of_a_refused_provider_are_not_blamed() {
         grants: [(cap: \"llm.chat\", scope: { \"models\": [\"fast\"] })])]))";
     assert_eq!(codes(text), ["E209"]);
 }
+
+#[test]
+fn the_fleets_of_the_documentation_are_fleets() {
+    let page = include_str!("../../docs/fleet-file.md");
+    let blocks = page.split("```ron\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let fleets: Vec<&str> = blocks.filter(|block| block.starts_with("Fleet(")).collect();
+    assert_eq!(fleets.len(), 2);
+    for text in fleets {
+        good(text);
+    }
+}
+
+#[test]
+fn the_documentation_names_every_field() {
+    let page = include_str!("../../docs/fleet-file.md");
+    let sources = [
+        include_str!("../src/fleet/top.rs"),
+        include_str!("../src/fleet/nodes.rs"),
+        include_str!("../src/fleet/workers.rs"),
+        include_str!("../src/fleet/common.rs"),
+        include_str!("../src/fleet/grants.rs"),
+    ];
+    let mut count = 0;
+    for source in sources {
+        let asked = ["take(\"", "take_raw(\"", "need(cx, \""];
+        for call in asked {
+            for rest in source.split(call).skip(1) {
+                let name = rest.split('"').next().unwrap();
+                let named =
+                    page.contains(&format!("`{name}`")) || page.contains(&format!("{name}:"));
+                assert!(named, "docs/fleet-file.md does not name `{name}`");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 40, "{count} fields found: the test reads the sources wrongly");
+}
