@@ -9,8 +9,8 @@
 #
 # How: Debian keeps the sources of several rustc releases as `rust-src`; one of them must be exactly ours. They are
 # unpacked into the cache (no root, the system's package lists stay as they are), `std` is built once for the target
-# and laid out as a sysroot. It is built with path prefixes mapped away and with its sources inside the build's
-# workspace, because cargo hashes a path that lies outside into every symbol.
+# and laid out as a sysroot. Where the cache lies must not show in a guest: path prefixes are mapped away, and the
+# crates are told apart by name and version, not by cargo's hash, which takes the path of the sources in.
 #
 # Must never: change the system's package sources, need root, hold the name of a server.
 set -euo pipefail
@@ -27,7 +27,8 @@ mkdir -p "$1"; cache=$(cd "$1" && pwd -P); shift
 sysroot=$(rustc --print sysroot)
 version=$(rustc -vV | sed -n 's/^release: //p')
 commit=$(rustc -vV | sed -n 's/^commit-hash: //p')
-build=$cache/std-$version-${commit:0:9}
+recipe=2                  # to be raised when a change below changes the library's bytes
+build=$cache/std-$version-${commit:0:9}-$recipe
 out=$build/sysroot
 
 has_std() { compgen -G "$1/lib/rustlib/$2/lib/libstd-*.rlib" >/dev/null; }
@@ -87,7 +88,7 @@ stamp() {
   local tree
   tree=$(cd "$1/library" && find . -type f \( -name '*.rs' -o -name '*.toml' -o -name Cargo.lock \) -print0 |
     LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
-  echo "rustc $version $commit, std of our own from sources $tree"
+  echo "rustc $version $commit, std of our own (recipe $recipe) from sources $tree"
 }
 
 build_std() {
@@ -105,8 +106,18 @@ build_std() {
   for prefix in "$home"/registry/src/*/; do
     [ -d "$prefix" ] && flags+=$'\x1f'--remap-path-prefix=${prefix%/}=/registry
   done
+  cat > "$build/rustc" <<'WRAPPER'
+#!/usr/bin/env bash
+rustc=$1; shift; args=()
+for arg; do
+  case $arg in metadata=*) arg=metadata=$CARGO_PKG_NAME-$CARGO_PKG_VERSION ;; esac
+  args+=("$arg")
+done
+exec "$rustc" "${args[@]}"
+WRAPPER
+  chmod +x "$build/rustc"
   say "$target: building std $version (about a minute, once)"
-  (cd "$build" && env -u RUSTFLAGS CARGO_ENCODED_RUSTFLAGS="$flags" RUSTC_BOOTSTRAP=1 \
+  (cd "$build" && env -u RUSTFLAGS CARGO_ENCODED_RUSTFLAGS="$flags" RUSTC_BOOTSTRAP=1 RUSTC_WRAPPER="$build/rustc" \
     __CARGO_TESTS_ONLY_SRC_ROOT="$build/src/library" CARGO_TARGET_DIR="$build/target" \
     cargo build -q --release -Zbuild-std=std,panic_abort --target "$target" >&2)
   lib=$out/lib/rustlib/$target/lib

@@ -72,23 +72,17 @@ fn ask(question: &str) -> Answer {
     let from = exchanges.len().saturating_sub(keep);
     exchanges.drain(..from);
 
-    let mut conversation = vec![llm::says(
-        "system",
-        &system(settings.get("persona", PERSONA), question, memories)?,
-    )];
+    let mut conversation =
+        vec![llm::says("system", &system(settings.get("persona", PERSONA), question, memories)?)];
     for exchange in &exchanges {
         conversation.push(llm::says("user", exchange[0].as_str().unwrap_or_default()));
-        conversation.push(llm::says(
-            "assistant",
-            exchange[1].as_str().unwrap_or_default(),
-        ));
+        conversation.push(llm::says("assistant", exchange[1].as_str().unwrap_or_default()));
     }
     conversation.push(llm::says("user", question));
     let answer = llm::chat(settings.get("model", "default"), &conversation)?;
 
     exchanges.push(json!([question, answer]));
-    let from = exchanges.len().saturating_sub(keep);
-    store::put(EXCHANGES, &json!(exchanges[from..]))?;
+    store::put(EXCHANGES, &exchanges.into())?;
     Ok(object! { "answer": answer })
 }
 
@@ -137,9 +131,7 @@ mod tests {
                 }
                 "store.brain.kv.delete" => json!({ "existed": world.kv.remove(&key).is_some() }),
                 "store.brain.memory.add" => {
-                    world
-                        .rows
-                        .extend(args["items"].as_array().unwrap().iter().cloned());
+                    world.rows.extend(args["items"].as_array().unwrap().iter().cloned());
                     json!({ "ids": [] })
                 }
                 "store.brain.memory.count" => json!({ "count": world.rows.len() }),
@@ -191,33 +183,17 @@ mod tests {
         let world = Rc::new(RefCell::new(World::default()));
         tell(&world, r#"{"remember": "a"}"#).unwrap();
         tell(&world, "one").unwrap();
-        assert_eq!(
-            tell(&world, r#"{"forget": true}"#).unwrap(),
-            json!({ "forgotten": 1 })
-        );
+        assert_eq!(tell(&world, r#"{"forget": true}"#).unwrap(), json!({ "forgotten": 1 }));
         tell(&world, "two").unwrap();
-        let expected = [
-            llm::says("system", "You are Ada."),
-            llm::says("user", "two"),
-        ];
+        let expected = [llm::says("system", "You are Ada."), llm::says("user", "two")];
         assert_eq!(world.borrow().conversation, json!(expected));
     }
 
     #[test]
     fn what_it_does_not_know_is_a_failure() {
         let world = Rc::new(RefCell::new(World::default()));
-        for body in [
-            "",
-            " ",
-            "{}",
-            r#"{"remember": " "}"#,
-            r#"{"forget": "all"}"#,
-        ] {
-            assert_eq!(
-                tell(&world, body).unwrap_err().code,
-                "bad_message",
-                "{body}"
-            );
+        for body in ["", " ", "{}", r#"{"remember": " "}"#, r#"{"forget": "all"}"#] {
+            assert_eq!(tell(&world, body).unwrap_err().code, "bad_message", "{body}");
         }
     }
 }

@@ -89,16 +89,8 @@ mod tests {
 
     #[test]
     fn what_is_no_command_comes_back_as_it_is() {
-        for body in [
-            "",
-            "hello",
-            "trap now",
-            "fail",
-            "call",
-            " call x",
-            "tr\u{e4}p",
-            "{\"a\": 1}",
-        ] {
+        for body in ["", "hello", "trap now", "fail", "call", " call x", "tr\u{e4}p", "{\"a\": 1}"]
+        {
             assert_eq!(ask(body.as_bytes()).unwrap(), body.as_bytes());
         }
         assert_eq!(ask(b"\xff\x00").unwrap(), b"\xff\x00");
@@ -107,14 +99,8 @@ mod tests {
     #[test]
     fn commands_make_their_calls() {
         let text = |body: &[u8]| String::from_utf8(ask(body).unwrap()).unwrap();
-        assert_eq!(
-            text(b"call time.now"),
-            r#"{"args":{},"capability":"time.now"}"#
-        );
-        assert_eq!(
-            text(b"call a.b {\"c\": 1}"),
-            r#"{"args":{"c":1},"capability":"a.b"}"#
-        );
+        assert_eq!(text(b"call time.now"), r#"{"args":{},"capability":"time.now"}"#);
+        assert_eq!(text(b"call a.b {\"c\": 1}"), r#"{"args":{"c":1},"capability":"a.b"}"#);
         assert_eq!(
             text(b"put a\" [1]"),
             r#"{"args":{"key":"a\"","value":[1]},"capability":"store.brain.kv.put"}"#

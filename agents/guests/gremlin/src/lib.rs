@@ -31,10 +31,7 @@ fn kill() -> Answer {
         log::info("the gremlin found nobody to kill", &object! {});
     } else {
         let kills = store::count_up(KILLS)?;
-        log::info(
-            "the gremlin killed",
-            &object! { "killed": &killed, "kills": kills },
-        );
+        log::info("the gremlin killed", &object! { "killed": &killed, "kills": kills });
     }
     Ok(object! { "killed": killed })
 }
@@ -83,11 +80,7 @@ mod tests {
     fn nobody_to_kill_is_no_kill() {
         let (answer, seen) = tick("message", "tick", Value::Null);
         assert_eq!(answer.unwrap(), json!({ "killed": null }));
-        assert!(
-            !seen
-                .iter()
-                .any(|call| call.starts_with("store.brain.kv.put"))
-        );
+        assert!(!seen.iter().any(|call| call.starts_with("store.brain.kv.put")));
     }
 
     #[test]

@@ -42,31 +42,20 @@ const DONE: &str = "done/";
 /// # Errors
 /// `bad_message`, `bad_setting`, and what `fs.list`, `agent.spawn` and the brain answered.
 pub(crate) fn read(settings: &store::Settings, order: &Value) -> Answer {
-    let root = order["root"]
-        .as_str()
-        .ok_or_else(|| Failure::bad_message("read_folder names no root"))?;
+    let root =
+        order["root"].as_str().ok_or_else(|| Failure::bad_message("read_folder names no root"))?;
     let default = settings.number("readers", 4, 1, crate::READERS_MAX)?;
-    let count = order["readers"]
-        .as_u64()
-        .unwrap_or(default)
-        .clamp(1, crate::READERS_MAX);
+    let count = order["readers"].as_u64().unwrap_or(default).clamp(1, crate::READERS_MAX);
     let extensions: Vec<String> = order["extensions"]
         .as_array()
-        .map(|all| {
-            all.iter()
-                .filter_map(|one| one.as_str().map(Into::into))
-                .collect()
-        })
+        .map(|all| all.iter().filter_map(|one| one.as_str().map(Into::into)).collect())
         .unwrap_or_default();
 
     let listing = list(root, &extensions)?;
     let readers = start_readers(settings, root, count)?;
     for batch in listing.files.chunks(BATCH_FILES) {
         let n = store::count_up(BATCHES)?;
-        store::put(
-            &format!("{TODO}{n:08}"),
-            &object! { "root": root, "files": batch },
-        )?;
+        store::put(&format!("{TODO}{n:08}"), &object! { "root": root, "files": batch })?;
     }
     store::put(STALLS, &0.into())?;
     let files = listing.files.len();
@@ -88,12 +77,9 @@ pub(crate) fn go_on(settings: &store::Settings) -> Answer {
     let readers = readers(settings)?;
     for reader in &readers {
         // A question that costs the reader nothing; whoever does not answer is no reason to stop.
-        if let Err(failure) = agents::call(
-            reader,
-            "ask",
-            &object! { "ask": "?", "limit": 1_u64 },
-            BATCH_PATIENCE_MS,
-        ) {
+        if let Err(failure) =
+            agents::call(reader, "ask", &object! { "ask": "?", "limit": 1_u64 }, BATCH_PATIENCE_MS)
+        {
             log::warn(
                 "a reader did not answer",
                 &object! { "reader": reader, "failure": failure.code },
@@ -149,10 +135,8 @@ fn list(root: &str, extensions: &[String]) -> Result<Listing, Failure> {
                 listing.skipped_more += 1;
             }
         }
-        let paths = page
-            .entries
-            .iter()
-            .filter_map(|entry| Some((entry["path"].as_str()?, &entry["kind"])));
+        let paths =
+            page.entries.iter().filter_map(|entry| Some((entry["path"].as_str()?, &entry["kind"])));
         let mut last = None;
         for (path, kind) in paths {
             if kind == "file" {
@@ -163,10 +147,7 @@ fn list(root: &str, extensions: &[String]) -> Result<Listing, Failure> {
         match last {
             Some(last) if page.more => after = last.into(),
             None if page.more => {
-                return Err(Failure::new(
-                    "bad_answer",
-                    "fs.list: an empty page, and yet more",
-                ));
+                return Err(Failure::new("bad_answer", "fs.list: an empty page, and yet more"));
             }
             _ => return Ok(listing),
         }
@@ -207,11 +188,7 @@ fn hand_out(settings: &store::Settings, readers: &[String]) -> Result<usize, Fai
     } else {
         store::put(key, &object! { "root": root, "files": &refused[..] })?;
     }
-    let stalls = if sent > 0 {
-        0
-    } else {
-        store::get(STALLS)?.as_u64().unwrap_or(0) + 1
-    };
+    let stalls = if sent > 0 { 0 } else { store::get(STALLS)?.as_u64().unwrap_or(0) + 1 };
     store::put(STALLS, &stalls.into())?;
     if stalls >= STALLS_MAX {
         log::warn(
@@ -224,12 +201,7 @@ fn hand_out(settings: &store::Settings, readers: &[String]) -> Result<usize, Fai
         } else {
             &settings.agent
         };
-        agents::send(
-            own_name,
-            "continue",
-            &object! { "continue": object! {} },
-            None,
-        )?;
+        agents::send(own_name, "continue", &object! { "continue": object! {} }, None)?;
     }
     Ok(sent)
 }
@@ -256,16 +228,10 @@ mod tests {
             assert_eq!(pick(&path, 4), pick(&path, 4));
             share[pick(&path, 4)] += 1;
         }
-        assert!(
-            share.iter().all(|files| (850..1_150).contains(files)),
-            "{share:?}"
-        );
+        assert!(share.iter().all(|files| (850..1_150).contains(files)), "{share:?}");
         assert_eq!(pick("a", 1), 0);
         // The choice is kept in brains: it must be the same in every later version.
-        let known: Vec<_> = ["README.md", "a/b.txt", ""]
-            .iter()
-            .map(|path| pick(path, 7))
-            .collect();
+        let known: Vec<_> = ["README.md", "a/b.txt", ""].iter().map(|path| pick(path, 7)).collect();
         assert_eq!(known, [1, 5, 6]);
     }
 }

@@ -69,23 +69,16 @@ fn ask(settings: &store::Settings, question: &str) -> Answer {
     let mut findings = ask_readers(settings, question, limit)?;
     let passages = merge::best(findings.passages, limit as usize);
     let (answer, citations) = if passages.is_empty() {
-        (
-            "Nothing that was read so far says anything about it.".to_owned(),
-            Vec::new(),
-        )
+        ("Nothing that was read so far says anything about it.".to_owned(), Vec::new())
     } else {
-        let conversation = [
-            llm::says("system", &merge::instructions(&passages)),
-            llm::says("user", question),
-        ];
+        let conversation =
+            [llm::says("system", &merge::instructions(&passages)), llm::says("user", question)];
         let answer = llm::chat(settings.get("model", "default"), &conversation)?;
         let citations = merge::citations(&answer, question, &passages);
         (answer, citations)
     };
     if findings.readers == 0 {
-        findings
-            .notes
-            .push("no folder was given to read yet".into());
+        findings.notes.push("no folder was given to read yet".into());
     }
     log::info(
         "question answered",
@@ -115,29 +108,19 @@ fn ask_readers(
     limit: u64,
 ) -> Result<Findings, Failure> {
     let readers = folder::readers(settings)?;
-    let mut findings = Findings {
-        readers: readers.len(),
-        ..Findings::default()
-    };
+    let mut findings = Findings { readers: readers.len(), ..Findings::default() };
     let body = object! { "ask": question, "limit": limit };
     for reader in readers {
         match agents::call(&reader, "ask", &body, READER_PATIENCE_MS) {
             Ok(answer) => {
-                let hits = answer["hits"]
-                    .as_array()
-                    .map(Vec::as_slice)
-                    .unwrap_or_default();
+                let hits = answer["hits"].as_array().map(Vec::as_slice).unwrap_or_default();
                 if hits.is_empty() {
                     findings.notes.push(format!("{reader} found nothing"));
                 }
-                findings
-                    .passages
-                    .extend(hits.iter().filter_map(Passage::from_hit));
+                findings.passages.extend(hits.iter().filter_map(Passage::from_hit));
                 findings.files_read += answer["files_read"].as_u64().unwrap_or(0);
             }
-            Err(failure) => findings
-                .notes
-                .push(format!("{reader} did not answer: {failure}")),
+            Err(failure) => findings.notes.push(format!("{reader} did not answer: {failure}")),
         }
     }
     Ok(findings)

@@ -47,10 +47,7 @@ pub fn best(passages: Vec<Passage>, limit: usize) -> Vec<Passage> {
     let mut best: Vec<Passage> = Vec::new();
     for passage in passages {
         let at = best.partition_point(|other| order(other, &passage) == Ordering::Less);
-        if at < limit
-            && best
-                .get(at)
-                .is_none_or(|other| order(other, &passage) != Ordering::Equal)
+        if at < limit && best.get(at).is_none_or(|other| order(other, &passage) != Ordering::Equal)
         {
             best.truncate(limit - 1);
             best.insert(at, passage);
@@ -120,9 +117,7 @@ fn find<'a>(passage: &'a Passage, sentence: &str) -> Option<&'a str> {
     let text = passage.text.as_str();
     let start = text.as_ptr() as usize;
     let tokens: Vec<&str> = text.split_whitespace().collect();
-    let at = tokens
-        .windows(wanted.len().max(1))
-        .position(|window| window == wanted)?;
+    let at = tokens.windows(wanted.len().max(1)).position(|window| window == wanted)?;
     let last = tokens[at + wanted.len() - 1];
     let from = tokens[at].as_ptr() as usize - start;
     let to = last.as_ptr() as usize - start + last.len();
@@ -134,10 +129,7 @@ fn nearest<'a>(text: &'a str, other: &str) -> &'a str {
     let wanted = words(other);
     let mut best = ("", 0);
     for sentence in sentences(text) {
-        let shared = words(sentence)
-            .iter()
-            .filter(|word| wanted.contains(word))
-            .count();
+        let shared = words(sentence).iter().filter(|word| wanted.contains(word)).count();
         if best.0.is_empty() || shared > best.1 {
             best = (sentence, shared);
         }
@@ -197,12 +189,7 @@ mod tests {
     use super::*;
 
     fn passage(path: &str, part: u64, score: f64, text: &str) -> Passage {
-        Passage {
-            path: path.into(),
-            part,
-            text: text.into(),
-            score,
-        }
+        Passage { path: path.into(), part, text: text.into(), score }
     }
 
     #[test]
@@ -220,10 +207,7 @@ mod tests {
     fn sentences_are_cut_at_their_ends_only() {
         let all: Vec<_> =
             sentences("One v1.2 thing. Two?\n Three\nlines\n\n# Head\n\nfour").collect();
-        assert_eq!(
-            all,
-            ["One v1.2 thing.", "Two?", "Three\nlines", "# Head", "four"]
-        );
+        assert_eq!(all, ["One v1.2 thing.", "Two?", "Three\nlines", "# Head", "four"]);
         assert_eq!(sentences(" \n ").count(), 0);
     }
 
@@ -249,19 +233,10 @@ mod tests {
             passage("c.md", 2, 0.5, "Unrelated."),
         ];
         let by_number = citations("They bark, says [1].", "dogs?", &passages);
-        assert_eq!(
-            by_number,
-            [json!({ "path": "a.md", "part": 0, "quote": "Dogs bark loudly." })]
-        );
-        let untraced = citations(
-            "Woof and moo, I guess.",
-            "which dogs bark, which cows moo?",
-            &passages,
-        );
-        let paths: Vec<_> = untraced
-            .iter()
-            .map(|row| (&row["path"], &row["quote"]))
-            .collect();
+        assert_eq!(by_number, [json!({ "path": "a.md", "part": 0, "quote": "Dogs bark loudly." })]);
+        let untraced =
+            citations("Woof and moo, I guess.", "which dogs bark, which cows moo?", &passages);
+        let paths: Vec<_> = untraced.iter().map(|row| (&row["path"], &row["quote"])).collect();
         assert_eq!(
             paths,
             [

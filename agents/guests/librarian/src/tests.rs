@@ -57,10 +57,7 @@ impl World {
                 if to.starts_with("readers/") {
                     if self.room == 0 {
                         let full = Failure::new("overloaded", &to);
-                        return Err(Failure {
-                            retryable: true,
-                            ..full
-                        });
+                        return Err(Failure { retryable: true, ..full });
                     }
                     self.room -= 1;
                 }
@@ -70,10 +67,7 @@ impl World {
             "agent.call" => {
                 let to = args["to"].as_str().unwrap().to_owned();
                 self.asked.push(to.clone());
-                let hits = self
-                    .hits
-                    .get(&to)
-                    .ok_or_else(|| Failure::new("timeout", &to))?;
+                let hits = self.hits.get(&to).ok_or_else(|| Failure::new("timeout", &to))?;
                 json!({ "hits": hits, "files_read": 2 })
             }
             "llm.chat" => {
@@ -87,11 +81,7 @@ impl World {
     fn list(&self, args: &Value) -> Value {
         let after = args["after"].as_str().unwrap_or_default();
         let limit = args["limit"].as_u64().unwrap() as usize;
-        let rest: Vec<_> = self
-            .files
-            .iter()
-            .filter(|path| path.as_str() > after)
-            .collect();
+        let rest: Vec<_> = self.files.iter().filter(|path| path.as_str() > after).collect();
         let page = rest.iter().take(limit).map(|path| {
             let kind = if path.ends_with('/') { "dir" } else { "file" };
             json!({ "path": path, "kind": kind, "bytes": 1 })
@@ -105,37 +95,22 @@ impl World {
 
 fn tell(world: &Rc<RefCell<World>>, body: &str) -> Answer {
     let server = Rc::clone(world);
-    let message = Message {
-        id: "m".into(),
-        sender: "a".into(),
-        kind: "message".into(),
-        body: body.into(),
-    };
-    fake::with(
-        move |cap: &str, args| server.borrow_mut().serve(cap, args),
-        || handle(message),
-    )
+    let message =
+        Message { id: "m".into(), sender: "a".into(), kind: "message".into(), body: body.into() };
+    fake::with(move |cap: &str, args| server.borrow_mut().serve(cap, args), || handle(message))
 }
 
 fn world(files: usize) -> Rc<RefCell<World>> {
     let mut files: Vec<_> = (0..files).map(|n| format!("d/{n:05}.md")).collect();
     files.push("d/".into());
     files.sort();
-    Rc::new(RefCell::new(World {
-        files,
-        room: usize::MAX,
-        ..World::default()
-    }))
+    Rc::new(RefCell::new(World { files, room: usize::MAX, ..World::default() }))
 }
 
 fn read_paths(world: &World) -> Vec<String> {
-    let reads = world
-        .sent
-        .iter()
-        .filter(|(to, _)| to.starts_with("readers/"));
-    let mut paths: Vec<String> = reads
-        .map(|(_, args)| args["body"]["read"]["path"].as_str().unwrap().into())
-        .collect();
+    let reads = world.sent.iter().filter(|(to, _)| to.starts_with("readers/"));
+    let mut paths: Vec<String> =
+        reads.map(|(_, args)| args["body"]["read"]["path"].as_str().unwrap().into()).collect();
     paths.sort();
     paths
 }
@@ -143,10 +118,7 @@ fn read_paths(world: &World) -> Vec<String> {
 /// Plays the message that the librarian has sent itself, if there is one.
 fn play_on(world: &Rc<RefCell<World>>) -> bool {
     let mut sent = std::mem::take(&mut world.borrow_mut().sent);
-    let own = sent
-        .iter()
-        .position(|(to, _)| to == "desk")
-        .map(|at| sent.remove(at));
+    let own = sent.iter().position(|(to, _)| to == "desk").map(|at| sent.remove(at));
     world.borrow_mut().sent = sent;
     own.is_some_and(|(_, args)| tell(world, &args["body"].to_string()).is_ok())
 }
@@ -155,10 +127,7 @@ fn play_on(world: &Rc<RefCell<World>>) -> bool {
 fn every_file_is_sent_once_in_batches_with_the_readers_in_step() {
     let world = world(1_203);
     let answer = tell(&world, r#"{"read_folder": {"root": "docs"}}"#).unwrap();
-    assert_eq!(
-        (&answer["files"], &answer["readers"]),
-        (&json!(1_203), &json!(4))
-    );
+    assert_eq!((&answer["files"], &answer["readers"]), (&json!(1_203), &json!(4)));
     assert_eq!(answer["skipped"].as_array().unwrap().len(), 1);
     assert_eq!(read_paths(&world.borrow()).len(), 128, "one batch a turn");
     assert_eq!(
@@ -172,27 +141,12 @@ fn every_file_is_sent_once_in_batches_with_the_readers_in_step() {
     }
     assert_eq!(turns, 10);
     let world = world.borrow();
-    assert_eq!(
-        world.asked.len(),
-        9 * 4,
-        "each further batch waits for all readers"
-    );
-    let files: Vec<_> = world
-        .files
-        .iter()
-        .filter(|path| !path.ends_with('/'))
-        .cloned()
-        .collect();
+    assert_eq!(world.asked.len(), 9 * 4, "each further batch waits for all readers");
+    let files: Vec<_> = world.files.iter().filter(|path| !path.ends_with('/')).cloned().collect();
     assert_eq!(read_paths(&world), files);
     assert!(world.sent.iter().all(|(_, args)| args["key"]
-        == format!(
-            "read:docs:{}",
-            args["body"]["read"]["path"].as_str().unwrap()
-        )));
-    assert_eq!(
-        world.spawned,
-        ["readers/r1", "readers/r2", "readers/r3", "readers/r4"]
-    );
+        == format!("read:docs:{}", args["body"]["read"]["path"].as_str().unwrap())));
+    assert_eq!(world.spawned, ["readers/r1", "readers/r2", "readers/r3", "readers/r4"]);
     assert!(world.kv.keys().all(|key| !key.starts_with("todo/")));
 }
 
@@ -238,14 +192,8 @@ fn a_question_goes_to_every_reader_and_the_answer_is_cited() {
         json!({ "source": path, "text": text, "score": score, "meta": meta })
     };
     world.borrow_mut().hits = BTreeMap::from([
-        (
-            "readers/r1".into(),
-            vec![hit("b.md", 1.0, "Something else.")],
-        ),
-        (
-            "readers/r2".into(),
-            vec![hit("a.md", 2.0, "Well. The ledger is the truth.")],
-        ),
+        ("readers/r1".into(), vec![hit("b.md", 1.0, "Something else.")]),
+        ("readers/r2".into(), vec![hit("a.md", 2.0, "Well. The ledger is the truth.")]),
     ]);
     for body in ["What is the truth?", r#"{"ask": "What is the truth?"}"#] {
         let answer = tell(&world, body).unwrap();
@@ -253,16 +201,10 @@ fn a_question_goes_to_every_reader_and_the_answer_is_cited() {
         let quote = json!({ "path": "a.md", "part": 5, "quote": "The ledger is the truth." });
         assert_eq!(answer["citations"], json!([quote]));
         assert_eq!(answer["files_read"], 4);
-        assert_eq!(
-            answer["notes"],
-            json!(["readers/r3 did not answer: timeout: readers/r3"])
-        );
+        assert_eq!(answer["notes"], json!(["readers/r3 did not answer: timeout: readers/r3"]));
     }
     let prompt = world.borrow().prompt.clone();
-    assert!(
-        prompt.contains("[1] a.md#5") && prompt.contains("[2] b.md#5"),
-        "{prompt}"
-    );
+    assert!(prompt.contains("[1] a.md#5") && prompt.contains("[2] b.md#5"), "{prompt}");
 }
 
 #[test]
@@ -278,16 +220,9 @@ fn without_hits_no_model_is_asked() {
 fn what_it_does_not_know_is_a_failure() {
     let world = world(1);
     for body in ["", " ", "{}", r#"{"read_folder": {}}"#, r#"{"ask": 3}"#] {
-        assert_eq!(
-            tell(&world, body).unwrap_err().code,
-            "bad_message",
-            "{body}"
-        );
+        assert_eq!(tell(&world, body).unwrap_err().code, "bad_message", "{body}");
     }
-    world
-        .borrow_mut()
-        .settings
-        .insert("readers".into(), json!("many"));
+    world.borrow_mut().settings.insert("readers".into(), json!("many"));
     let answer = tell(&world, r#"{"read_folder": {"root": "docs"}}"#);
     assert_eq!(answer.unwrap_err().code, "bad_setting");
 }

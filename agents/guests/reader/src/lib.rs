@@ -65,10 +65,7 @@ fn command(body: &Map<String, Value>) -> Answer {
         };
     }
     if let Some(question) = text("ask") {
-        let limit = body
-            .get("limit")
-            .and_then(Value::as_u64)
-            .unwrap_or(HITS_DEFAULT);
+        let limit = body.get("limit").and_then(Value::as_u64).unwrap_or(HITS_DEFAULT);
         return ask(question, limit.clamp(1, HITS_MAX));
     }
     if let Some(path) = text("forget") {
@@ -95,8 +92,7 @@ struct Rows<'a> {
 impl Rows<'_> {
     fn take(&mut self, text: &str) {
         let meta = object! { "root": self.root, "part": self.part, "offset": self.offset };
-        self.waiting
-            .push(object! { "text": text, "source": self.path, "meta": meta });
+        self.waiting.push(object! { "text": text, "source": self.path, "meta": meta });
         self.part += 1;
         self.offset += text.len();
     }
@@ -121,18 +117,9 @@ impl Rows<'_> {
 
 fn read(root: &str, path: &str) -> Answer {
     if root.is_empty() {
-        return Err(Failure::new(
-            "no_root",
-            "a path alone needs the setting `root`",
-        ));
+        return Err(Failure::new("no_root", "a path alone needs the setting `root`"));
     }
-    let mut rows = Rows {
-        root,
-        path,
-        part: 0,
-        offset: 0,
-        waiting: Vec::new(),
-    };
+    let mut rows = Rows { root, path, part: 0, offset: 0, waiting: Vec::new() };
     let mut cutter = Cutter::default();
     let (mut at, mut lossy) = (0, false);
     loop {

@@ -12,10 +12,7 @@ pub const PASSAGE_MAX_BYTES: usize = 2_000;
 /// heads.
 const PASSAGE_MIN_BYTES: usize = PASSAGE_MAX_BYTES / 4;
 
-const _: () = assert!(
-    PASSAGE_MIN_BYTES > 4,
-    "a cut must always move on by a whole character"
-);
+const _: () = assert!(PASSAGE_MIN_BYTES > 4, "a cut must always move on by a whole character");
 
 /// Takes a text piece by piece and gives passages.
 #[derive(Default)]
@@ -117,9 +114,7 @@ mod tests {
             let kinds = [WORDS.len(), 3, 1 + self.roll(WORDS.len())][self.roll(3)];
             let offset = self.roll(WORDS.len());
             let length = self.roll(3_000);
-            (0..length)
-                .map(|_| WORDS[(offset + self.roll(kinds)) % WORDS.len()])
-                .collect()
+            (0..length).map(|_| WORDS[(offset + self.roll(kinds)) % WORDS.len()]).collect()
         }
     }
 
@@ -130,19 +125,13 @@ mod tests {
             let text = dice.text();
             let whole = passages(&[&text]);
             assert_eq!(whole.concat(), text);
-            assert!(
-                whole
-                    .iter()
-                    .all(|p| !p.is_empty() && p.len() <= PASSAGE_MAX_BYTES)
-            );
+            assert!(whole.iter().all(|p| !p.is_empty() && p.len() <= PASSAGE_MAX_BYTES));
 
             let mut pieces = Vec::new();
             let mut rest = text.as_str();
             while !rest.is_empty() {
-                let (piece, after) = rest.split_at(
-                    rest.ceil_char_boundary(1 + dice.roll(5_000))
-                        .min(rest.len()),
-                );
+                let (piece, after) =
+                    rest.split_at(rest.ceil_char_boundary(1 + dice.roll(5_000)).min(rest.len()));
                 pieces.push(piece);
                 rest = after;
             }
@@ -168,12 +157,22 @@ mod tests {
         let cuts = passages(&[&text]);
         assert_eq!(cuts[0], format!("{section}\n"));
         assert!(cuts[1].starts_with("# Two\n\n"));
-        assert!(
-            cuts[1].ends_with("\n\n"),
-            "a paragraph's end is better than a line's"
-        );
+        assert!(cuts[1].ends_with("\n\n"), "a paragraph's end is better than a line's");
 
         let one_line = "word ".repeat(1_000);
         assert!(passages(&[&one_line]).iter().all(|p| p.ends_with(' ')));
+    }
+
+    #[test]
+    fn a_text_of_exactly_one_passage_is_not_cut() {
+        let text = format!("{}\n\n# Two\n", "x".repeat(PASSAGE_MAX_BYTES - 8));
+        assert_eq!(passages(&[&text]), [text]);
+    }
+
+    #[test]
+    fn a_nice_place_right_at_the_start_is_not_taken() {
+        let text = format!("# A heading\n\n{}", "long ".repeat(500));
+        let cuts = passages(&[&text]);
+        assert!(cuts[0].len() > PASSAGE_MAX_BYTES - 10 && cuts[0].ends_with("long "));
     }
 }

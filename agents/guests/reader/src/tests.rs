@@ -21,9 +21,7 @@ fn tell(file: &str, range: usize, kind: &str, body: &str) -> (Answer, Vec<Value>
             Ok(json!({ "text": text, "offset": from, "bytes": bytes, "eof": eof, "lossy": false }))
         }
         "store.brain.memory.add" => {
-            let Value::Array(items) = args["items"].take() else {
-                unreachable!()
-            };
+            let Value::Array(items) = args["items"].take() else { unreachable!() };
             assert!(!items.is_empty() && items.len() <= ROWS_PER_CALL);
             kept.borrow_mut().extend(items);
             Ok(json!({ "ids": [] }))
@@ -34,21 +32,15 @@ fn tell(file: &str, range: usize, kind: &str, body: &str) -> (Answer, Vec<Value>
         "store.brain.kv.get" => Ok(json!({ "value": 4 })),
         _ => Ok(json!({})),
     };
-    let message = Message {
-        id: "m".into(),
-        sender: "a".into(),
-        kind: kind.into(),
-        body: body.into(),
-    };
+    let message =
+        Message { id: "m".into(), sender: "a".into(), kind: kind.into(), body: body.into() };
     let answer = fake::with(server, || handle(message));
     let rows = rows.borrow().clone();
     (answer, rows)
 }
 
 fn texts(rows: &[Value]) -> String {
-    rows.iter()
-        .map(|row| row["text"].as_str().unwrap())
-        .collect()
+    rows.iter().map(|row| row["text"].as_str().unwrap()).collect()
 }
 
 #[test]
@@ -62,10 +54,7 @@ fn a_file_is_stored_whole_in_order_with_its_last_row_marked() {
         assert_eq!(answer.unwrap(), expected);
         let mut offset = 0;
         for (part, row) in rows.iter().enumerate() {
-            assert_eq!(
-                (&row["source"], &row["meta"]["root"]),
-                (&json!("a.md"), &json!("docs"))
-            );
+            assert_eq!((&row["source"], &row["meta"]["root"]), (&json!("a.md"), &json!("docs")));
             assert_eq!(
                 (&row["meta"]["part"], &row["meta"]["offset"]),
                 (&json!(part), &json!(offset))
@@ -79,15 +68,9 @@ fn a_file_is_stored_whole_in_order_with_its_last_row_marked() {
 #[test]
 fn an_empty_file_leaves_one_empty_row() {
     let (answer, rows) = tell("", 100, "message", "empty.md");
-    assert_eq!(
-        answer.unwrap(),
-        json!({ "path": "empty.md", "passages": 0, "bytes": 0 })
-    );
+    assert_eq!(answer.unwrap(), json!({ "path": "empty.md", "passages": 0, "bytes": 0 }));
     assert_eq!(rows.len(), 1);
-    assert_eq!(
-        (&rows[0]["text"], &rows[0]["meta"]["last"]),
-        (&json!(""), &json!(true))
-    );
+    assert_eq!((&rows[0]["text"], &rows[0]["meta"]["last"]), (&json!(""), &json!(true)));
 }
 
 #[test]
@@ -112,18 +95,9 @@ fn what_it_does_not_know_is_a_failure() {
         tell("", 1, "message", r#"{"forget": "a.md"}"#).0.unwrap(),
         json!({ "forgotten": 3 })
     );
-    for body in [
-        "",
-        "  ",
-        "{}",
-        r#"{"read": "a.md"}"#,
-        r#"{"read": {"root": "docs"}}"#,
-        r#"{"ask": 1}"#,
-    ] {
-        assert_eq!(
-            tell("", 1, "message", body).0.unwrap_err().code,
-            "bad_message",
-            "{body}"
-        );
+    for body in
+        ["", "  ", "{}", r#"{"read": "a.md"}"#, r#"{"read": {"root": "docs"}}"#, r#"{"ask": 1}"#]
+    {
+        assert_eq!(tell("", 1, "message", body).0.unwrap_err().code, "bad_message", "{body}");
     }
 }

@@ -66,12 +66,7 @@ pub fn encode(result: &Flat) -> Area {
     let mut area = [0; RESULT_SIZE];
     match *result {
         Flat::Ok(list) => put_span(&mut area, PAYLOAD, list),
-        Flat::Failure {
-            code,
-            message,
-            retryable,
-            retry_after_ms,
-        } => {
+        Flat::Failure { code, message, retryable, retry_after_ms } => {
             area[0] = 1;
             put_span(&mut area, PAYLOAD, code);
             put_span(&mut area, MESSAGE, message);
@@ -106,10 +101,7 @@ fn put_span(area: &mut [u8; RESULT_SIZE], at: usize, span: Span) {
 }
 
 fn span(area: &[u8; RESULT_SIZE], at: usize) -> Span {
-    Span {
-        ptr: word(area, at),
-        len: word(area, at + 4),
-    }
+    Span { ptr: word(area, at), len: word(area, at + 4) }
 }
 
 fn word(area: &[u8; RESULT_SIZE], at: usize) -> u32 {
@@ -135,9 +127,7 @@ macro_rules! agent {
                 body: u32,
                 body_len: u32,
             ) -> *mut $crate::abi::Area {
-                let flat = [
-                    id, id_len, sender, sender_len, kind, kind_len, body, body_len,
-                ];
+                let flat = [id, id_len, sender, sender_len, kind, kind_len, body, body_len];
                 // SAFETY: the host calls with strings and a list that it placed by `cabi_realloc`,
                 // each handed over for good.
                 unsafe { $crate::abi::enter(flat, $handler) }
@@ -188,12 +178,7 @@ mod wasm {
         unsafe {
             match decode(&area) {
                 Flat::Ok(list) => Ok(take(list)),
-                Flat::Failure {
-                    code,
-                    message,
-                    retryable,
-                    retry_after_ms,
-                } => Err(Failure {
+                Flat::Failure { code, message, retryable, retry_after_ms } => Err(Failure {
                     code: text(take(code)),
                     message: text(take(message)),
                     retryable,
@@ -208,36 +193,15 @@ mod wasm {
     /// # Safety
     /// `flat` is four (pointer, length) pairs as the host lowers a message, owned by the callee.
     pub unsafe fn enter<R: Reply>(flat: [u32; 8], handler: fn(Message) -> Answer<R>) -> *mut Area {
-        let [
-            id,
-            id_len,
-            sender,
-            sender_len,
-            kind,
-            kind_len,
-            body,
-            body_len,
-        ] = flat;
+        let [id, id_len, sender, sender_len, kind, kind_len, body, body_len] = flat;
         std::panic::set_hook(Box::new(say_why));
         // SAFETY: promised by the caller; each span is taken once.
         let message = unsafe {
             Message {
-                id: text(take(Span {
-                    ptr: id,
-                    len: id_len,
-                })),
-                sender: text(take(Span {
-                    ptr: sender,
-                    len: sender_len,
-                })),
-                kind: text(take(Span {
-                    ptr: kind,
-                    len: kind_len,
-                })),
-                body: take(Span {
-                    ptr: body,
-                    len: body_len,
-                }),
+                id: text(take(Span { ptr: id, len: id_len })),
+                sender: text(take(Span { ptr: sender, len: sender_len })),
+                kind: text(take(Span { ptr: kind, len: kind_len })),
+                body: take(Span { ptr: body, len: body_len }),
             }
         };
         let result = match handler(message) {
@@ -284,9 +248,7 @@ mod wasm {
             // Never read or freed; only aligned.
             return core::ptr::without_provenance_mut(align);
         }
-        let Ok(layout) = Layout::from_size_align(len, align) else {
-            trap()
-        };
+        let Ok(layout) = Layout::from_size_align(len, align) else { trap() };
         let place = if old_len == 0 {
             // SAFETY: the size is not zero.
             unsafe { alloc(layout) }
@@ -316,21 +278,14 @@ mod wasm {
         let len = span.len as usize;
         // SAFETY: promised by the caller; capacity is the length in both cases.
         unsafe {
-            Vec::from_raw_parts(
-                core::ptr::with_exposed_provenance_mut(span.ptr as usize),
-                len,
-                len,
-            )
+            Vec::from_raw_parts(core::ptr::with_exposed_provenance_mut(span.ptr as usize), len, len)
         }
     }
 
     /// Leaves bytes in memory for whoever takes the span.
     fn give(bytes: Vec<u8>) -> Span {
         let bytes = Box::leak(bytes.into_boxed_slice());
-        Span {
-            ptr: bytes.as_mut_ptr().expose_provenance() as u32,
-            len: bytes.len() as u32,
-        }
+        Span { ptr: bytes.as_mut_ptr().expose_provenance() as u32, len: bytes.len() as u32 }
     }
 
     /// The host has checked that strings are UTF-8; were it wrong, a text with marks beats a crash.

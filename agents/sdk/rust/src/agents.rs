@@ -35,10 +35,7 @@ pub fn call(to: &str, kind: &str, body: &Value, timeout_ms: u64) -> Result<Value
 /// # Errors
 /// What the provider answered, but for `already_started`.
 pub fn spawn(under: &str, name: &str, settings: &Value) -> Result<(), Failure> {
-    match ask(
-        "agent.spawn",
-        &object! { "under": under, "name": name, "settings": settings },
-    ) {
+    match ask("agent.spawn", &object! { "under": under, "name": name, "settings": settings }) {
         Err(failure) if !failure.is("already_started") => Err(failure),
         _ => Ok(()),
     }
@@ -50,12 +47,6 @@ pub fn spawn(under: &str, name: &str, settings: &Value) -> Result<(), Failure> {
 /// What the provider answered.
 pub fn list(under: &str) -> Result<Vec<String>, Failure> {
     let answer = ask("agent.list", &object! { "under": under })?;
-    let names = answer["agents"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    Ok(names
-        .iter()
-        .filter_map(|name| name.as_str().map(Into::into))
-        .collect())
+    let names = answer["agents"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(names.iter().filter_map(|name| name.as_str().map(Into::into)).collect())
 }

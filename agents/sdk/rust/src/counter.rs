@@ -21,12 +21,7 @@ impl Failure {
     /// A failure that trying again does not mend.
     #[must_use]
     pub fn new(code: &str, message: &str) -> Self {
-        Self {
-            code: code.into(),
-            message: message.into(),
-            retryable: false,
-            retry_after_ms: None,
-        }
+        Self { code: code.into(), message: message.into(), retryable: false, retry_after_ms: None }
     }
 
     /// The message is none that this agent understands; `expected` says which it does.

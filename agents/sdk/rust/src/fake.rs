@@ -30,9 +30,7 @@ pub fn with<R>(
 pub(crate) fn answer(capability: &str, args: &[u8]) -> Result<Vec<u8>, Failure> {
     SERVER.with(|slot| {
         let mut slot = slot.borrow_mut();
-        let server = slot
-            .as_mut()
-            .ok_or_else(|| Failure::new("no_counter", capability))?;
+        let server = slot.as_mut().ok_or_else(|| Failure::new("no_counter", capability))?;
         let args = serde_json::from_slice(args)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(args).into_owned()));
         Ok(server(capability, args)?.to_string().into_bytes())

@@ -30,18 +30,10 @@ pub fn read(root: &str, path: &str, offset: u64, length: u64) -> Result<Range, F
     let bytes = answer["bytes"].as_u64().unwrap_or(text.len() as u64);
     let eof = answer["eof"].as_bool().unwrap_or(false);
     if bytes == 0 && !eof {
-        return Err(Failure::new(
-            "bad_answer",
-            "fs.read: nothing read before the end",
-        ));
+        return Err(Failure::new("bad_answer", "fs.read: nothing read before the end"));
     }
     let lossy = answer["lossy"].as_bool().unwrap_or(false);
-    Ok(Range {
-        text,
-        next: offset + bytes,
-        eof,
-        lossy,
-    })
+    Ok(Range { text, next: offset + bytes, eof, lossy })
 }
 
 /// One page of a listing.
@@ -73,9 +65,5 @@ pub fn list(root: &str, after: &str, limit: u64, extensions: &[String]) -> Resul
         _ => Vec::new(),
     };
     let (entries, skipped) = (rows("entries"), rows("skipped"));
-    Ok(Page {
-        entries,
-        skipped,
-        more: answer["more"].as_bool().unwrap_or(false),
-    })
+    Ok(Page { entries, skipped, more: answer["more"].as_bool().unwrap_or(false) })
 }

@@ -15,10 +15,7 @@ pub fn says(role: &str, content: &str) -> Value {
 /// # Errors
 /// What the provider answered; `bad_answer` when there are no words in it.
 pub fn chat(model: &str, messages: &[Value]) -> Result<String, Failure> {
-    let mut answer = call(
-        "llm.chat",
-        &object! { "model": model, "messages": messages },
-    )?;
+    let mut answer = call("llm.chat", &object! { "model": model, "messages": messages })?;
     match answer["content"].take() {
         Value::String(content) => Ok(content),
         _ => Err(Failure::new("bad_answer", "llm.chat: no content")),

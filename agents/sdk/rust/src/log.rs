@@ -18,8 +18,5 @@ pub fn warn(message: &str, fields: &Value) {
 pub(crate) fn write(level: &str, message: &str, fields: &Value) {
     // The answer is always the same, and a refusal is the operator's choice: neither changes what
     // we do.
-    let _ = call(
-        "log.write",
-        &object! { "level": level, "message": message, "fields": fields },
-    );
+    let _ = call("log.write", &object! { "level": level, "message": message, "fields": fields });
 }

@@ -33,15 +33,12 @@ impl Settings {
         if text.is_empty() {
             return Ok(default);
         }
-        text.parse()
-            .ok()
-            .filter(|n| (from..=to).contains(n))
-            .ok_or_else(|| {
-                Failure::new(
-                    "bad_setting",
-                    &format!("`{key}` must be a number from {from} to {to}, not `{text}`"),
-                )
-            })
+        text.parse().ok().filter(|n| (from..=to).contains(n)).ok_or_else(|| {
+            Failure::new(
+                "bad_setting",
+                &format!("`{key}` must be a number from {from} to {to}, not `{text}`"),
+            )
+        })
     }
 }
 
@@ -55,10 +52,7 @@ pub fn settings() -> Result<Settings, Failure> {
         Value::Object(values) => values,
         _ => Map::new(),
     };
-    Ok(Settings {
-        agent: answer["agent"].as_str().unwrap_or_default().into(),
-        values,
-    })
+    Ok(Settings { agent: answer["agent"].as_str().unwrap_or_default().into(), values })
 }
 
 /// The value of `key`, `null` when there is none.
@@ -74,11 +68,7 @@ pub fn get(key: &str) -> Result<Value, Failure> {
 /// # Errors
 /// What the provider answered.
 pub fn put(key: &str, value: &Value) -> Result<(), Failure> {
-    call(
-        "store.brain.kv.put",
-        &object! { "key": key, "value": value },
-    )
-    .map(drop)
+    call("store.brain.kv.put", &object! { "key": key, "value": value }).map(drop)
 }
 
 /// Removes `key` and says whether it was there.
@@ -86,11 +76,9 @@ pub fn put(key: &str, value: &Value) -> Result<(), Failure> {
 /// # Errors
 /// What the provider answered.
 pub fn delete(key: &str) -> Result<bool, Failure> {
-    Ok(
-        call("store.brain.kv.delete", &object! { "key": key })?["existed"]
-            .as_bool()
-            .unwrap_or(false),
-    )
+    Ok(call("store.brain.kv.delete", &object! { "key": key })?["existed"]
+        .as_bool()
+        .unwrap_or(false))
 }
 
 /// The first `limit` keys that begin with `prefix`, in key order, with their values.
@@ -98,21 +86,13 @@ pub fn delete(key: &str) -> Result<bool, Failure> {
 /// # Errors
 /// What the provider answered.
 pub fn list(prefix: &str, limit: usize) -> Result<Vec<(String, Value)>, Failure> {
-    let mut answer = call(
-        "store.brain.kv.list",
-        &object! { "prefix": prefix, "limit": limit },
-    )?;
+    let mut answer = call("store.brain.kv.list", &object! { "prefix": prefix, "limit": limit })?;
     let Value::Array(entries) = answer["entries"].take() else {
         return Ok(Vec::new());
     };
     Ok(entries
         .into_iter()
-        .map(|mut entry| {
-            (
-                entry["key"].as_str().unwrap_or_default().into(),
-                entry["value"].take(),
-            )
-        })
+        .map(|mut entry| (entry["key"].as_str().unwrap_or_default().into(), entry["value"].take()))
         .collect())
 }
 
@@ -145,10 +125,8 @@ pub mod memory {
     /// # Errors
     /// What the provider answered.
     pub fn search(query: &str, limit: u64) -> Result<Vec<Value>, Failure> {
-        let mut answer = call(
-            "store.brain.memory.search",
-            &object! { "query": query, "limit": limit },
-        )?;
+        let mut answer =
+            call("store.brain.memory.search", &object! { "query": query, "limit": limit })?;
         Ok(match answer["hits"].take() {
             Value::Array(hits) => hits,
             _ => Vec::new(),
@@ -169,9 +147,7 @@ pub mod memory {
     /// # Errors
     /// What the provider answered.
     pub fn count() -> Result<u64, Failure> {
-        Ok(call("store.brain.memory.count", &object! {})?["count"]
-            .as_u64()
-            .unwrap_or(0))
+        Ok(call("store.brain.memory.count", &object! {})?["count"].as_u64().unwrap_or(0))
     }
 }
 
@@ -182,13 +158,8 @@ mod tests {
     use crate::json;
 
     fn settings_of(values: Value) -> Settings {
-        let Value::Object(values) = values else {
-            unreachable!()
-        };
-        Settings {
-            agent: String::new(),
-            values,
-        }
+        let Value::Object(values) = values else { unreachable!() };
+        Settings { agent: String::new(), values }
     }
 
     #[test]
@@ -205,10 +176,7 @@ mod tests {
         assert_eq!(settings.number("n", 4, 1, 64), Ok(8));
         assert_eq!(settings.number("absent", 4, 1, 64), Ok(4));
         for key in ["word", "big", "zero"] {
-            assert_eq!(
-                settings.number(key, 4, 1, 64).unwrap_err().code,
-                "bad_setting"
-            );
+            assert_eq!(settings.number(key, 4, 1, 64).unwrap_err().code, "bad_setting");
         }
     }
 }

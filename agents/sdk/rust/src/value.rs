@@ -40,16 +40,7 @@ macro_rules! field {
     };
 }
 
-field!(
-    Value,
-    &str,
-    String,
-    bool,
-    u64,
-    usize,
-    Vec<Value>,
-    Vec<String>
-);
+field!(Value, &str, String, bool, u64, usize, Vec<Value>, Vec<String>);
 
 impl Field for &Value {
     fn into_value(self) -> Value {

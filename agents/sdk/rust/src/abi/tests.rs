@@ -39,10 +39,7 @@ fn offsets_are_those_of_the_canonical_abi() {
     let retry = failure + offset_of!(CFailure, retry_after_ms);
     assert_eq!(retry, RETRY_TAG);
     assert_eq!(retry + offset_of!(COption, value), RETRY_MS);
-    assert_eq!(
-        (size_of::<CResult>(), align_of::<CResult>()),
-        (RESULT_SIZE, 8)
-    );
+    assert_eq!((size_of::<CResult>(), align_of::<CResult>()), (RESULT_SIZE, 8));
     assert_eq!((size_of::<Area>(), align_of::<Area>()), (RESULT_SIZE, 8));
     assert_eq!((offset_of!(CSpan, ptr), offset_of!(CSpan, len)), (0, 4));
     assert_eq!(offset_of!(CResult, tag), 0);
@@ -51,24 +48,11 @@ fn offsets_are_those_of_the_canonical_abi() {
 
 #[test]
 fn results_survive_the_way_there_and_back() {
-    let list = Span {
-        ptr: 0x8000_0001,
-        len: 7,
-    };
-    let code = Span {
-        ptr: 3,
-        len: 0xffff_ffff,
-    };
-    let message = Span {
-        ptr: 0x0102_0304,
-        len: 5,
-    };
-    let failure = |retryable, retry_after_ms| Flat::Failure {
-        code,
-        message,
-        retryable,
-        retry_after_ms,
-    };
+    let list = Span { ptr: 0x8000_0001, len: 7 };
+    let code = Span { ptr: 3, len: 0xffff_ffff };
+    let message = Span { ptr: 0x0102_0304, len: 5 };
+    let failure =
+        |retryable, retry_after_ms| Flat::Failure { code, message, retryable, retry_after_ms };
     for result in [
         Flat::Ok(list),
         failure(false, None),
@@ -84,14 +68,8 @@ fn results_survive_the_way_there_and_back() {
 #[test]
 fn a_failure_is_written_byte_by_byte_as_the_table_says() {
     let area = encode(&Flat::Failure {
-        code: Span {
-            ptr: 0x11,
-            len: 0x12,
-        },
-        message: Span {
-            ptr: 0x21,
-            len: 0x22,
-        },
+        code: Span { ptr: 0x11, len: 0x12 },
+        message: Span { ptr: 0x21, len: 0x22 },
         retryable: true,
         retry_after_ms: Some(0x3132),
     });
