@@ -1,1 +1,67 @@
-//! Placeholder.
+//! The mechanism: lanes, mailboxes, cells, supervisors as actors, the kernel's shards, the clock.
+//!
+//! It carries out what the pure crates decide and knows no provider, no guest engine and no database: whoever assembles a node
+//! plugs a [`ChildFactory`] in. Start reading at [`Node`], then [`TreeSpec`]; one child's life is in `cell`, one supervisor's in
+//! `supervisor_actor`.
+#![forbid(unsafe_code)]
+
+#[cfg(panic = "abort")]
+compile_error!("a panic must end one actor, not the process: build with panic = \"unwind\"");
+
+mod adapter;
+mod authority;
+mod call;
+mod cell;
+mod child;
+mod clock;
+mod control;
+mod forward;
+mod history;
+mod kernel_actor;
+mod lane;
+mod ledger_events;
+mod mailbox;
+pub mod metrics;
+mod node;
+mod panic;
+mod registry;
+mod signals;
+mod slots;
+mod supervisor_actor;
+mod tree;
+mod waiters;
+mod watchdog;
+
+pub use adapter::{ActixEngine, EngineGone};
+pub use authority::{Authority, AuthorityError, AuthorityReader, RouteTarget};
+pub use call::{
+    AdmittedCall, BrainAction, BrainError, BrainRequest, BrainState, CallEnvelope, Cargo,
+    ProviderWork, Reply, TurnCall, TurnContext,
+};
+pub use child::{
+    Body, ChildContext, ChildFactory, ChildKind, ChildPlan, Control, Door, Links, Running,
+};
+pub use clock::Clock;
+pub use control::{ControlError, DynamicSpec, TreeControl, TreeFuture};
+pub use forward::{KERNEL_MAILBOX_CAPACITY, STORE_MAILBOX_CAPACITY};
+pub use history::{HISTORY_ROWS_MAX, History, HistoryRow};
+pub use kernel_actor::kernel_body;
+pub use lane::{Lane, Lanes, LanesError};
+pub use ledger_events::{DynamicChildren, LedgerEvents};
+pub use mailbox::{Mailbox, Overloaded, Rejected, SendError};
+pub use node::{Node, NodeConfig, OnUp, Runtime, StartError};
+pub use registry::{MailboxView, Place, PlaceState, Registry, TreeView};
+pub use slots::{SlotPermit, Slots};
+pub use tree::{
+    DoorSpec, LaneChoice, NodeSpec, PrincipalSpec, Service, SupervisorNode, TreeError, TreeSpec,
+    WorkerNode,
+};
+pub use waiters::{TooManyWaiters, WAITERS_MAX, Waiters, Waiting};
+pub use watchdog::{RunningGuest, RunningGuests, Watchdog, WatchdogConfig};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks whatever happened to an earlier holder: no state behind these locks is ever left half changed by a panic.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

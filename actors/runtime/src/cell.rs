@@ -1,0 +1,251 @@
+//! One incarnation of a child on its lane: makes the body, polls it, ends it, tells the supervisor.
+//!
+//! A panic in the body, in its making or in its drop ends this incarnation and nothing else. A kill is a drop of the body
+//! between two polls. The cell reports exactly one end, whatever happens to it. Start reading at [`launch`].
+
+use crate::child::{Linked, Links};
+use crate::panic::guard;
+use crate::signals::Signals;
+use crate::{Body, ChildContext, Control, Door, Lane, Running, metrics};
+use futures_util::task::AtomicWaker;
+use loket_supervision::machine::{Blame, ChildId, Event, Exit};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::task::{Context, Poll};
+use tokio::sync::Notify;
+
+/// What the supervisor and the operator can do to one incarnation. Overtakes all work.
+#[derive(Debug)]
+pub(crate) struct CellControl {
+    id: ChildId,
+    incarnation: u64,
+    signals: Signals,
+    birth: AtomicU8,
+    stopping: AtomicBool,
+    pub(crate) stop_notify: Notify,
+    killed: AtomicBool,
+    /// The cell's own task.
+    waker: AtomicWaker,
+}
+
+/// Values of `birth`.
+const STARTING: u8 = 0;
+const STARTED: u8 = 1;
+const IGNORED: u8 = 2;
+
+impl CellControl {
+    pub(crate) fn new(id: ChildId, incarnation: u64, signals: Signals) -> Self {
+        Self {
+            id,
+            incarnation,
+            signals,
+            birth: AtomicU8::new(STARTING),
+            stopping: AtomicBool::new(false),
+            stop_notify: Notify::new(),
+            killed: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+        }
+    }
+
+    /// Asks the body to end.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.stop_notify.notify_waiters();
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Has the body dropped before its next poll.
+    pub(crate) fn kill(&self) {
+        self.killed.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    pub(crate) fn started(&self) {
+        let (id, incarnation) = (Arc::clone(&self.id), self.incarnation);
+        if self.be_born(STARTED) {
+            self.signals.event(Event::Started { id, incarnation });
+        }
+    }
+
+    pub(crate) fn ignore(&self) {
+        self.be_born(IGNORED);
+    }
+
+    fn be_born(&self, how: u8) -> bool {
+        let order = Ordering::AcqRel;
+        self.birth.compare_exchange(STARTING, how, order, Ordering::Acquire).is_ok()
+    }
+
+    /// Tells the supervisor, once per incarnation.
+    fn ended(&self, reason: Exit) {
+        let (id, incarnation) = (Arc::clone(&self.id), self.incarnation);
+        let orderly = reason.is_orderly();
+        self.signals.event(match self.birth.load(Ordering::Acquire) {
+            STARTED => Event::Exited { id, incarnation, reason },
+            IGNORED if orderly => Event::Ignored { id, incarnation },
+            _ => Event::StartFailed { id, incarnation, reason },
+        });
+    }
+}
+
+/// What a cell is made of.
+pub(crate) struct Seed {
+    pub(crate) name: Arc<str>,
+    /// The number of its place, for the watchdog.
+    pub(crate) place: u64,
+    pub(crate) incarnation: u64,
+    pub(crate) lane: Lane,
+    pub(crate) door: Door,
+    /// Who is to blame for a panic.
+    pub(crate) blame: Blame,
+    pub(crate) body: Body,
+    pub(crate) control: Arc<CellControl>,
+}
+
+/// Starts the cell on its lane. If the lane is gone, or goes before the cell got there, the supervisor hears of it too.
+pub(crate) fn launch(seed: Seed) {
+    let lane = seed.lane.clone();
+    let mut sent = InFlight(Some(seed));
+    lane.spawn(move || {
+        let seed = sent.0.take();
+        async move {
+            if let Some(seed) = seed {
+                Cell::new(seed).await;
+            }
+        }
+    });
+}
+
+/// A seed on its way to the lane.
+struct InFlight(Option<Seed>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if let Some(seed) = self.0.take() {
+            let control = Arc::clone(&seed.control);
+            let dropped = guard(seed.blame, || drop(seed));
+            control.ended(dropped.err().unwrap_or(Exit::LaneLost));
+        }
+    }
+}
+
+enum Stage {
+    Unborn(Body, ChildContext),
+    Living(Running),
+    Over,
+}
+
+struct Cell {
+    lane: Lane,
+    place: u64,
+    blame: Blame,
+    control: Arc<CellControl>,
+    stage: Stage,
+    links: Links,
+    /// Links are few, and polled whenever the body is.
+    linked: Vec<Linked>,
+    told: bool,
+}
+
+impl Cell {
+    fn new(seed: Seed) -> Self {
+        let links = Links::default();
+        let context = ChildContext {
+            name: seed.name,
+            incarnation: seed.incarnation,
+            lane: seed.lane.clone(),
+            door: seed.door,
+            control: Control(Arc::clone(&seed.control)),
+            links: links.clone(),
+        };
+        Self {
+            lane: seed.lane,
+            place: seed.place,
+            blame: seed.blame,
+            control: seed.control,
+            stage: Stage::Unborn(seed.body, context),
+            links,
+            linked: Vec::new(),
+            told: false,
+        }
+    }
+
+    /// One poll of the body and of what is linked to it.
+    fn work(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
+        if let Stage::Unborn(..) = self.stage
+            && let Stage::Unborn(body, context) = std::mem::replace(&mut self.stage, Stage::Over)
+        {
+            match guard(self.blame, || body(context)) {
+                Ok(running) => self.stage = Stage::Living(running),
+                Err(exit) => return Poll::Ready(exit),
+            }
+        }
+        if let Stage::Living(running) = &mut self.stage {
+            match guard(self.blame, || running.as_mut().poll(cx)) {
+                Ok(Poll::Pending) => {}
+                Ok(Poll::Ready(exit)) | Err(exit) => return Poll::Ready(exit),
+            }
+        }
+        self.linked.append(&mut self.links.take_fresh());
+        for linked in &mut self.linked {
+            match guard(self.blame, || linked.as_mut().poll(cx)) {
+                Ok(Poll::Pending) => {}
+                Ok(Poll::Ready(exit)) | Err(exit) => return Poll::Ready(exit),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Drops what is left, each part on its own, and tells the supervisor.
+    fn finish(&mut self, exit: Exit) {
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        let blame = self.blame;
+        let mut bad = None;
+        let stage = std::mem::replace(&mut self.stage, Stage::Over);
+        bad = bad.or(guard(blame, || drop(stage)).err());
+        for linked in self.linked.drain(..).chain(self.links.take_fresh()) {
+            bad = bad.or(guard(blame, || drop(linked)).err());
+        }
+        for kept in self.links.take_kept() {
+            bad = bad.or(guard(blame, || drop(kept)).err());
+        }
+        if bad.is_some() {
+            metrics::drop_panicked();
+        }
+        // A panic on the way out makes an orderly end a crash; a crash stays the crash it was.
+        self.control.ended(match bad {
+            Some(panicked) if exit.is_orderly() => panicked,
+            _ => exit,
+        });
+    }
+}
+
+impl Future for Cell {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        this.control.waker.register(cx.waker());
+        this.lane.poll_begins(this.place);
+        let ended = match this.control.killed.load(Ordering::Acquire) {
+            true => Poll::Ready(Exit::Killed),
+            false => this.work(cx),
+        };
+        let ended = ended.map(|exit| this.finish(exit));
+        this.lane.poll_ends();
+        ended
+    }
+}
+
+impl Drop for Cell {
+    /// The lane ends while the child lives.
+    fn drop(&mut self) {
+        self.finish(Exit::LaneLost);
+    }
+}

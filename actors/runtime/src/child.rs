@@ -1,0 +1,191 @@
+//! What a child of the tree is to the runtime: a body that runs as one incarnation, and the factory that makes it.
+//!
+//! The runtime knows neither providers nor wasmtime: whoever assembles a node plugs a [`ChildFactory`] in.
+
+use crate::cell::CellControl;
+use crate::{Lane, Mailbox, ProviderWork};
+use loket_supervision::machine::Exit;
+use std::any::Any;
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// One life of a child on its lane. Gives the reason of its end. A panic in it is caught by the cell.
+pub type Running = Pin<Box<dyn Future<Output = Exit>>>;
+
+/// Made on the system arbiter, run on the child's lane: the state of the child is made there and never leaves it.
+pub type Body = Box<dyn FnOnce(ChildContext) -> Running + Send>;
+
+/// How a spec becomes an actor. Called for each incarnation.
+pub trait ChildFactory: Send + Sync + 'static {
+    /// The body of a new incarnation.
+    ///
+    /// # Errors
+    /// The reason why it cannot be made: taken for a failed start.
+    fn build(&self, child: &ChildPlan) -> Result<Body, Exit>;
+}
+
+/// Which child, which incarnation.
+#[derive(Debug, Clone)]
+pub struct ChildPlan {
+    /// Its registered name.
+    pub name: Arc<str>,
+    /// The number of this life.
+    pub incarnation: u64,
+    /// What it is: the index of its spec in the fleet, opaque to the runtime.
+    pub spec: Arc<ChildKind>,
+}
+
+/// What a worker child is.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ChildKind {
+    /// An agent of the fleet file; for a dynamic child, its template with its own settings.
+    Agent(Box<loket_supervision::fleet::AgentSpec>),
+    /// A provider of the fleet file.
+    Provider(Box<loket_supervision::fleet::ProviderSpec>),
+    /// A child that every fleet has: a kernel shard, a store shard, the ledger, `time`, `log`, `agent`. The word is the
+    /// factory's.
+    System(&'static str, usize),
+}
+
+impl ChildKind {
+    /// The word in `tree`, logs and metric labels.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Agent(_) => "agent",
+            Self::Provider(_) => "provider",
+            Self::System(..) => "system",
+        }
+    }
+}
+
+/// What a body gets of the runtime.
+#[derive(Debug)]
+pub struct ChildContext {
+    /// Its registered name.
+    pub name: Arc<str>,
+    /// The number of this life.
+    pub incarnation: u64,
+    /// Where it runs.
+    pub lane: Lane,
+    /// Its door: outlives incarnations.
+    pub door: Door,
+    /// Control messages; `Stop` is answered by ending soon with [`Exit::Shutdown`]. A kill does not ask: the body is dropped.
+    pub control: Control,
+    /// What lives and dies with this incarnation beside the body.
+    pub links: Links,
+}
+
+/// How others reach a child. It belongs to the child's place in the tree, not to an incarnation.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Door {
+    /// A provider's mailbox.
+    Provider(Mailbox<ProviderWork>),
+    /// A kernel shard's mailbox.
+    Kernel(Mailbox<crate::CallEnvelope>),
+    /// An agent is only woken: its messages stand in the ledger.
+    Agent(Arc<Notify>),
+    /// Nobody reaches it.
+    Closed,
+}
+
+impl Door {
+    /// Nobody will read it any more: what waits is dropped, so that callers learn it.
+    pub(crate) fn close(&self) {
+        match self {
+            Self::Provider(mailbox) => mailbox.close(),
+            Self::Kernel(mailbox) => mailbox.close(),
+            Self::Agent(_) | Self::Closed => {}
+        }
+    }
+
+    /// Somebody reads it again.
+    pub(crate) fn reopen(&self) {
+        match self {
+            Self::Provider(mailbox) => mailbox.reopen(),
+            Self::Kernel(mailbox) => mailbox.reopen(),
+            Self::Agent(_) | Self::Closed => {}
+        }
+    }
+}
+
+/// The control lane of one incarnation: overtakes all work.
+#[derive(Debug)]
+pub struct Control(pub(crate) Arc<CellControl>);
+
+impl Control {
+    /// Tells the supervisor that the start is over. Must be called once, before work is taken; a body that ends before has
+    /// failed to start.
+    pub fn started(&mut self) {
+        self.0.started();
+    }
+
+    /// Tells the supervisor that the child chooses not to run (OTP `ignore`), instead of [`started`](Self::started): end soon.
+    pub fn ignore(&mut self) {
+        self.0.ignore();
+    }
+
+    /// Ready when the child is asked to stop. May be awaited again and again.
+    pub async fn stop(&self) {
+        let mut notified = std::pin::pin!(self.0.stop_notify.notified());
+        // From here on `notify_waiters` reaches us.
+        notified.as_mut().enable();
+        if !self.is_stopping() {
+            notified.await;
+        }
+    }
+
+    /// Whether the child was asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.0.is_stopping()
+    }
+}
+
+/// A future that runs beside the body; it ends the incarnation when it ends.
+pub(crate) type Linked = Pin<Box<dyn Future<Output = Exit>>>;
+
+/// What belongs to one incarnation beside its body's own future. A clone is the same.
+#[derive(Clone, Default)]
+pub struct Links(Rc<RefCell<LinkList>>);
+
+#[derive(Default)]
+struct LinkList {
+    kept: Vec<Rc<dyn Any>>,
+    /// Bounded by what the body links at its start.
+    fresh: Vec<Linked>,
+}
+
+impl Links {
+    /// Keeps state alive until the cell drops it in a `catch_unwind` of its own.
+    ///
+    /// For state whose `Drop` may panic: a panic in the body unwinds the body's variables, and a second panic in one of their
+    /// drops would end the process. Kept here, the unwind only counts a reference down.
+    pub fn keep(&self, state: Rc<dyn Any>) {
+        self.0.borrow_mut().kept.push(state);
+    }
+
+    /// Runs a future in the same cell: when it ends, the incarnation ends with that exit.
+    pub fn link(&self, future: impl Future<Output = Exit> + 'static) {
+        self.0.borrow_mut().fresh.push(Box::pin(future));
+    }
+
+    pub(crate) fn take_fresh(&self) -> Vec<Linked> {
+        std::mem::take(&mut self.0.borrow_mut().fresh)
+    }
+
+    pub(crate) fn take_kept(&self) -> Vec<Rc<dyn Any>> {
+        std::mem::take(&mut self.0.borrow_mut().kept)
+    }
+}
+
+impl fmt::Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Links")
+    }
+}

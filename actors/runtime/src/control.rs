@@ -1,0 +1,198 @@
+//! The tree in the hands of those who may change it: the operator's socket, the `agent` and `chaos` providers. Nobody else
+//! gets one.
+//!
+//! Every method only puts a request into a control lane; none waits for a child. Start reading at [`TreeControl`].
+
+use crate::signals::{Signal, Signals};
+use crate::{ChildKind, Place, Registry, TreeView};
+use loket_supervision::machine::{Answer, ApiError, Call, Event, Exit};
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// An answer of the tree on its way. The request is under way already: dropping the future does not take it back.
+pub type TreeFuture<T> = Pin<Box<dyn Future<Output = Result<T, ControlError>> + Send>>;
+
+/// Why the tree did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// Nobody of that name.
+    #[error("there is no child {0}")]
+    NoChild(String),
+    /// It does not run at this moment.
+    #[error("{0} does not run")]
+    NotRunning(String),
+    /// Only a SimpleOneForOne supervisor has dynamic children.
+    #[error("{0} is no SimpleOneForOne supervisor")]
+    NotDynamic(String),
+    /// The name is taken.
+    #[error("there is a child {0} already")]
+    Taken(String),
+    /// Too many requests wait at that supervisor.
+    #[error("{0} has too many requests waiting")]
+    Busy(String),
+    /// The supervisor said no.
+    #[error(transparent)]
+    Refused(#[from] ApiError),
+}
+
+impl ControlError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoChild(_) => "not_found",
+            Self::NotRunning(_) => "noproc",
+            Self::NotDynamic(_) => "not_dynamic",
+            Self::Taken(_) => "already_started",
+            Self::Busy(_) => "busy",
+            Self::Refused(error) => error.code(),
+        }
+    }
+}
+
+/// A dynamic child to start: all else is its supervisor's template's.
+#[derive(Debug, Clone)]
+pub struct DynamicSpec {
+    /// Its registered name, `UNDER/NAME`.
+    pub name: Arc<str>,
+    /// What the factory makes of it.
+    pub kind: Arc<ChildKind>,
+    /// The number of its last life, from the ledger; 0 for none.
+    pub last_incarnation: u64,
+}
+
+/// Changes the running tree.
+pub trait TreeControl: Send + Sync + 'static {
+    /// Kills a child (a supervisor with all below it); its supervisor does what its specs say.
+    ///
+    /// # Errors
+    /// [`ControlError::NoChild`], [`ControlError::NotRunning`].
+    fn kill(&self, name: &str) -> Result<(), ControlError>;
+    /// The tree as it is now.
+    fn snapshot(&self) -> Option<TreeView>;
+    /// One child and all below it as it is now.
+    fn view(&self, name: &str) -> Option<TreeView>;
+    /// The names of the workers that run and that `wanted` takes.
+    fn living(&self, wanted: &dyn Fn(&Place) -> bool) -> Vec<Arc<str>>;
+    /// Starts a child under a SimpleOneForOne supervisor; ready with its incarnation once it is up.
+    fn start_dynamic(&self, under: &str, child: DynamicSpec) -> TreeFuture<u64>;
+    /// Ends a dynamic child; ready once it is gone.
+    fn stop_dynamic(&self, name: &str) -> TreeFuture<()>;
+    /// Notes that a message of this agent became a dead letter (turns.md G5).
+    fn letter(&self, agent: &str);
+    /// Ends the node: in order, or at once.
+    fn stop(&self, now: bool);
+}
+
+/// The tree of a node; made before it runs, so that factories can hold it.
+#[derive(Debug, Clone)]
+pub(crate) struct Control {
+    pub(crate) registry: Arc<Registry>,
+    /// The name of the top supervisor, once there is one.
+    pub(crate) top: Arc<std::sync::OnceLock<Arc<str>>>,
+}
+
+impl Control {
+    fn place(&self, name: &str) -> Result<Arc<Place>, ControlError> {
+        self.registry.find(name).ok_or_else(|| ControlError::NoChild(name.to_owned()))
+    }
+
+    fn signals(&self, supervisor: &str) -> Result<Signals, ControlError> {
+        let place = self.place(supervisor)?;
+        place.signals().ok_or_else(|| ControlError::NotRunning(supervisor.to_owned()))
+    }
+
+    fn supervisor_of(&self, child: &str) -> Option<Signals> {
+        self.registry.find(child)?.supervisor.as_ref()?.signals()
+    }
+
+    fn ask(
+        &self,
+        supervisor: &str,
+        call: Call,
+        kind: Option<DynamicSpec>,
+    ) -> Result<oneshot::Receiver<Answer>, ControlError> {
+        let (reply, answer) = oneshot::channel();
+        let signals = self.signals(supervisor)?;
+        match signals.call(call, kind.map(Box::new), reply) {
+            true => Ok(answer),
+            false => Err(ControlError::Busy(supervisor.to_owned())),
+        }
+    }
+}
+
+async fn settle(
+    asked: Result<oneshot::Receiver<Answer>, ControlError>,
+) -> Result<Answer, ControlError> {
+    match asked?.await {
+        Ok(Answer::Error(error)) => Err(error.into()),
+        Ok(answer) => Ok(answer),
+        // The supervisor ended with the question unanswered.
+        Err(_) => Err(ApiError::NoProc.into()),
+    }
+}
+
+impl TreeControl for Control {
+    fn kill(&self, name: &str) -> Result<(), ControlError> {
+        let life = self.place(name)?.life();
+        life.ok_or_else(|| ControlError::NotRunning(name.to_owned()))?.kill();
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Option<TreeView> {
+        self.registry.view(self.top.get()?)
+    }
+
+    fn view(&self, name: &str) -> Option<TreeView> {
+        self.registry.view(name)
+    }
+
+    fn living(&self, wanted: &dyn Fn(&Place) -> bool) -> Vec<Arc<str>> {
+        self.registry.living(wanted)
+    }
+
+    fn start_dynamic(&self, under: &str, child: DynamicSpec) -> TreeFuture<u64> {
+        use loket_supervision::machine::ChildSpec;
+        // Under SimpleOneForOne only the id of the spec is used.
+        let call = Call::StartChild(ChildSpec::worker(Arc::clone(&child.name)));
+        let name = Arc::clone(&child.name);
+        let taken = self.registry.find(&name).is_some();
+        let asked = match taken {
+            true => Err(ControlError::Taken(name.to_string())),
+            false => self.ask(under, call, Some(child)),
+        };
+        Box::pin(async move {
+            match settle(asked).await? {
+                Answer::Started(incarnation) => Ok(incarnation.unwrap_or(0)),
+                _ => Err(ApiError::NotFound.into()),
+            }
+        })
+    }
+
+    fn stop_dynamic(&self, name: &str) -> TreeFuture<()> {
+        let under = self.place(name).map(|place| place.supervisor().cloned());
+        let asked = under.and_then(|under| {
+            let under = under.ok_or_else(|| ControlError::NotDynamic(name.to_owned()))?;
+            self.ask(&under, Call::TerminateChild(name.into()), None)
+        });
+        Box::pin(async move { settle(asked).await.map(drop) })
+    }
+
+    fn letter(&self, agent: &str) {
+        if let Some(signals) = self.supervisor_of(agent) {
+            signals.event(Event::Letter { id: agent.into() });
+        }
+    }
+
+    fn stop(&self, now: bool) {
+        let top = self.top.get().and_then(|top| self.registry.find(top));
+        let Some(signals) = top.and_then(|top| top.signals()) else {
+            return;
+        };
+        signals.push(match now {
+            true => Signal::Kill,
+            false => Signal::Stop(Exit::Shutdown),
+        });
+    }
+}

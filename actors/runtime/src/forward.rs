@@ -1,0 +1,146 @@
+//! What a kernel shard uses beside the kernel: the way to the providers' mailboxes, and the answers it gives itself.
+//!
+//! It decides nothing. Start reading at [`LaneForward`].
+
+use crate::authority::AuthorityReader;
+use crate::metrics::{self, ADMIT_SAMPLE, ADMIT_TIME};
+use crate::{Authority, Cargo, Mailbox, ProviderWork, Rejected, Reply, SendError};
+use ::metrics::{Counter, Histogram, histogram};
+use loket_kernel::{Admitted, Envelope, Forward, Refusal, Route, Table};
+use loket_kernel::{Undelivered, UndeliveredReason};
+use loket_turn::{EffectClass, Failure};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Calls that may wait at one kernel shard: a shard hands on in a microsecond, so this is about a millisecond's worth.
+pub const KERNEL_MAILBOX_CAPACITY: usize = 4_096;
+/// Calls that may wait at one store shard.
+pub const STORE_MAILBOX_CAPACITY: usize = 4_096;
+/// When a caller of an overloaded provider may try again, milliseconds.
+const RETRY_AFTER_MS: u64 = 50;
+
+/// Brings admitted calls to the shard of the caller's lane.
+pub(crate) struct LaneForward {
+    lane: Option<usize>,
+    reader: RefCell<AuthorityReader>,
+}
+
+impl LaneForward {
+    pub(crate) fn new(authority: &Arc<Authority>, lane: Option<usize>) -> Self {
+        Self { lane, reader: RefCell::new(authority.reader()) }
+    }
+
+    fn mailbox(&self, to: Route) -> Option<Mailbox<ProviderWork>> {
+        self.reader.borrow_mut().target(to, self.lane).cloned()
+    }
+}
+
+impl Forward<Cargo> for LaneForward {
+    fn forward(&self, to: Route, admitted: Admitted<Cargo>) -> Result<(), Undelivered<Cargo>> {
+        let Some(mailbox) = self.mailbox(to) else {
+            return Err(Undelivered { admitted, reason: UndeliveredReason::NoProvider });
+        };
+        let Err(Rejected { message, error }) = mailbox.send(ProviderWork::Call(admitted)) else {
+            return Ok(());
+        };
+        let ProviderWork::Call(admitted) = message else {
+            // What came back is what went in.
+            return Ok(());
+        };
+        let reason = match error {
+            SendError::Overloaded(full) => {
+                UndeliveredReason::Overloaded { depth: full.depth, capacity: full.capacity }
+            }
+            SendError::Closed => UndeliveredReason::Gone,
+        };
+        Err(Undelivered { admitted, reason })
+    }
+}
+
+/// Answers a refused call; the text is made only here.
+pub(crate) fn refuse(table: &Table, refusal: &Refusal, envelope: Envelope<Cargo>) {
+    let mut text = refusal.to_string();
+    if let Some(hint) = refusal.hint(table) {
+        text.push_str(&format!("; did you mean {}?", hint.as_str()));
+    }
+    answer(envelope.cargo, Failure::new("refused", text));
+}
+
+/// Answers a call that is granted but needs an approval.
+pub(crate) fn hold(rule: &str, envelope: Envelope<Cargo>) {
+    let text = format!("{} needs an approval (approve: {rule})", envelope.capability);
+    answer(envelope.cargo, Failure::new("approval_required", text));
+}
+
+/// Answers a call that no mailbox took; gives the verdict's word.
+pub(crate) fn bounce(undelivered: Undelivered<Cargo>) -> &'static str {
+    let (_, capability, _, cargo) = undelivered.admitted.into_parts();
+    let (code, text) = match undelivered.reason {
+        UndeliveredReason::Overloaded { depth, capacity } => {
+            let text = format!("the provider of {capability} has {depth} of {capacity} waiting");
+            ("overloaded", text)
+        }
+        UndeliveredReason::Gone => ("provider_down", format!("the provider of {capability} ended")),
+        _ => ("no_provider", format!("nobody serves {capability} on this node")),
+    };
+    answer(cargo, Failure::retryable(code, text, Some(RETRY_AFTER_MS)));
+    code
+}
+
+fn answer(cargo: Cargo, failure: Failure) {
+    // A caller that has gone needs no answer.
+    let _ = cargo.reply.send(Reply::Done {
+        class: EffectClass::Pure,
+        outcome: Err(failure),
+        recorded_ms: None,
+        effect: None,
+    });
+}
+
+/// Counts a shard's calls through handles that are made once per capability and verdict.
+pub(crate) struct Counts {
+    by_name: HashMap<Arc<str>, Vec<(&'static str, Counter)>>,
+    other: Vec<(&'static str, Counter)>,
+    time: Histogram,
+    until_sample: u32,
+}
+
+impl Counts {
+    pub(crate) fn new() -> Self {
+        let (by_name, other) = (HashMap::new(), Vec::new());
+        Self { by_name, other, time: histogram!(ADMIT_TIME), until_sample: ADMIT_SAMPLE }
+    }
+
+    /// Counts one call. Only names that are served become labels: what guests make up cannot grow the set.
+    pub(crate) fn count(&mut self, table: &Table, name: &Arc<str>, verdict: &'static str) {
+        let handles = match self.by_name.get_mut(name) {
+            Some(handles) => handles,
+            None if table.route(name).is_some() => {
+                self.by_name.entry(Arc::clone(name)).or_default()
+            }
+            None => &mut self.other,
+        };
+        if let Some((_, counter)) = handles.iter().find(|(of, _)| *of == verdict) {
+            return counter.increment(1);
+        }
+        let known = table.route(name).is_some();
+        let label = if known { name.to_string() } else { "other".to_owned() };
+        let counter = metrics::calls(label, verdict);
+        counter.increment(1);
+        handles.push((verdict, counter));
+    }
+
+    /// Whether this admission is to be timed.
+    pub(crate) fn sample(&mut self) -> bool {
+        self.until_sample -= 1;
+        if self.until_sample == 0 {
+            self.until_sample = ADMIT_SAMPLE;
+        }
+        self.until_sample == ADMIT_SAMPLE
+    }
+
+    pub(crate) fn took(&self, nanoseconds: u64) {
+        self.time.record(nanoseconds as f64);
+    }
+}

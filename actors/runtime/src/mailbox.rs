@@ -1,0 +1,297 @@
+//! The bounded mailbox of a provider or a kernel shard. It belongs to a place of the tree and outlives incarnations.
+//!
+//! It never grows, never blocks a sender and never loses a message in silence: what does not fit comes back. Control (stop,
+//! kill) does not go through here, so it overtakes all work. Start reading at [`Mailbox::send`].
+
+use crossbeam_queue::ArrayQueue;
+use futures_util::task::AtomicWaker;
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::task::{Context, Poll};
+
+/// A mailbox that is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("overloaded: {depth} of {capacity} messages wait")]
+pub struct Overloaded {
+    /// Messages that wait.
+    pub depth: usize,
+    /// Most that may wait.
+    pub capacity: usize,
+}
+
+/// Why a message did not go in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// It is full.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
+    /// Whoever read it has ended for good.
+    #[error("the receiver has ended")]
+    Closed,
+}
+
+impl SendError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Overloaded(_) => "overloaded",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// A message that did not go in, and why.
+pub struct Rejected<M> {
+    /// The message.
+    pub message: M,
+    /// Why.
+    pub error: SendError,
+}
+
+impl<M> fmt::Debug for Rejected<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+/// A bounded mailbox. A clone is the same mailbox. Many send; one incarnation at a time receives.
+pub struct Mailbox<M>(Arc<Inner<M>>);
+
+struct Inner<M> {
+    ring: ArrayQueue<M>,
+    waker: AtomicWaker,
+    /// The receiver found the ring empty and sleeps: only then a sender wakes it.
+    asleep: AtomicBool,
+    closed: AtomicBool,
+    high_water: AtomicUsize,
+}
+
+impl<M> Mailbox<M> {
+    /// A mailbox for at most `capacity` messages; at least 1.
+    pub fn new(capacity: usize) -> Self {
+        Self(Arc::new(Inner {
+            ring: ArrayQueue::new(capacity.max(1)),
+            waker: AtomicWaker::new(),
+            asleep: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            high_water: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Puts a message in. Never waits.
+    ///
+    /// # Errors
+    /// The message comes back when the mailbox is full or closed.
+    pub fn send(&self, message: M) -> Result<(), Rejected<M>> {
+        let inner = &*self.0;
+        if inner.closed.load(Ordering::Acquire) {
+            let error = SendError::Closed;
+            return Err(Rejected { message, error });
+        }
+        if let Err(message) = inner.ring.push(message) {
+            let error = self.overloaded().into();
+            return Err(Rejected { message, error });
+        }
+        let depth = inner.ring.len();
+        if depth > inner.high_water.load(Ordering::Relaxed) {
+            inner.high_water.fetch_max(depth, Ordering::Relaxed);
+        }
+        // Pairs with the fence in `poll_recv`: either the receiver sees the message or we see it asleep.
+        fence(Ordering::SeqCst);
+        if inner.asleep.load(Ordering::Relaxed) && inner.asleep.swap(false, Ordering::AcqRel) {
+            inner.waker.wake();
+        }
+        if inner.closed.load(Ordering::Acquire) {
+            // Closed in between: nobody would ever answer it.
+            self.drain();
+        }
+        Ok(())
+    }
+
+    /// Ready with the oldest message. Dropping the future loses nothing.
+    pub async fn recv(&self) -> M {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// See [`recv`](Self::recv).
+    pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<M> {
+        let inner = &*self.0;
+        if let Some(message) = inner.ring.pop() {
+            return Poll::Ready(message);
+        }
+        inner.waker.register(cx.waker());
+        inner.asleep.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        match inner.ring.pop() {
+            Some(message) => {
+                inner.asleep.store(false, Ordering::Relaxed);
+                Poll::Ready(message)
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    /// The oldest message, if there is one.
+    pub fn try_recv(&self) -> Option<M> {
+        self.0.ring.pop()
+    }
+
+    /// Messages that wait.
+    pub fn depth(&self) -> usize {
+        self.0.ring.len()
+    }
+
+    /// Most messages that may wait.
+    pub fn capacity(&self) -> usize {
+        self.0.ring.capacity()
+    }
+
+    /// Most messages that ever waited.
+    pub fn high_water(&self) -> usize {
+        self.0.high_water.load(Ordering::Relaxed)
+    }
+
+    /// How full it is, as the error says it.
+    pub fn overloaded(&self) -> Overloaded {
+        let (depth, capacity) = (self.depth(), self.capacity());
+        Overloaded { depth, capacity }
+    }
+
+    /// Takes no more messages and drops those that wait: their callers learn that nobody will answer.
+    pub(crate) fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
+        self.drain();
+    }
+
+    /// Takes messages again.
+    pub(crate) fn reopen(&self) {
+        self.0.closed.store(false, Ordering::Release);
+    }
+
+    fn drain(&self) {
+        // Bounded: a closed mailbox fills no more, but for senders that were inside `send` already.
+        while self.0.ring.pop().is_some() {}
+    }
+}
+
+impl<M> Clone for Mailbox<M> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<M> fmt::Debug for Mailbox<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mailbox({}/{})", self.depth(), self.capacity())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+    use std::task::{Wake, Waker};
+
+    #[derive(Default)]
+    struct Count(AtomicU32);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn overload_is_a_value_and_gives_the_message_back() {
+        let mailbox = Mailbox::new(2);
+        mailbox.send("a").unwrap();
+        mailbox.send("b").unwrap();
+        let rejected = mailbox.send("c").unwrap_err();
+        assert_eq!(rejected.message, "c");
+        let (depth, capacity) = (2, 2);
+        assert_eq!(rejected.error, Overloaded { depth, capacity }.into());
+        assert_eq!(mailbox.try_recv(), Some("a"));
+        mailbox.send("c").unwrap();
+        assert_eq!(mailbox.high_water(), 2);
+    }
+
+    #[test]
+    fn every_clone_counts_against_the_same_bound() {
+        let mailbox = Mailbox::new(4);
+        let taken = (0..8).filter(|n| mailbox.clone().send(*n).is_ok()).count();
+        assert_eq!(taken, 4);
+    }
+
+    #[test]
+    fn wakes_only_a_sleeping_receiver_and_once() {
+        let mailbox = Mailbox::new(8);
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let mut cx = Context::from_waker(&waker);
+        assert!(mailbox.poll_recv(&mut cx).is_pending());
+        for n in 0..5 {
+            mailbox.send(n).unwrap();
+        }
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        for n in 0..5 {
+            assert_eq!(mailbox.poll_recv(&mut cx), Poll::Ready(n));
+        }
+        mailbox.send(5).unwrap();
+        assert_eq!(count.0.load(Ordering::SeqCst), 1, "an awake receiver needs no waking");
+    }
+
+    #[test]
+    fn a_dropped_receive_loses_nothing() {
+        let mailbox = Mailbox::new(8);
+        let mut cx = Context::from_waker(Waker::noop());
+        {
+            let mut first = std::pin::pin!(mailbox.recv());
+            assert!(first.as_mut().poll(&mut cx).is_pending());
+            mailbox.send(1).unwrap();
+        }
+        assert_eq!(mailbox.poll_recv(&mut cx), Poll::Ready(1));
+    }
+
+    #[test]
+    fn a_closed_mailbox_drops_what_waits_and_takes_nothing() {
+        let mailbox = Mailbox::new(8);
+        let (reply, mut answer) = tokio::sync::oneshot::channel::<()>();
+        mailbox.send(reply).unwrap();
+        mailbox.close();
+        assert!(
+            answer
+                .try_recv()
+                .is_err_and(|error| { error == tokio::sync::oneshot::error::TryRecvError::Closed })
+        );
+        let (reply, _answer) = tokio::sync::oneshot::channel();
+        assert_eq!(mailbox.send(reply).unwrap_err().error, SendError::Closed);
+        mailbox.reopen();
+        let (reply, _answer) = tokio::sync::oneshot::channel();
+        assert!(mailbox.send(reply).is_ok());
+    }
+
+    #[test]
+    fn no_wake_is_lost_between_threads() {
+        let mailbox = Mailbox::new(16);
+        let (sender, total) = (mailbox.clone(), 50_000_u32);
+        let thread = std::thread::spawn(move || {
+            for n in 0..total {
+                let mut message = n;
+                while let Err(rejected) = sender.send(message) {
+                    message = rejected.message;
+                    std::thread::yield_now();
+                }
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            for n in 0..total {
+                assert_eq!(mailbox.recv().await, n);
+            }
+        });
+        thread.join().unwrap();
+    }
+}

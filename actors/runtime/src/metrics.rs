@@ -1,0 +1,46 @@
+//! The metrics of the runtime: their names, units and meanings in one place. Labels are bounded: names of capabilities that
+//! are served (else `other`), kinds, causes.
+
+use metrics::{Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram};
+
+/// Calls that came to a kernel shard, by `capability` and `verdict`.
+pub const CALLS: &str = "loket_calls_total";
+/// Time of one admission, in nanoseconds; sampled, one in [`ADMIT_SAMPLE`].
+pub const ADMIT_TIME: &str = "loket_admit_nanoseconds";
+/// Restarts by supervisors, by `kind` of the child and `cause`.
+pub const RESTARTS: &str = "loket_restarts_total";
+/// Panics while the state of an incarnation was dropped.
+pub const DROP_PANICS: &str = "loket_drop_panics_total";
+/// Cells that did not yield for longer than the soft bound, by `kind`.
+pub const SLOW: &str = "loket_slow_polls_total";
+/// Guests that run at this moment.
+pub const RUNNING_GUESTS: &str = "loket_running_guests";
+
+/// One admission in so many is timed: reading the clock twice costs as much as the admission itself.
+pub const ADMIT_SAMPLE: u32 = 64;
+
+/// Gives each metric its unit and help. Call it once a recorder is installed.
+pub fn describe() {
+    describe_counter!(CALLS, Unit::Count, "Calls that came to a kernel shard");
+    describe_histogram!(ADMIT_TIME, Unit::Nanoseconds, "Time of one admission (sampled)");
+    describe_counter!(RESTARTS, Unit::Count, "Restarts of children by their supervisors");
+    describe_counter!(DROP_PANICS, Unit::Count, "Panics while an ended incarnation was dropped");
+    describe_counter!(SLOW, Unit::Count, "Polls of a child that kept their lane too long");
+    describe_gauge!(RUNNING_GUESTS, Unit::Count, "Guests that run at this moment");
+}
+
+pub(crate) fn drop_panicked() {
+    counter!(DROP_PANICS).increment(1);
+}
+
+pub(crate) fn restarted(kind: &'static str, cause: &'static str, count: u64) {
+    counter!(RESTARTS, "kind" => kind, "cause" => cause).increment(count);
+}
+
+pub(crate) fn slow(kind: &'static str) {
+    counter!(SLOW, "kind" => kind).increment(1);
+}
+
+pub(crate) fn calls(capability: String, verdict: &'static str) -> Counter {
+    counter!(CALLS, "capability" => capability, "verdict" => verdict)
+}

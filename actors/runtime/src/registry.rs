@@ -1,0 +1,366 @@
+//! Who is where: each child's place by its name, for any thread, and the tree as it is shown.
+//!
+//! A place outlives the incarnations of its child. Supervisors write here what their machines say; nobody decides from it. The
+//! path of a call never looks here. Start reading at [`Registry::find`].
+
+use crate::cell::CellControl;
+use crate::signals::{Signal, Signals};
+use crate::{Door, Lane};
+use loket_kernel::Principal;
+use loket_supervision::machine::{ChildState, ChildView, Exit};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// Where a child is in its life, as `tree` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlaceState {
+    /// It runs.
+    Running,
+    /// It is asked to start and not up yet.
+    Starting,
+    /// It waits for its next restart.
+    Restarting,
+    /// It is asked to stop and not gone yet.
+    Stopping,
+    /// It does not run.
+    Stopped,
+}
+
+impl PlaceState {
+    /// The word in `tree`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Starting => "starting",
+            Self::Restarting => "restarting",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// A child's place in the tree.
+#[derive(Debug)]
+pub struct Place {
+    pub(crate) number: u64,
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: &'static str,
+    pub(crate) supervisor: Option<Arc<Place>>,
+    pub(crate) lane: Lane,
+    pub(crate) door: Door,
+    pub(crate) principal: Option<Principal>,
+    pub(crate) incarnation: AtomicU64,
+    pub(crate) status: Mutex<Status>,
+    /// In start order; only of supervisors.
+    pub(crate) children: Mutex<Vec<Arc<Place>>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Status {
+    pub(crate) state: PlaceState,
+    pub(crate) restarts: u64,
+    pub(crate) last_exit: Option<Exit>,
+    pub(crate) life: Option<Life>,
+}
+
+/// A living incarnation, as its supervisor and the operator reach it.
+#[derive(Debug, Clone)]
+pub(crate) enum Life {
+    Cell(Arc<CellControl>),
+    Supervisor(Signals),
+}
+
+impl Life {
+    pub(crate) fn stop(&self) {
+        match self {
+            Self::Cell(control) => control.stop(),
+            Self::Supervisor(signals) => signals.push(Signal::Stop(Exit::Shutdown)),
+        }
+    }
+
+    pub(crate) fn kill(&self) {
+        match self {
+            Self::Cell(control) => control.kill(),
+            Self::Supervisor(signals) => signals.push(Signal::Kill),
+        }
+    }
+}
+
+impl Place {
+    /// The child's registered name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// `supervisor`, `agent`, `provider` or `system`.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The registered name of its supervisor; `None` for the top.
+    pub fn supervisor(&self) -> Option<&Arc<str>> {
+        self.supervisor.as_ref().map(|place| &place.name)
+    }
+
+    /// Where it runs.
+    pub fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    /// How it is reached.
+    pub fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Its row in the kernel's table, if it calls.
+    pub fn principal(&self) -> Option<Principal> {
+        self.principal
+    }
+
+    /// The number of its present or last life; 0 before the first.
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation.load(Ordering::Acquire)
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> PlaceState {
+        self.status().state
+    }
+
+    /// Restarts since its supervisor started it.
+    pub fn restarts(&self) -> u64 {
+        self.status().restarts
+    }
+
+    /// Its last exit.
+    pub fn last_exit(&self) -> Option<Exit> {
+        self.status().last_exit.clone()
+    }
+
+    pub(crate) fn status(&self) -> MutexGuard<'_, Status> {
+        crate::lock(&self.status)
+    }
+
+    pub(crate) fn life(&self) -> Option<Life> {
+        self.status().life.clone()
+    }
+
+    /// Its signals, if it is a supervisor that lives.
+    pub(crate) fn signals(&self) -> Option<Signals> {
+        match self.life()? {
+            Life::Supervisor(signals) => Some(signals),
+            Life::Cell(_) => None,
+        }
+    }
+
+    /// Notes what the machine says; gives the restarts since the last time.
+    pub(crate) fn note(&self, view: &ChildView) -> u64 {
+        let mut status = self.status();
+        status.state = match view.state {
+            ChildState::Running => PlaceState::Running,
+            ChildState::Starting => PlaceState::Starting,
+            ChildState::Restarting { .. } => PlaceState::Restarting,
+            ChildState::Stopping | ChildState::Exited => PlaceState::Stopping,
+            ChildState::Undefined => PlaceState::Stopped,
+        };
+        let more = view.restarts.saturating_sub(status.restarts);
+        status.restarts = view.restarts;
+        if view.last_exit.is_some() {
+            status.last_exit = view.last_exit.clone();
+        }
+        more
+    }
+
+    /// Nobody at or below this place will run again: whoever waits there learns it.
+    pub(crate) fn close(&self) {
+        self.door.close();
+        for child in &*crate::lock(&self.children) {
+            child.close();
+        }
+    }
+
+    fn view(&self) -> TreeView {
+        let mailbox = match &self.door {
+            Door::Provider(mailbox) => Some(MailboxView::of(mailbox)),
+            Door::Kernel(mailbox) => Some(MailboxView::of(mailbox)),
+            Door::Agent(_) | Door::Closed => None,
+        };
+        let (state, restarts, last_exit) = {
+            let status = self.status();
+            (status.state, status.restarts, status.last_exit.clone())
+        };
+        let children = crate::lock(&self.children).clone();
+        TreeView {
+            id: self.name.to_string(),
+            kind: self.kind.to_owned(),
+            lane: self.lane.index(),
+            state,
+            incarnation: self.incarnation(),
+            restarts,
+            last_exit: last_exit.map(|exit| exit.to_string()),
+            mailbox,
+            children: children.iter().map(|child| child.view()).collect(),
+        }
+    }
+}
+
+/// A child and all below it, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeView {
+    /// Its registered name.
+    pub id: String,
+    /// `supervisor`, `agent`, `provider` or `system`.
+    pub kind: String,
+    /// Its lane; none: the system arbiter.
+    pub lane: Option<usize>,
+    /// Where it is in its life.
+    pub state: PlaceState,
+    /// The number of its present or last life.
+    pub incarnation: u64,
+    /// Restarts since its supervisor started it.
+    pub restarts: u64,
+    /// Its last exit, in words.
+    pub last_exit: Option<String>,
+    /// Its mailbox, if it has one.
+    pub mailbox: Option<MailboxView>,
+    /// Its children, in start order.
+    pub children: Vec<TreeView>,
+}
+
+/// A mailbox, as it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailboxView {
+    /// Messages that wait.
+    pub depth: usize,
+    /// Most that may wait.
+    pub capacity: usize,
+    /// Most that ever waited.
+    pub high_water: usize,
+}
+
+impl MailboxView {
+    fn of<M>(mailbox: &crate::Mailbox<M>) -> Self {
+        Self {
+            depth: mailbox.depth(),
+            capacity: mailbox.capacity(),
+            high_water: mailbox.high_water(),
+        }
+    }
+}
+
+/// All places of a node by name.
+#[derive(Debug, Default)]
+pub struct Registry {
+    places: RwLock<HashMap<Arc<str>, Arc<Place>>>,
+    next_number: AtomicU64,
+}
+
+impl Registry {
+    /// The place of this name.
+    pub fn find(&self, name: &str) -> Option<Arc<Place>> {
+        self.places.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Wakes an agent: a message waits for it. `false` when there is no such agent.
+    pub fn wake(&self, agent: &str) -> bool {
+        match self.find(agent).as_deref() {
+            Some(Place { door: Door::Agent(notify), .. }) => {
+                notify.notify_one();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The names of all workers that run and that `wanted` takes, in no order.
+    pub fn living(&self, wanted: &dyn Fn(&Place) -> bool) -> Vec<Arc<str>> {
+        let places: Vec<Arc<Place>> = {
+            let all = self.places.read().unwrap_or_else(PoisonError::into_inner);
+            all.values().filter(|place| place.kind != SUPERVISOR).cloned().collect()
+        };
+        let running = places.iter().filter(|place| place.state() == PlaceState::Running);
+        running.filter(|place| wanted(place)).map(|place| Arc::clone(&place.name)).collect()
+    }
+
+    /// How many places there are.
+    pub fn len(&self) -> usize {
+        self.places.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether there is no place.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The tree from this place down.
+    pub fn view(&self, name: &str) -> Option<TreeView> {
+        self.find(name).map(|place| place.view())
+    }
+
+    pub(crate) fn name_of(&self, number: u64) -> Option<Arc<str>> {
+        let all = self.places.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().find(|place| place.number == number).map(|place| Arc::clone(&place.name))
+    }
+
+    /// Makes a place; `Err` with the one that has the name already.
+    pub(crate) fn add(&self, new: NewPlace) -> Result<Arc<Place>, Arc<Place>> {
+        let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(there) = places.get(&new.name) {
+            return Err(Arc::clone(there));
+        }
+        new.lane.placed().fetch_add(1, Ordering::AcqRel);
+        let place = Arc::new(Place {
+            number: self.next_number.fetch_add(1, Ordering::AcqRel) + 1,
+            name: Arc::clone(&new.name),
+            kind: new.kind,
+            supervisor: new.supervisor,
+            lane: new.lane,
+            door: new.door,
+            principal: new.principal,
+            incarnation: AtomicU64::new(new.last_incarnation),
+            status: Mutex::new(Status {
+                state: PlaceState::Stopped,
+                restarts: 0,
+                last_exit: None,
+                life: None,
+            }),
+            children: Mutex::default(),
+        });
+        places.insert(new.name, Arc::clone(&place));
+        if let Some(supervisor) = &place.supervisor {
+            crate::lock(&supervisor.children).push(Arc::clone(&place));
+        }
+        Ok(place)
+    }
+
+    /// Forgets a place and closes its door.
+    pub(crate) fn remove(&self, name: &str) -> Option<Arc<Place>> {
+        let place = {
+            let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
+            places.remove(name)?
+        };
+        place.lane.placed().fetch_sub(1, Ordering::AcqRel);
+        place.close();
+        if let Some(supervisor) = &place.supervisor {
+            crate::lock(&supervisor.children).retain(|child| !Arc::ptr_eq(child, &place));
+        }
+        Some(place)
+    }
+}
+
+/// The kind of all supervisors.
+pub(crate) const SUPERVISOR: &str = "supervisor";
+
+/// What a place is made of.
+pub(crate) struct NewPlace {
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: &'static str,
+    pub(crate) supervisor: Option<Arc<Place>>,
+    pub(crate) lane: Lane,
+    pub(crate) door: Door,
+    pub(crate) principal: Option<Principal>,
+    pub(crate) last_incarnation: u64,
+}

@@ -1,0 +1,83 @@
+//! The control lane of a supervisor: what its children, its parent and the operator tell it.
+//!
+//! It has no capacity, because a supervisor must hear of every exit, but what can be in it is bounded: of each child at most a
+//! start, an exit and the timers that the machine set for it, of the API at most [`API_CALLS_MAX`] calls, of the parent a stop
+//! and a kill. Never used for work.
+
+use loket_supervision::machine::{Answer, Call, Event, Exit, Timer};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::{Notify, oneshot};
+
+use crate::control::DynamicSpec;
+
+/// Calls of the API that wait in one supervisor's control lane; more are refused as busy.
+pub(crate) const API_CALLS_MAX: usize = 4_096;
+
+/// One signal.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    /// Of a child, or of the machine's own timers.
+    Machine(Event),
+    /// A call of the API; with the child that `StartChild` is about.
+    Api { call: Call, child: Option<Box<DynamicSpec>>, reply: oneshot::Sender<Answer> },
+    /// The parent asks the supervisor to end.
+    Stop(Exit),
+    /// The supervisor is killed, and all below it.
+    Kill,
+}
+
+/// The control lane. A clone is the same lane.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Signals(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    queue: Mutex<VecDeque<Signal>>,
+    api_calls: AtomicUsize,
+    arrived: Notify,
+}
+
+impl Signals {
+    pub(crate) fn push(&self, signal: Signal) {
+        crate::lock(&self.0.queue).push_back(signal);
+        self.0.arrived.notify_one();
+    }
+
+    pub(crate) fn event(&self, event: Event) {
+        self.push(Signal::Machine(event));
+    }
+
+    pub(crate) fn timer(&self, timer: Timer) {
+        self.event(Event::Timer(timer));
+    }
+
+    /// Puts a call in, unless too many wait already.
+    pub(crate) fn call(
+        &self,
+        call: Call,
+        child: Option<Box<DynamicSpec>>,
+        reply: oneshot::Sender<Answer>,
+    ) -> bool {
+        if self.0.api_calls.fetch_add(1, Ordering::AcqRel) >= API_CALLS_MAX {
+            self.0.api_calls.fetch_sub(1, Ordering::AcqRel);
+            return false;
+        }
+        self.push(Signal::Api { call, child, reply });
+        true
+    }
+
+    pub(crate) fn pop(&self) -> Option<Signal> {
+        let signal = crate::lock(&self.0.queue).pop_front();
+        if matches!(signal, Some(Signal::Api { .. })) {
+            self.0.api_calls.fetch_sub(1, Ordering::AcqRel);
+        }
+        signal
+    }
+
+    /// Ready when something may have arrived since the last time.
+    pub(crate) async fn arrived(&self) {
+        self.0.arrived.notified().await;
+    }
+}

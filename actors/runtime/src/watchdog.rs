@@ -1,0 +1,216 @@
+//! One thread that ticks the guests' epochs and sees lanes that do not yield.
+//!
+//! It ticks only while a guest runs, and otherwise looks at the lanes now and then. It reports; it ends nobody. Start reading at
+//! [`Watchdog::start`].
+
+use crate::{Clock, Lane, Registry, metrics};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
+
+/// How often lanes are looked at, milliseconds.
+const LOOK_EVERY_MS: u64 = 50;
+
+/// What the watchdog does and when.
+#[derive(Clone)]
+pub struct WatchdogConfig {
+    /// Called every `tick_us` while a guest runs: increments the engine's epoch.
+    pub tick: Arc<dyn Fn() + Send + Sync>,
+    /// Microseconds between two ticks: the length of a guest's slice.
+    pub tick_us: u64,
+    /// A poll that keeps its lane so long is reported as slow, milliseconds.
+    pub slow_ms: u64,
+    /// A poll that keeps its lane so long is reported as stuck, milliseconds.
+    pub stuck_ms: u64,
+}
+
+impl Default for WatchdogConfig {
+    /// No tick; 200 µs slices; slow after 100 ms, which is 500 slices; stuck after 5 s.
+    fn default() -> Self {
+        Self { tick: Arc::new(|| {}), tick_us: 200, slow_ms: 100, stuck_ms: 5_000 }
+    }
+}
+
+impl fmt::Debug for WatchdogConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("WatchdogConfig");
+        out.field("tick_us", &self.tick_us).field("slow_ms", &self.slow_ms);
+        out.field("stuck_ms", &self.stuck_ms).finish_non_exhaustive()
+    }
+}
+
+/// Counts the guests that run. A clone counts the same.
+#[derive(Debug, Clone, Default)]
+pub struct RunningGuests(Arc<Guests>);
+
+#[derive(Debug, Default)]
+struct Guests {
+    running: AtomicUsize,
+    watchdog: OnceLock<Thread>,
+}
+
+/// A guest that runs, until it is dropped.
+#[derive(Debug)]
+pub struct RunningGuest(Arc<Guests>);
+
+impl RunningGuests {
+    /// Notes that a guest is about to run.
+    pub fn enter(&self) -> RunningGuest {
+        if self.0.running.fetch_add(1, Ordering::AcqRel) == 0
+            && let Some(watchdog) = self.0.watchdog.get()
+        {
+            watchdog.unpark();
+        }
+        RunningGuest(Arc::clone(&self.0))
+    }
+
+    /// How many run.
+    pub fn count(&self) -> usize {
+        self.0.running.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for RunningGuest {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The thread; ends when this is dropped.
+#[derive(Debug)]
+pub struct Watchdog {
+    guests: RunningGuests,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watchdog {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system gave no thread.
+    pub fn start(
+        config: WatchdogConfig,
+        lanes: Vec<Lane>,
+        registry: Arc<Registry>,
+        clock: Clock,
+    ) -> std::io::Result<Self> {
+        let (guests, over) = (RunningGuests::default(), Arc::new(AtomicBool::new(false)));
+        let lanes = lanes.into_iter().map(Seen::new).collect();
+        let mut round = Round {
+            config,
+            guests: guests.clone(),
+            over: Arc::clone(&over),
+            lanes,
+            registry,
+            clock,
+        };
+        let thread = std::thread::Builder::new().name("loket-watchdog".to_owned());
+        let thread = thread.spawn(move || round.run())?;
+        let _ = guests.0.watchdog.set(thread.thread().clone());
+        Ok(Self { guests, over, thread: Some(thread) })
+    }
+
+    /// Where guests are counted.
+    pub fn guests(&self) -> &RunningGuests {
+        &self.guests
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Round {
+    config: WatchdogConfig,
+    guests: RunningGuests,
+    over: Arc<AtomicBool>,
+    lanes: Vec<Seen>,
+    registry: Arc<Registry>,
+    clock: Clock,
+}
+
+/// What was last seen of a lane.
+struct Seen {
+    lane: Lane,
+    beat: u64,
+    since_ms: u64,
+    told: Told,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Told {
+    Nothing,
+    Slow,
+    Stuck,
+}
+
+impl Seen {
+    fn new(lane: Lane) -> Self {
+        Self { lane, beat: 0, since_ms: 0, told: Told::Nothing }
+    }
+}
+
+impl Round {
+    fn run(&mut self) {
+        let (tick, look) = (
+            Duration::from_micros(self.config.tick_us.max(1)),
+            Duration::from_millis(LOOK_EVERY_MS),
+        );
+        let mut looked_ms = 0;
+        while !self.over.load(Ordering::Acquire) {
+            if self.guests.count() > 0 {
+                // A pause, not a wait for something: the tick is the event.
+                std::thread::park_timeout(tick);
+                (self.config.tick)();
+            } else {
+                std::thread::park_timeout(look);
+            }
+            let now_ms = self.clock.monotonic_ms();
+            if now_ms.saturating_sub(looked_ms) >= LOOK_EVERY_MS {
+                looked_ms = now_ms;
+                ::metrics::gauge!(metrics::RUNNING_GUESTS).set(self.guests.count() as f64);
+                self.look(now_ms);
+            }
+        }
+    }
+
+    fn look(&mut self, now_ms: u64) {
+        for seen in &mut self.lanes {
+            let (beat, place) = seen.lane.pulse();
+            if beat != seen.beat || beat.is_multiple_of(2) {
+                (seen.beat, seen.since_ms, seen.told) = (beat, now_ms, Told::Nothing);
+                continue;
+            }
+            let ms = now_ms.saturating_sub(seen.since_ms);
+            let state = match ms {
+                ms if ms >= self.config.stuck_ms => Told::Stuck,
+                ms if ms >= self.config.slow_ms => Told::Slow,
+                _ => Told::Nothing,
+            };
+            if state > seen.told {
+                seen.told = state;
+                tell(&self.registry, &seen.lane, place, state, ms);
+            }
+        }
+    }
+}
+
+fn tell(registry: &Registry, lane: &Lane, place: u64, state: Told, ms: u64) {
+    let name = registry.name_of(place).unwrap_or_else(|| "?".into());
+    let kind = registry.find(&name).map_or("other", |place| place.kind());
+    let (child, lane) = (&*name, format!("{lane:?}"));
+    metrics::slow(kind);
+    match state {
+        Told::Stuck => tracing::error!(child, lane, ms, "a child keeps its lane: stuck"),
+        _ => tracing::warn!(child, lane, ms, "a child keeps its lane: slow"),
+    }
+}
