@@ -83,7 +83,7 @@ impl fmt::Display for Refusal {
         let head = name.char_indices().nth(80).map_or(name, |(end, _)| &name[..end]);
         let Address { principal, incarnation } = self.from;
         match &self.caller {
-            Some(row) => write!(f, "{}: {} called ", self.code, row.name)?,
+            Some(row) => write!(f, "{}: {} called ", self.code, row.name.escape_default())?,
             None => write!(f, "{}: principal {} called ", self.code, principal.0)?,
         }
         write!(f, "\"{}\"", head.escape_default())?;
