@@ -316,3 +316,16 @@ fn the_documentation_names_every_field() {
     }
     assert!(count > 40, "{count} fields found: the test reads the sources wrongly");
 }
+
+#[test]
+fn no_finding_quotes_a_secret() {
+    let text = "Fleet(version: 1, name: \"t\", root: Supervisor(children: [\n\
+        Provider(id: \"llm\", use: Llm(key: \"ghp_0123456789abcdef\", modles: [])),\n\
+        Agent(id: \"a\", modul: 1, settings: { \"password\": \"schön\" }, max_attempts: 1)]))";
+    for text in [text.to_owned(), text.replace("modles: [", "modles: [)")] {
+        let found = parse(&text).map(|_| ()).unwrap_err();
+        let shown: String = found.iter().map(ToString::to_string).collect();
+        assert!(!shown.contains("ghp_") && !shown.contains("schön"), "{shown}");
+        assert!(shown.contains("\"********************\""), "{shown}");
+    }
+}

@@ -6,11 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Finding, Severity};
+use super::secrets;
 use super::spec::Place;
 
 /// Most errors, and most warnings, of one file: nobody reads more, and each keeps a copy of its
 /// line. They are counted apart, so that warnings never crowd out the error that stops the fleet.
 const MAX_FINDINGS: usize = 250;
+/// Most secrets that are blotted out; a file with more is no fleet file.
+const MAX_SECRETS: usize = 1_000;
 /// Most characters of a line kept with a finding, and most of them before the caret.
 const MAX_SOURCE_CHARS: usize = 240;
 const MAX_BEFORE_CARET: usize = 160;
@@ -30,6 +33,8 @@ pub(crate) struct Cx<'a> {
     text: &'a str,
     file: &'a str,
     line_starts: Vec<usize>,
+    /// Ranges of the text that no finding quotes.
+    secrets: Vec<(usize, usize)>,
     findings: Vec<Finding>,
     path: Vec<String>,
     marks: BTreeMap<(usize, &'a str), &'a str>,
@@ -42,9 +47,12 @@ pub(crate) struct Cx<'a> {
 impl<'a> Cx<'a> {
     pub(crate) fn new(text: &'a str, file: &'a str) -> Self {
         let breaks = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
+        let offset = |literal: &str| literal.as_ptr() as usize - text.as_ptr() as usize;
+        let range = |literal: &&str| (offset(literal), offset(literal) + literal.len());
         Self {
             text,
             file,
+            secrets: secrets::find(text).iter().take(MAX_SECRETS).map(range).collect(),
             line_starts: std::iter::once(0).chain(breaks).collect(),
             findings: Vec::new(),
             path: Vec::new(),
@@ -96,7 +104,8 @@ impl<'a> Cx<'a> {
         let start = self.line_starts.get(position.line.saturating_sub(1)).copied();
         let start = start.unwrap_or(self.text.len());
         let line = self.text.get(start..).unwrap_or("");
-        let skip: usize = line.chars().take(position.col - 1).map(char::len_utf8).sum();
+        let skip: usize =
+            line.chars().take(position.col.saturating_sub(1)).map(char::len_utf8).sum();
         self.place_at(start + skip, 1)
     }
 
@@ -136,7 +145,9 @@ impl<'a> Cx<'a> {
         let whole = self.text.get(start..).unwrap_or("").lines().next().unwrap_or("");
         let before = column as usize - 1;
         let skip = before.saturating_sub(MAX_BEFORE_CARET);
-        let source: String = whole.chars().skip(skip).take(MAX_SOURCE_CHARS).collect();
+        let shown = whole.char_indices().skip(skip).take(MAX_SOURCE_CHARS);
+        let source: String =
+            shown.map(|(at, c)| if self.is_secret(start + at) { '*' } else { c }).collect();
         let marked = self.text.get(place.offset..place.offset + place.length).unwrap_or("");
         let length = marked.lines().next().unwrap_or("").trim_end().chars().count();
         let room = source.chars().count().saturating_sub(before - skip);
@@ -153,6 +164,10 @@ impl<'a> Cx<'a> {
             source,
             caret: clamp(before - skip + 1),
         });
+    }
+
+    fn is_secret(&self, offset: usize) -> bool {
+        self.secrets.iter().any(|(from, to)| (*from..*to).contains(&offset))
     }
 
     /// Whether an error was found.

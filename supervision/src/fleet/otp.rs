@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::cx::Cx;
-use super::policy::{AutoShutdown, Charge, Escalation, Restart, Shutdown, Strategy};
+use super::policy::{AutoShutdown, Charge, Escalation, First, Restart, Shutdown, Strategy};
 use super::spec::{Node, Place, SupervisorSpec};
 
 /// Deepest tree and most static children that people can keep in mind (W422).
@@ -29,6 +29,14 @@ pub(crate) fn check(cx: &mut Cx<'_>, root: &SupervisorSpec) {
         let help = "many alike belong under a SimpleOneForOne supervisor";
         walk.say("W422", root.place, "id", &path, &message, help);
     }
+}
+
+/// Restarts that are added up one by one; beyond, every period is exceeded or none.
+const MANY_RESTARTS: u32 = 10_000;
+
+/// Milliseconds as a float; durations are far below 2^53.
+fn millis(ms: u64) -> f64 {
+    std::time::Duration::from_millis(ms).as_secs_f64() * 1_000.0
 }
 
 struct Walk<'w, 'a> {
@@ -187,6 +195,33 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// Backoff so long that a child in a crash loop never reaches its supervisor's intensity.
+    fn delays(&mut self, s: &SupervisorSpec, child: &Node, path: &str) {
+        let spec = child.child_spec();
+        let Some(backoff) = spec.backoff else { return };
+        if spec.restart == Restart::Temporary {
+            return;
+        }
+        let first = match backoff.first {
+            First::Immediate => 0.0,
+            First::Ms(ms) => millis(ms),
+        };
+        let (mut delay, mut all) = (millis(backoff.min_ms), first);
+        for _ in 1..s.intensity.min(MANY_RESTARTS) {
+            all += delay.min(millis(backoff.max_ms));
+            delay *= backoff.factor;
+        }
+        if s.intensity > 0 && all * (1.0 - backoff.jitter) > millis(s.period_ms) {
+            let message = format!(
+                "with this backoff {} restarts take longer than the period of \"{}\": \
+                 a crash loop never escalates",
+                s.intensity, s.id
+            );
+            let help = "lengthen the supervisor's `period`, or lower `intensity` or `max`";
+            self.say("W416", child.place(), "backoff", path, &message, help);
+        }
+    }
+
     /// What a child says that its supervisor makes wrong or doubtful.
     fn child(&mut self, s: &SupervisorSpec, child: &Node, path: &str) {
         let place = child.place();
@@ -199,6 +234,7 @@ impl Walk<'_, '_> {
             let help = "give the supervisor `auto_shutdown: AnySignificant`";
             self.say("E105", place, "significant", path, &message, help);
         }
+        self.delays(s, child, path);
         let worker = !matches!(child, Node::Supervisor(_));
         if worker && child.shutdown() == Shutdown::Infinity {
             let message = "`shutdown: Infinity` on a worker: one that hangs blocks the stop";

@@ -7,7 +7,7 @@ macro_rules! page {
 }
 
 /// Codes and pages, sorted by code.
-const PAGES: [(&str, &str); 55] = [
+const PAGES: [(&str, &str); 56] = [
     page!("E001"),
     page!("E002"),
     page!("E003"),
@@ -55,6 +55,7 @@ const PAGES: [(&str, &str); 55] = [
     page!("W413"),
     page!("W414"),
     page!("W415"),
+    page!("W416"),
     page!("W419"),
     page!("W420"),
     page!("W422"),

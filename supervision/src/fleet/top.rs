@@ -11,6 +11,7 @@ use super::fields::{Fields, head};
 use super::grants;
 use super::nearest::nearest;
 use super::nodes::{self, Tree};
+use super::secrets;
 use super::slice;
 use super::spec::{Defaults, Durability, Fleet, GrantSpec, Opening, Place};
 
@@ -106,6 +107,9 @@ fn version<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>) -> u32 {
 /// Reads `params` and applies `--set` to them.
 fn params<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>, sets: &[(String, String)]) {
     let raw = fields.take("params");
+    if let Some(raw) = raw {
+        secrets::look(cx, raw);
+    }
     let mut all = BTreeMap::new();
     for (key, at, raw) in raw.map(|raw| cx.entries(raw, "params")).unwrap_or_default() {
         if let Some(value) = cx.string(raw, "a parameter") {
