@@ -74,7 +74,7 @@ fn ask(settings: &store::Settings, question: &str) -> Answer {
         let conversation =
             [llm::says("system", &merge::instructions(&passages)), llm::says("user", question)];
         let answer = llm::chat(settings.get("model", "default"), &conversation)?;
-        let citations = merge::citations(&answer, question, &passages);
+        let citations = merge::citations(&answer, &passages);
         (answer, citations)
     };
     if findings.readers == 0 {

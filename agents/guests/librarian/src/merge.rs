@@ -11,7 +11,12 @@ use loket_guest::{Value, object};
 const CITATIONS_UNTRACED: usize = 2;
 
 /// Words shorter than this say nothing about what a sentence is about.
-const WORD_MIN_CHARS: usize = 3;
+const WORD_MIN_CHARS: usize = 4;
+
+/// A piece of an answer is a quote when it has at least this many tokens, this many of them words:
+/// less is a turn of phrase.
+const QUOTE_MIN_TOKENS: usize = 4;
+const QUOTE_MIN_WORDS: usize = 2;
 
 /// A passage that a reader found.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,44 +67,40 @@ fn order(a: &Passage, b: &Passage) -> Ordering {
 }
 
 /// What the model is told before the question.
+///
+/// One long sentence and bare numbers, on purpose: a model that only picks sentences by their words
+/// must not take an instruction or a file's name for an answer.
 #[must_use]
 pub fn instructions(passages: &[Passage]) -> String {
     let mut text = String::from(
-        "Answer only from the passages below. Quote them where you can, and name them by \
-         their number, such as [1]. If they do not hold the answer, say so.",
+        "Answer only from the numbered passages below, in their words where you can and naming \
+         them by number such as [1], or say that they do not hold the answer",
     );
     for (n, passage) in passages.iter().enumerate() {
-        let label = format!("\n\n[{}] {}#{}\n\n", n + 1, passage.path, passage.part);
+        let label = format!("\n\n[{}]\n\n", n + 1);
         text.push_str(&label);
         text.push_str(passage.text.trim());
     }
     text
 }
 
-/// What the answer rests on: for each of its sentences the first passage that holds it, then the
-/// passages it names by number. If that is none, the passages that were given first, with their
-/// sentence that is nearest to the question.
+/// What the answer rests on: the passages whose words it uses, in the order in which it does, then
+/// those that it names by number. If that is none, the first passages that have a sentence near to
+/// the answer.
 #[must_use]
-pub fn citations(answer: &str, question: &str, passages: &[Passage]) -> Vec<Value> {
-    let mut cited: Vec<(usize, &str)> = Vec::new();
-    for sentence in sentences(answer) {
-        if words(sentence).len() < 2 {
-            continue;
-        }
-        let found = passages
-            .iter()
-            .enumerate()
-            .find_map(|(n, passage)| Some((n, find(passage, sentence)?)));
-        cited.extend(found);
-    }
+pub fn citations(answer: &str, passages: &[Passage]) -> Vec<Value> {
+    let mut cited = quotes(answer, passages);
     for (n, passage) in passages.iter().enumerate() {
-        if answer.contains(&format!("[{}]", n + 1)) && !cited.iter().any(|(other, _)| *other == n) {
-            cited.push((n, nearest(&passage.text, answer)));
+        let named = answer.contains(&format!("[{}]", n + 1));
+        if named && !cited.iter().any(|(other, _)| *other == n) {
+            cited.push((n, nearest(&passage.text, answer).0));
         }
     }
-    if cited.is_empty() && !answer.trim().is_empty() {
-        let first = passages.iter().enumerate().take(CITATIONS_UNTRACED);
-        cited.extend(first.map(|(n, passage)| (n, nearest(&passage.text, question))));
+    if cited.is_empty() {
+        let near =
+            passages.iter().enumerate().map(|(n, passage)| (n, nearest(&passage.text, answer)));
+        let near = near.filter(|(_, (_, shared))| *shared >= QUOTE_MIN_WORDS);
+        cited.extend(near.take(CITATIONS_UNTRACED).map(|(n, (quote, _))| (n, quote)));
     }
     let mut rows: Vec<Value> = Vec::new();
     for (n, quote) in cited {
@@ -111,21 +112,48 @@ pub fn citations(answer: &str, question: &str, passages: &[Passage]) -> Vec<Valu
     rows
 }
 
-/// The piece of the passage that says `sentence`, whatever the white space between its words.
-fn find<'a>(passage: &'a Passage, sentence: &str) -> Option<&'a str> {
-    let wanted: Vec<&str> = sentence.split_whitespace().collect();
-    let text = passage.text.as_str();
-    let start = text.as_ptr() as usize;
-    let tokens: Vec<&str> = text.split_whitespace().collect();
-    let at = tokens.windows(wanted.len().max(1)).position(|window| window == wanted)?;
-    let last = tokens[at + wanted.len() - 1];
-    let from = tokens[at].as_ptr() as usize - start;
-    let to = last.as_ptr() as usize - start + last.len();
-    Some(&text[from..to])
+/// The longest pieces of the answer that stand in a passage, whatever the white space between their
+/// words.
+fn quotes<'a>(answer: &str, passages: &'a [Passage]) -> Vec<(usize, &'a str)> {
+    let said: Vec<&str> = answer.split_whitespace().collect();
+    let texts: Vec<Vec<&str>> =
+        passages.iter().map(|passage| passage.text.split_whitespace().collect()).collect();
+    let mut quotes = Vec::new();
+    let mut at = 0;
+    while at < said.len() {
+        let (tokens, n, from) = longest(&said[at..], &texts);
+        let words = words(&said[at..at + tokens].join(" ")).len();
+        if tokens >= QUOTE_MIN_TOKENS && words >= QUOTE_MIN_WORDS {
+            let (first, last) = (texts[n][from], texts[n][from + tokens - 1]);
+            let start = passages[n].text.as_ptr() as usize;
+            let begin = first.as_ptr() as usize - start;
+            let end = last.as_ptr() as usize - start + last.len();
+            quotes.push((n, &passages[n].text[begin..end]));
+            at += tokens;
+        } else {
+            at += 1;
+        }
+    }
+    quotes
 }
 
-/// The sentence of `text` that shares most words with `other`; the first of equals.
-fn nearest<'a>(text: &'a str, other: &str) -> &'a str {
+/// How many of the first tokens of `said` stand together somewhere, in which text, from which
+/// token.
+fn longest(said: &[&str], texts: &[Vec<&str>]) -> (usize, usize, usize) {
+    let mut best = (0, 0, 0);
+    for (n, text) in texts.iter().enumerate() {
+        for from in 0..text.len() {
+            let shared = text[from..].iter().zip(said).take_while(|(a, b)| a == b).count();
+            if shared > best.0 {
+                best = (shared, n, from);
+            }
+        }
+    }
+    best
+}
+
+/// The sentence of `text` that shares most words with `other`, and how many; the first of equals.
+fn nearest<'a>(text: &'a str, other: &str) -> (&'a str, usize) {
     let wanted = words(other);
     let mut best = ("", 0);
     for sentence in sentences(text) {
@@ -134,7 +162,7 @@ fn nearest<'a>(text: &'a str, other: &str) -> &'a str {
             best = (sentence, shared);
         }
     }
-    best.0
+    best
 }
 
 /// Sentences end with `.`, `?` or `!` before white space, and with an empty line.
@@ -222,28 +250,39 @@ mod tests {
             json!({ "path": "a.md", "part": 3, "quote": "The ledger is\nthe truth." }),
             json!({ "path": "b.md", "part": 0, "quote": "Brains are SQLite files." }),
         ];
-        assert_eq!(citations(answer, "what is true?", &passages), expected);
+        assert_eq!(citations(answer, &passages), expected);
     }
 
     #[test]
-    fn a_number_in_the_answer_is_a_citation_and_without_any_the_first_passages_are() {
+    fn pieces_that_a_model_joins_without_a_full_stop_are_told_apart() {
         let passages = [
-            passage("a.md", 0, 2.0, "Cats purr. Dogs bark loudly."),
-            passage("b.md", 1, 1.0, "Cows give milk. Some moo."),
-            passage("c.md", 2, 0.5, "Unrelated."),
+            passage("a.md", 0, 2.0, "Intro\n\n- the first item of a list\n- another"),
+            passage("b.md", 1, 1.0, "| a table | has no full stop |\n"),
         ];
-        let by_number = citations("They bark, says [1].", "dogs?", &passages);
-        assert_eq!(by_number, [json!({ "path": "a.md", "part": 0, "quote": "Dogs bark loudly." })]);
-        let untraced =
-            citations("Woof and moo, I guess.", "which dogs bark, which cows moo?", &passages);
-        let paths: Vec<_> = untraced.iter().map(|row| (&row["path"], &row["quote"])).collect();
-        assert_eq!(
-            paths,
-            [
-                (&json!("a.md"), &json!("Dogs bark loudly.")),
-                (&json!("b.md"), &json!("Cows give milk."))
-            ]
-        );
-        assert_eq!(citations("", "q", &passages), Vec::<Value>::new());
+        let answer = "- the first item of a list | a table | has no full stop |";
+        let quotes: Vec<_> =
+            citations(answer, &passages).iter().map(|row| row["quote"].clone()).collect();
+        assert_eq!(quotes, ["- the first item of a list", "| a table | has no full stop |"]);
+    }
+
+    #[test]
+    fn a_number_is_a_citation_and_a_paraphrase_is_traced_to_what_is_near() {
+        let passages = [
+            passage("a.md", 0, 2.0, "Cats purr softly. Dogs bark loudly at night."),
+            passage("b.md", 1, 1.0, "Cows give milk. Some moo."),
+        ];
+        let expected =
+            [json!({ "path": "a.md", "part": 0, "quote": "Dogs bark loudly at night." })];
+        assert_eq!(citations("Dogs do, says [1].", &passages), expected);
+        assert_eq!(citations("Loudly, dogs bark.", &passages), expected);
+    }
+
+    #[test]
+    fn no_answer_has_no_citation() {
+        let passages =
+            [passage("a.md", 0, 2.0, "The context does not matter, and that is to say nothing.")];
+        assert_eq!(citations("I cannot tell.", &passages), Vec::<Value>::new());
+        assert_eq!(citations("", &passages), Vec::<Value>::new());
+        assert_eq!(citations("Anything", &[]), Vec::<Value>::new());
     }
 }

@@ -204,7 +204,7 @@ fn a_question_goes_to_every_reader_and_the_answer_is_cited() {
         assert_eq!(answer["notes"], json!(["readers/r3 did not answer: timeout: readers/r3"]));
     }
     let prompt = world.borrow().prompt.clone();
-    assert!(prompt.contains("[1] a.md#5") && prompt.contains("[2] b.md#5"), "{prompt}");
+    assert!(prompt.contains("[1]\\n\\nWell. The") && prompt.contains("[2]\\n\\nSome"), "{prompt}");
 }
 
 #[test]
