@@ -1,1 +1,33 @@
-fn main() {}
+//! The `loket` binary: parse, dispatch, exit code. The only crate that knows all the others; start reading at `node/`.
+#![forbid(unsafe_code)]
+
+mod args;
+mod client;
+mod commands;
+mod exit;
+mod logging;
+mod node;
+mod output;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let usage = error.use_stderr();
+            // A closed pipe is the reader's choice, not an error.
+            let _ = error.print();
+            return if usage { exit::USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let json = args.json;
+    match commands::dispatch(args) {
+        Ok(code) => code.into(),
+        Err(error) => {
+            error.print(json);
+            error.exit.into()
+        }
+    }
+}

@@ -1,1 +1,15 @@
-//! Placeholder.
+//! The agent provider: messages between agents, dynamic children, and what an operator may ask of the fleet.
+//!
+//! It puts messages into the ledger and nowhere else: no acknowledged message is only in memory. It never waits for an agent on
+//! behalf of a turn: the callee's end writes the caller's record (rule I1).
+#![forbid(unsafe_code)]
+
+mod args;
+mod mail;
+mod operations;
+mod operator;
+mod provider;
+mod scope;
+
+pub use operations::OPERATIONS;
+pub use provider::{AgentProvider, AgentServices, Pools};

@@ -65,7 +65,8 @@ impl Caller {
         let grants = match &self.grant {
             Some((covered, scope)) => {
                 let covered = Capability::parse(covered).map_err(|error| error.to_string())?;
-                let grant = Grant::new(GrantId(1), covered, scope.clone());
+                let scope = Arc::new(scope.clone());
+                let grant = Grant::new(covered, scope, None, Vec::new(), None, GrantId(1));
                 GrantSet::new(vec![grant]).map_err(|error| error.to_string())?
             }
             None => GrantSet::default(),

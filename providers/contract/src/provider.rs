@@ -7,6 +7,10 @@ use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::pin::Pin;
 
+/// Calls of one provider that wait for something at the same time, when it does not say. Above it the mailbox fills, and the
+/// kernel answers `overloaded`: a slow backend never makes memory grow.
+pub const IN_FLIGHT_MAX: usize = 1024;
+
 /// The failure code that is no answer: an I/O error or an interrupt inside a Pure call. The driver ends the turn with blame
 /// Environment; the guest never sees it (rule C6).
 pub const CODE_ENVIRONMENT: &str = "environment";
@@ -114,6 +118,12 @@ impl<'a> TurnView<'a> {
         &self.0.turn.settings
     }
 
+    /// What the turn has staged so far, in order (rule C8).
+    pub fn staged(&self) -> Vec<Effect> {
+        let journal = self.0.turn.journal.lock();
+        journal.unwrap_or_else(std::sync::PoisonError::into_inner).effects()
+    }
+
     /// The call stands in the re-run part of a turn: side channels stay silent (rule C10).
     pub fn is_rerun(&self) -> bool {
         self.0.live.pure_only
@@ -171,6 +181,11 @@ pub trait Provider: 'static {
     /// Does it. For Keyed and Once the intent is durable by now (rule C2). Must not block: blocking work belongs on a thread of
     /// the provider's own, with [`Performed::Later`].
     fn perform(&mut self, prepared: Self::Prepared) -> Performed;
+
+    /// Calls that may wait for something at the same time; the others stay in the mailbox, which outlives a crash.
+    fn in_flight_max(&self) -> usize {
+        IN_FLIGHT_MAX
+    }
 
     /// The host's control of a brain. Only the store answers it.
     fn brain(&mut self, request: BrainRequest) {

@@ -4,15 +4,11 @@ use crate::{Provider, metrics, wrapper};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use loket_runtime::{Body, ChildContext, Clock, Door, ProviderWork};
-use loket_supervision::machine::Exit;
+use loket_supervision::machine::{Blame, Cause, Exit};
 use loket_turn::Ledger;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// Calls of one provider that wait for something at the same time. Above it the mailbox fills, and the kernel answers
-/// `overloaded`: a slow backend never makes memory grow.
-const IN_FLIGHT_MAX: usize = 1024;
 
 /// Work items taken from the mailbox before the lane's other tasks get their turn.
 const BATCH_MAX: usize = 32;
@@ -43,16 +39,20 @@ where
     F: FnOnce(&ChildContext) -> Result<P, Exit>,
 {
     let Door::Provider(mailbox) = context.door.clone() else {
-        return Exit::host_bug("a provider was given a door that is not a provider's");
+        let text = "a provider was given a door that is not a provider's";
+        return Exit::crash(Cause::Start, Blame::Host, text);
     };
     let provider = match make(&context) {
         Ok(provider) => Rc::new(RefCell::new(provider)),
         Err(exit) => return exit,
     };
+    // A panic in the provider's own drop must not meet another one: the cell drops it apart.
+    context.links.keep(Rc::<RefCell<P>>::clone(&provider));
+    let in_flight_max = provider.borrow().in_flight_max();
     context.control.started();
     let mut in_flight = FuturesUnordered::new();
     loop {
-        let room = in_flight.len() < IN_FLIGHT_MAX;
+        let room = in_flight.len() < in_flight_max;
         tokio::select! {
             biased;
             () = context.control.stop() => break,
@@ -64,12 +64,12 @@ where
                     if let Some(rest) = handle(&provider, &services, item) {
                         in_flight.push(rest);
                     }
-                    work = mailbox.try_recv();
+                    if in_flight.len() < in_flight_max {
+                        work = mailbox.try_recv();
+                    }
                 }
                 if let Some(item) = work {
-                    if let Some(rest) = handle(&provider, &services, item) {
-                        in_flight.push(rest);
-                    }
+                    in_flight.extend(handle(&provider, &services, item));
                     tokio::task::yield_now().await;
                 }
             }

@@ -137,7 +137,8 @@ impl Agent {
         turn: &loket_turn::TurnKey,
         context: &ChildContext,
     ) -> Result<bool, Failed> {
-        let arrives = self.services.waiters.intent(intent);
+        let arrives = self.services.waiters.result(intent);
+        let arrives = arrives.map_err(|error| Failed::environment("park", error.to_string()))?;
         let known = self.services.ledger.park(turn.clone(), intent).await;
         if known.map_err(|error| Failed::environment("ledger", error.to_string()))?.is_some() {
             return Ok(true);

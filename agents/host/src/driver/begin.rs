@@ -28,8 +28,11 @@ impl Pinned {
             .map_err(|error| Failed::host("begin", format!("grants as JSON: {error}")))?;
         let (settings_hash, grants_hash) = (Hash::of(plan.settings.as_bytes()), Hash::of(&grants));
         let settings = plan.settings.as_bytes().to_vec();
-        let pins =
-            [(module.hash, module.bytes.to_vec()), (settings_hash, settings), (grants_hash, grants)];
+        let pins = [
+            (module.hash, module.bytes.to_vec()),
+            (settings_hash, settings),
+            (grants_hash, grants),
+        ];
         for (hash, bytes) in pins {
             services
                 .ledger
@@ -79,8 +82,9 @@ impl Pinned {
         }
         if begin.grants != pinned.grants_hash {
             let bytes = fetch(&*services.ledger, begin.grants).await?;
-            let grants = serde_json::from_slice(&bytes)
-                .map_err(|error| Failed::environment("ledger", format!("pinned grants: {error}")))?;
+            let grants = serde_json::from_slice(&bytes).map_err(|error| {
+                Failed::environment("ledger", format!("pinned grants: {error}"))
+            })?;
             (pinned.grants, pinned.grants_hash) = (Arc::new(grants), begin.grants);
         }
         Ok(pinned)
@@ -89,8 +93,8 @@ impl Pinned {
     /// The begin of a new turn.
     pub(super) fn begin(&self, services: &HostServices, plan: &AgentPlan) -> Result<Begin, Failed> {
         let limits = &plan.spec.limits;
-        let seed = getrandom::u64()
-            .map_err(|error| Failed::environment("entropy", error.to_string()))?;
+        let seed =
+            getrandom::u64().map_err(|error| Failed::environment("entropy", error.to_string()))?;
         Ok(Begin {
             module: self.module.hash,
             settings: self.settings_hash,

@@ -53,7 +53,7 @@ impl Brain {
         let (reply, answer) = oneshot::channel();
         let agent = self.agent.clone();
         let request = BrainRequest { agent, incarnation: self.incarnation, what, reply };
-        self.store.push(ProviderWork::Brain(request)).ok()?;
+        self.store.send(ProviderWork::Brain(request)).ok()?;
         Some(answer.await.ok()?.map_err(|error| failed(&error)))
     }
 }

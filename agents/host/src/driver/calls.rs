@@ -3,18 +3,14 @@
 //! Must never answer a live call without telling the journal, nor let a guest see what no record holds (rule C6).
 
 use super::end::Halt;
-use crate::engine::{Abort, Host};
+use crate::engine::{self, Abort, Host, SliceVerdict};
 use loket_contract::CODE_ENVIRONMENT;
 use loket_kernel::{Address, Chain, Envelope, Moment};
 use loket_runtime::{
     CallEnvelope, Cargo, Clock, Mailbox, Reply, Slots, TurnCall, TurnContext, Waiters,
 };
-use loket_turn::{
-    Answered, EffectClass, Failure, IntentId, Ledger, Live, Outcome, Step, Stop,
-};
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use loket_turn::{Answered, EffectClass, Failure, IntentId, Ledger, Live, Outcome, Step, Stop};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -27,7 +23,7 @@ const RESEND_AFTER_MS: u64 = 20;
 /// What a guest that saw `restarting` should wait, milliseconds.
 const RESTARTING_RETRY_MS: u64 = 1_000;
 
-/// The guest's way out. `Send`, since the engine asks for it; it is used on one lane only.
+/// The guest's way out.
 pub(super) struct Counter {
     pub(super) from: Address,
     pub(super) kernel: Mailbox<CallEnvelope>,
@@ -38,31 +34,38 @@ pub(super) struct Counter {
     pub(super) clock: Clock,
     pub(super) park_after: Duration,
     pub(super) deadline: Option<Moment>,
+    /// When the guest's time is over, on the monotonic clock; `None` in catch-up (rule F2).
+    pub(super) ends_at_ms: Option<u64>,
     /// Set when the turn is stopped from inside a call.
-    pub(super) halt: Arc<Mutex<Option<Halt>>>,
+    pub(super) halt: Option<Halt>,
 }
 
 impl Host for Counter {
-    fn call<'a>(
-        &'a mut self,
-        capability: &'a str,
-        args: Vec<u8>,
-    ) -> Pin<Box<dyn Future<Output = Result<Outcome, Abort>> + Send + 'a>> {
-        Box::pin(async move {
-            match self.answer(capability, args).await {
-                Ok(outcome) => Ok(outcome),
-                Err(halt) => {
-                    let abort = match &halt {
-                        Halt::Park(_) => Abort::Park,
-                        Halt::Diverged(_) => Abort::Divergence,
-                        Halt::Over(text) | Halt::Environment(text) => Abort::Host(text.clone()),
-                    };
-                    *self.halt.lock().unwrap_or_else(PoisonError::into_inner) = Some(halt);
-                    Err(abort)
-                }
-            }
-        })
+    async fn call(&mut self, capability: String, args: Vec<u8>) -> Result<engine::Answer, Abort> {
+        let halt = match self.answer(&capability, args).await {
+            Ok(outcome) => return Ok(outcome.map_err(to_guest)),
+            Err(halt) => halt,
+        };
+        let abort = match &halt {
+            Halt::Park(_) => Abort::Park,
+            Halt::Diverged(_) => Abort::Divergence,
+            Halt::Over(text) | Halt::Environment(text) => Abort::Host(text.clone()),
+        };
+        self.halt = Some(halt);
+        Err(abort)
     }
+
+    fn slice(&mut self) -> SliceVerdict {
+        match self.ends_at_ms {
+            Some(end) if self.clock.monotonic_ms() >= end => SliceVerdict::Deadline,
+            _ => SliceVerdict::Continue,
+        }
+    }
+}
+
+fn to_guest(failure: Failure) -> engine::Failure {
+    let Failure { code, message, retryable, retry_after_ms } = failure;
+    engine::Failure { code, message, retryable, retry_after_ms }
 }
 
 impl Counter {
@@ -109,8 +112,8 @@ impl Counter {
                 deadline: self.deadline,
                 cargo: Cargo { turn: Some(turn), reply },
             };
-            if let Err(overloaded) = self.kernel.push(envelope) {
-                let text = format!("the kernel's mailbox is full: {overloaded}");
+            if let Err(rejected) = self.kernel.send(envelope) {
+                let text = format!("the kernel did not take the call: {}", rejected.error);
                 let failure = Failure::retryable("overloaded", text, Some(RESEND_AFTER_MS));
                 return Ok(self.unrecorded(EffectClass::Pure, Err(failure)));
             }
@@ -155,8 +158,10 @@ impl Counter {
             }));
         }
         if let Err(failure) = &outcome {
-            if failure.code == CODE_ENVIRONMENT {
-                return Err(Halt::Environment(failure.message.clone()));
+            // In the re-run part a failure that has no record is none that the guest saw: today's load or table must not
+            // answer in its place (rule C6).
+            if failure.code == CODE_ENVIRONMENT || live.pure_only {
+                return Err(Halt::Environment(failure.to_string()));
             }
         }
         let mut answered = self.unrecorded(class, outcome);
@@ -169,7 +174,8 @@ impl Counter {
 
     /// Waits for a result that another event writes; parks when it takes long or when others want the slot (rule H1).
     async fn wait(&self, live: &Live, class: EffectClass) -> Result<Answered, Halt> {
-        let arrives = self.waiters.intent(live.key);
+        let arrives = self.waiters.result(live.key);
+        let arrives = arrives.map_err(|error| Halt::Environment(error.to_string()))?;
         // It may have been written before the line above: the ledger knows.
         if let Some((outcome, stamp_ms)) = self.known(live.key).await? {
             return Ok(Answered { class, outcome, stamp_ms, effect: None, durable: true });

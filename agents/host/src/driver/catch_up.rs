@@ -3,8 +3,8 @@
 //! Nothing is sent, logged or paid; the running hash must agree.
 
 use super::end::{Failed, Stopped};
-use super::turn::{Agent, Play};
 use super::metrics;
+use super::turn::{Agent, Play};
 use loket_turn::{EndedTurn, Mode, TurnNo, chain_after};
 
 impl Agent {
@@ -86,8 +86,7 @@ impl Agent {
             }
         };
         let context = again.context;
-        let mut journal =
-            context.journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut journal = context.journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let hash = journal
             .end(&reply)
             .map_err(|diverged| Failed::host("diverged", format!("{diverged:?}")))?;

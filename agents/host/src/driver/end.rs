@@ -103,7 +103,7 @@ pub(super) fn sort(error: engine::TurnError, halt: Option<Halt>) -> Stopped {
         engine::Cause::OutOfMemory { .. } => "memory",
         engine::Cause::Deadline => "deadline",
         engine::Cause::Stack => "stack",
-        engine::Cause::Output { .. } => "output",
+        engine::Cause::OutputTooLarge { .. } => "output",
         _ => "host",
     };
     let blame = match error.blame() {

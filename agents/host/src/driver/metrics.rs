@@ -1,6 +1,8 @@
 //! Metrics of the turn driver: names, units and help in one place.
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 /// Turns by outcome: `completed`, `failed`, `parked`, `letter`, `quarantined`.
 pub const TURNS: &str = "loket_turns_total";
@@ -23,8 +25,20 @@ pub(super) fn turn(outcome: &'static str) {
     counter!(TURNS, "outcome" => outcome).increment(1);
 }
 
-pub(super) fn live(change: f64) {
-    gauge!(INSTANCES).increment(change);
+/// Counts one instance for as long as it is held.
+pub(super) struct Live(());
+
+impl Live {
+    pub(super) fn new() -> Self {
+        gauge!(INSTANCES).increment(1.0);
+        Self(())
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        gauge!(INSTANCES).decrement(1.0);
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a turn lasts far less than 2^52 ms")]

@@ -1,6 +1,6 @@
 //! Loaded modules: each content is compiled once, on a thread that may block, and shared by all agents that run it.
 
-use crate::engine::{Engine, LoadLimits, Module};
+use crate::engine::{Cache, Engine, LoadLimits, Module};
 use loket_turn::Hash;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -34,19 +34,21 @@ pub struct Loaded {
 pub struct Modules {
     engine: Engine,
     limits: LoadLimits,
+    cache: Option<Cache>,
     builtins: HashMap<&'static str, &'static [u8]>,
     kept: Mutex<HashMap<Hash, Loaded>>,
     sources: Mutex<HashMap<ModuleSource, Hash>>,
 }
 
 impl Modules {
-    /// Modules of this engine; `builtins` are those that `builtin:NAME` names.
+    /// Modules of this engine; `builtins` are those that `builtin:NAME` names; `cache` keeps compiled code.
     pub fn new(
         engine: Engine,
         limits: LoadLimits,
+        cache: Option<Cache>,
         builtins: HashMap<&'static str, &'static [u8]>,
     ) -> Self {
-        Self { engine, limits, builtins, kept: Mutex::default(), sources: Mutex::default() }
+        Self { engine, limits, cache, builtins, kept: Mutex::default(), sources: Mutex::default() }
     }
 
     /// The engine.
@@ -136,7 +138,7 @@ impl Modules {
         }
         let module = self
             .engine
-            .load(&bytes, &self.limits)
+            .load(&bytes, &self.limits, self.cache.as_ref())
             .map_err(|error| format!("{}: {error}", error.code()))?;
         let loaded = Loaded { hash, bytes, module };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);

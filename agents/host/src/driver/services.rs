@@ -2,11 +2,10 @@
 
 use super::Modules;
 use loket_kernel::{GrantSet, Principal};
-use loket_runtime::{CallEnvelope, Clock, Mailbox, ProviderWork, Slots, Waiters};
+use loket_runtime::{CallEnvelope, Clock, Mailbox, ProviderWork, RunningGuests, Slots, Waiters};
 use loket_supervision::fleet::AgentSpec;
 use loket_turn::{AgentName, Ledger, OpenTurns};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 /// Shared by all agents of the node.
 #[derive(Clone)]
@@ -26,7 +25,7 @@ pub struct HostServices {
     /// The kernel shard and store shard of each lane, by the lane's index.
     pub doors: Arc<Vec<LaneDoors>>,
     /// Guests that run at this moment: the watchdog ticks the epochs only while there is one.
-    pub running_guests: Arc<AtomicUsize>,
+    pub running_guests: RunningGuests,
     /// The store's pure version (rule E4).
     pub pure_version: u32,
 }

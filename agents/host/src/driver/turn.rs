@@ -3,16 +3,15 @@
 use super::begin::Pinned;
 use super::brain::Brain;
 use super::calls::Counter;
-use super::end::{Failed, Halt, Stopped, sort};
+use super::end::{Failed, Stopped, sort};
 use super::{AgentPlan, HostServices, LaneDoors, metrics};
-use crate::engine::{self, Background, RunLimits, SliceVerdict};
+use crate::engine::{self, Background, RunLimits};
 use loket_kernel::{Address, Moment};
 use loket_runtime::TurnContext;
 use loket_turn::{
     Begin, End, Epoch, Failure, Hash, Journal, Life, Message, Mode, NextTurn, Outcome, Record,
     TurnKey, TurnNo, chain_after,
 };
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -106,6 +105,7 @@ impl Agent {
             memory_bytes: usize::try_from(begin.memory_bytes).unwrap_or(usize::MAX),
             table_elements: spec.limits.table_elements as usize,
             output_bytes: usize::try_from(begin.output_bytes).unwrap_or(usize::MAX),
+            ..RunLimits::default()
         };
         let mut on_the_way = message.chain.clone();
         on_the_way.push(self.plan.name.clone());
@@ -120,16 +120,10 @@ impl Agent {
             pinned: pinned.grants.clone(),
             journal: Mutex::new(journal),
         });
-        let halt = Arc::new(Mutex::new(None));
         // A catch-up has no deadline (rule F2): what ended once ends again.
-        let ends_at = (mode == Mode::Live)
+        let ends_at_ms = (mode == Mode::Live)
             .then(|| self.services.clock.monotonic_ms().saturating_add(spec.limits.deadline_ms));
-        let counter = self.counter(&context, &halt);
-        let clock = self.services.clock.clone();
-        let verdict = move || match ends_at {
-            Some(end) if clock.monotonic_ms() >= end => SliceVerdict::Deadline,
-            _ => SliceVerdict::Continue,
-        };
+        let mut counter = self.counter(&context, ends_at_ms);
         let id = message.id.to_string();
         let mail = engine::Message {
             id: &id,
@@ -137,21 +131,24 @@ impl Agent {
             kind: &message.kind,
             body: &message.body,
         };
-        let running = Running::start(&self.services);
+        let running = (self.services.running_guests.enter(), metrics::Live::new());
         let started_ms = self.services.clock.monotonic_ms();
-        let run = pinned.module.module.run(&limits, mail, counter, Box::new(verdict));
+        let run = pinned.module.module.run(&limits, mail, &mut counter);
         let ran = self.background.slice(run).await;
         drop(running);
         metrics::ran(self.services.clock.monotonic_ms().saturating_sub(started_ms));
-        let halt = halt.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let answer = ran.map_err(|error| sort(error, halt));
+        let answer = match ran {
+            Ok(answer) => Ok(answer.map_err(from_guest)),
+            Err(error) => Err(sort(error, counter.halt.take())),
+        };
         Ran { context, answer }
     }
 
-    fn counter(&self, context: &Arc<TurnContext>, halt: &Arc<Mutex<Option<Halt>>>) -> Counter {
+    fn counter(&self, context: &Arc<TurnContext>, ends_at_ms: Option<u64>) -> Counter {
         let services = &self.services;
         let from = Address { principal: self.plan.principal, incarnation: self.incarnation };
-        let deadline = Moment(services.clock.now().0.saturating_add(self.plan.spec.limits.deadline_ms));
+        let deadline =
+            Moment(services.clock.now().0.saturating_add(self.plan.spec.limits.deadline_ms));
         Counter {
             from,
             kernel: self.doors.kernel.clone(),
@@ -162,7 +159,8 @@ impl Agent {
             clock: services.clock.clone(),
             park_after: Duration::from_millis(self.plan.spec.park_after_ms),
             deadline: Some(deadline),
-            halt: Arc::clone(halt),
+            ends_at_ms,
+            halt: None,
         }
     }
 
@@ -217,20 +215,7 @@ impl Agent {
     }
 }
 
-/// Counts a running guest for the watchdog, which ticks only while there is one.
-struct Running(Arc<std::sync::atomic::AtomicUsize>);
-
-impl Running {
-    fn start(services: &HostServices) -> Self {
-        services.running_guests.fetch_add(1, Ordering::AcqRel);
-        metrics::live(1.0);
-        Self(Arc::clone(&services.running_guests))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-        metrics::live(-1.0);
-    }
+fn from_guest(failure: engine::Failure) -> Failure {
+    let engine::Failure { code, message, retryable, retry_after_ms } = failure;
+    Failure { code, message, retryable, retry_after_ms }
 }

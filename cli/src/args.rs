@@ -1,0 +1,178 @@
+//! The command line as it is typed.
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  loket run fleets/quickstart.ron                  run the reading room
+  loket run fleet.ron --set docs=/srv/notes        with a parameter replaced
+  loket check fleet.ron                            all findings, with places
+  loket tree                                       the running fleet's tree
+  loket call librarian 'What is a turn?'           ask an agent and wait
+  loket send reader '{\"read\": ...}' --key job-17   hand in work, once
+  loket kill reader/r1                             crash it on purpose
+  loket letters                                    dead letters
+  loket explain E104                               what a code means";
+
+/// Runs fleets of AI agents that survive.
+#[derive(Debug, Parser)]
+#[command(name = "loket", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    /// Print JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a fleet until Ctrl-C; a second Ctrl-C stops at once.
+    Run(RunArgs),
+    /// Check a fleet file: every finding at once, nothing is run.
+    Check(CheckArgs),
+    /// Show the supervision tree of a running fleet.
+    Tree(Target),
+    /// Count what a running fleet has accepted, completed and holds.
+    Status(Target),
+    /// Hand a message to an agent; returns once it is accepted for good.
+    Send(MessageArgs),
+    /// Hand a message to an agent and wait for its answer.
+    Call(MessageArgs),
+    /// Crash a child on purpose; its supervisor decides what follows.
+    Kill(KillArgs),
+    /// Dead letters: list, show, retry, drop.
+    Letters(LettersArgs),
+    /// Call any capability as the operator, through the kernel like everyone.
+    Ask(AskArgs),
+    /// Stop a running fleet in order.
+    Stop(StopArgs),
+    /// Explain an error code or finding.
+    Explain(ExplainArgs),
+    /// Print version, data format and engine versions.
+    Version,
+}
+
+/// Which running fleet.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct Target {
+    /// The data directory of the running fleet [default: the only *.data here].
+    #[arg(long, env = "LOKET_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RunArgs {
+    /// The fleet file.
+    pub(crate) fleet: PathBuf,
+    /// Replace a parameter's value, after parsing.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// Use this data directory instead of the file's.
+    #[arg(long, env = "LOKET_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Stop when the opening messages have been answered.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Lines instead of a live tree, also on a terminal.
+    #[arg(long)]
+    pub(crate) plain: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CheckArgs {
+    /// The fleet file.
+    pub(crate) fleet: PathBuf,
+    /// Replace a parameter's value, after parsing.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// Exit with 1 on warnings too.
+    #[arg(long)]
+    pub(crate) deny_warnings: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct MessageArgs {
+    /// The agent's name: its id, or SUPERVISOR/NAME.
+    pub(crate) agent: String,
+    /// The message; `-` reads it from standard input.
+    pub(crate) message: String,
+    /// What kind of message it is.
+    #[arg(long, default_value = "message")]
+    pub(crate) kind: String,
+    /// Idempotency key: the same key and message again is the same message.
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// How long `call` waits, in seconds. The message stays accepted after that.
+    #[arg(long, default_value_t = 120)]
+    pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct KillArgs {
+    /// The child's name, as `loket tree` shows it.
+    pub(crate) child: String,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LettersArgs {
+    #[command(subcommand)]
+    pub(crate) verb: Option<LettersVerb>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LettersVerb {
+    /// List them (the default).
+    List,
+    /// Show one: message, cause, backtrace, attempts, effects.
+    Show {
+        /// The letter's number.
+        letter: u64,
+    },
+    /// Make a new message of one, at the end of the agent's inbox.
+    Retry {
+        /// The letter's number.
+        letter: u64,
+        /// Confirm that the listed effects may be repeated.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Forget one.
+    Drop {
+        /// The letter's number.
+        letter: u64,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct AskArgs {
+    /// The capability, such as agent.tree.
+    pub(crate) capability: String,
+    /// Its arguments, JSON.
+    #[arg(default_value = "{}")]
+    pub(crate) args: String,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct StopArgs {
+    /// Do not wait for turns to end.
+    #[arg(long)]
+    pub(crate) now: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ExplainArgs {
+    /// A code such as E104, K003, M002 or a failure code; without one, all codes.
+    pub(crate) code: Option<String>,
+}

@@ -1,0 +1,139 @@
+//! The client's side of the control socket: one request, one answer, JSON lines.
+
+use crate::exit::{self, CliError, Code};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The socket's file name in the data directory.
+pub(crate) const SOCKET: &str = "loket.sock";
+
+/// Bytes of one line on the socket: a message body of the largest size as JSON, with room for escapes.
+pub(crate) const LINE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// What a client asks.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Request {
+    /// The capability, called as `@operator`.
+    pub(crate) capability: String,
+    /// Its arguments.
+    #[serde(default)]
+    pub(crate) args: Value,
+}
+
+/// What comes back.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Response {
+    /// The result.
+    Ok(Value),
+    /// The failure.
+    Error(loket_turn::Failure),
+}
+
+/// Calls a capability of the fleet that runs on `data`.
+pub(crate) fn call(
+    data: &Path,
+    capability: &str,
+    args: Value,
+    timeout: Duration,
+) -> Result<Value, CliError> {
+    let mut stream = connect(data)?;
+    let failed = |error: std::io::Error| {
+        let text = format!("the fleet on {} went away: {error}", data.display());
+        CliError::new("C002", exit::NOT_RUNNING, text)
+    };
+    stream.set_read_timeout(Some(timeout)).map_err(failed)?;
+    let request = Request { capability: capability.to_owned(), args };
+    let mut line = serde_json::to_vec(&request)
+        .map_err(|error| CliError::new("C009", exit::BUG, error.to_string()))?;
+    line.push(b'\n');
+    stream.write_all(&line).map_err(failed)?;
+    let mut answer = String::new();
+    let read = BufReader::new(stream.take(LINE_BYTES_MAX)).read_line(&mut answer);
+    match read {
+        Ok(0) => Err(failed(std::io::ErrorKind::UnexpectedEof.into())),
+        Ok(_) => decode(&answer),
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Err(CliError::new(
+            "C003",
+            exit::TRY_AGAIN,
+            format!("no answer within {} s; what was accepted stays accepted", timeout.as_secs()),
+        )),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn decode(answer: &str) -> Result<Value, CliError> {
+    let response: Response = serde_json::from_str(answer).map_err(|error| {
+        CliError::new("C004", exit::BUG, format!("the fleet's answer cannot be read: {error}"))
+    })?;
+    match response {
+        Response::Ok(value) => Ok(value),
+        Response::Error(failure) => {
+            let exit = exit_of(&failure);
+            Err(CliError::new(&failure.code, exit, failure.message))
+        }
+    }
+}
+
+fn exit_of(failure: &loket_turn::Failure) -> Code {
+    match failure.code.as_str() {
+        "refused" => exit::REFUSED,
+        _ if failure.retryable => exit::TRY_AGAIN,
+        _ => exit::FAILED,
+    }
+}
+
+/// Connects through the directory's descriptor, since a socket's path may hold 107 bytes only.
+fn connect(data: &Path) -> Result<UnixStream, CliError> {
+    let not_running = |error: std::io::Error| {
+        let text = format!(
+            "no fleet runs on {} ({error}); start one with `loket run FLEET`, or name its data directory with --data",
+            data.display()
+        );
+        CliError::new("C001", exit::NOT_RUNNING, text)
+    };
+    let directory = std::fs::File::open(data).map_err(not_running)?;
+    let short = format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd());
+    UnixStream::connect(short).map_err(not_running)
+}
+
+/// The data directory that a command means: the one named, or the only one here.
+pub(crate) fn find_data(named: Option<PathBuf>) -> Result<PathBuf, CliError> {
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    let mut found = Vec::new();
+    for place in [".", "fleets"] {
+        let Ok(entries) = std::fs::read_dir(place) else { continue };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|end| end == "data") && path.join(SOCKET).exists() {
+                found.push(path);
+            }
+        }
+    }
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(CliError::new(
+            "C001",
+            exit::NOT_RUNNING,
+            "no running fleet is in this folder: name its data directory with --data DIR",
+        )),
+        _ => Err(CliError::new(
+            "C005",
+            exit::USAGE,
+            format!("several fleets are in this folder, name one with --data: {}", join(&found)),
+        )),
+    }
+}
+
+fn join(paths: &[PathBuf]) -> String {
+    let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    names.join(", ")
+}

@@ -1,0 +1,43 @@
+//! `kill`, `stop`, and `ask` for every other capability: short calls as the operator.
+
+use crate::args::{AskArgs, KillArgs, StopArgs};
+use crate::client;
+use crate::exit::{self, CliError, Code};
+use crate::output;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long an operator's short call may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long an ordered stop may take before the client gives up waiting; the fleet goes on stopping.
+const STOP_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Crashes a child on purpose.
+pub(super) fn kill(args: KillArgs, json: bool) -> Result<Code, CliError> {
+    let data = client::find_data(args.target.data)?;
+    let answer = client::call(&data, "agent.kill", json!({"child": args.child}), TIMEOUT)?;
+    if json {
+        return Ok(output::json(&answer));
+    }
+    Ok(output::line(&format!("killed {}", args.child)))
+}
+
+/// Stops the fleet.
+pub(super) fn stop(args: StopArgs, json: bool) -> Result<Code, CliError> {
+    let data = client::find_data(args.target.data)?;
+    let answer = client::call(&data, "agent.shutdown", json!({"now": args.now}), STOP_TIMEOUT)?;
+    if json {
+        return Ok(output::json(&answer));
+    }
+    Ok(output::line("stopping"))
+}
+
+/// Any capability.
+pub(super) fn ask(args: AskArgs) -> Result<Code, CliError> {
+    let data = client::find_data(args.target.data)?;
+    let given: Value = serde_json::from_str(&args.args).map_err(|error| {
+        CliError::new("C007", exit::USAGE, format!("the arguments are not JSON: {error}"))
+    })?;
+    Ok(output::json(&client::call(&data, &args.capability, given, TIMEOUT)?))
+}

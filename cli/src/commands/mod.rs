@@ -1,0 +1,33 @@
+//! One file per subcommand.
+
+mod ask;
+mod check;
+mod explain;
+mod letters;
+mod messages;
+mod run;
+mod status;
+mod tree;
+mod version;
+
+use crate::args::{Args, Command};
+use crate::exit::{CliError, Code};
+
+/// Runs what was asked.
+pub(crate) fn dispatch(args: Args) -> Result<Code, CliError> {
+    let json = args.json;
+    match args.command {
+        Command::Run(run) => run::run(&run, json),
+        Command::Check(check) => check::check(&check, json),
+        Command::Tree(target) => tree::tree(target, json),
+        Command::Status(target) => status::status(target, json),
+        Command::Send(message) => messages::send(message, json),
+        Command::Call(message) => messages::call(message, json),
+        Command::Kill(kill) => ask::kill(kill, json),
+        Command::Letters(letters) => letters::letters(letters, json),
+        Command::Ask(ask) => ask::ask(ask),
+        Command::Stop(stop) => ask::stop(stop, json),
+        Command::Explain(explain) => explain::explain(&explain, json),
+        Command::Version => Ok(version::version(json)),
+    }
+}

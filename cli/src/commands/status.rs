@@ -1,0 +1,36 @@
+//! `status`: what was accepted, completed, is waiting, and whether anything was lost.
+
+use crate::args::Target;
+use crate::client;
+use crate::exit::{self, CliError, Code};
+use crate::output;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long it may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Prints the counts. Exits with 1 when something was lost.
+pub(super) fn status(target: Target, as_json: bool) -> Result<Code, CliError> {
+    let data = client::find_data(target.data)?;
+    let answer = client::call(&data, "agent.status", json!({}), TIMEOUT)?;
+    if as_json {
+        output::json(&answer);
+    } else {
+        output::line(&text(&answer));
+    }
+    Ok(if answer["lost"] == json!(0) { exit::OK } else { exit::FAILED })
+}
+
+/// One line for people.
+pub(super) fn text(answer: &Value) -> String {
+    format!(
+        "{} accepted, {} completed, {} waiting, {} dead letters, {} crashes survived, {} lost",
+        answer["accepted"],
+        answer["completed"],
+        answer["waiting"],
+        answer["letters"],
+        answer["restarts"],
+        answer["lost"],
+    )
+}

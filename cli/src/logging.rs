@@ -1,0 +1,19 @@
+//! Logs go to standard error: lines for people on a terminal, JSON lines otherwise. `LOKET_LOG` filters them.
+
+use std::io::IsTerminal;
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging; once per process.
+pub(crate) fn start(quiet: bool) {
+    let fallback = if quiet { "warn" } else { "info" };
+    let filter = EnvFilter::try_from_env("LOKET_LOG").unwrap_or_else(|_| EnvFilter::new(fallback));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if std::io::stderr().is_terminal() {
+        let colour = std::env::var_os("NO_COLOR").is_none();
+        log.with_ansi(colour).with_target(false).compact().try_init()
+    } else {
+        log.json().flatten_event(true).try_init()
+    };
+    // A second start keeps the first: tests run commands in one process.
+    drop(started);
+}

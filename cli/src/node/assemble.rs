@@ -1,0 +1,265 @@
+//! From the fleet file to the tree that the runtime runs: the `system` supervisor, then the fleet's own root.
+
+use super::grants::{GrantIds, grant_set};
+use crate::exit::{self, CliError};
+use loket_contract::Operation;
+use loket_kernel::GrantSet;
+use loket_runtime::{
+    ChildKind, DoorSpec, LaneChoice, NodeSpec, PrincipalSpec, STORE_MAILBOX_CAPACITY, Service,
+    SupervisorNode, TreeSpec, WorkerNode,
+};
+use loket_supervision::fleet::{self, AgentSpec, Fleet, GrantSpec, Node, ProviderSpec, SupervisorSpec};
+use loket_supervision::machine::{self, ChildSpec, Flags};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Calls that may wait at one of the small providers every fleet has.
+const SYSTEM_MAILBOX: usize = 1024;
+
+/// Restarts of the system's children: more in this time means that the machine is at fault, not a moment.
+const SYSTEM_INTENSITY: u32 = 10;
+
+/// See [`SYSTEM_INTENSITY`], milliseconds.
+const SYSTEM_PERIOD_MS: u64 = 10_000;
+
+/// What the system's children are called, and the principals beside the agents.
+pub(crate) mod names {
+    pub(crate) const KERNEL: &str = "kernel";
+    pub(crate) const LEDGER: &str = "ledger";
+    pub(crate) const STORE: &str = "store";
+    pub(crate) const TIME: &str = "time";
+    pub(crate) const LOG: &str = "log";
+    pub(crate) const AGENT: &str = "agent";
+    pub(crate) const OPERATOR: &str = "@operator";
+    pub(crate) const TIMER: &str = "@timer";
+}
+
+/// Builds the tree. `last` gives the last incarnation that the ledger knows of a name.
+pub(crate) fn tree(
+    fleet: &Fleet,
+    lanes: usize,
+    last: &HashMap<Arc<str>, u64>,
+) -> Result<TreeSpec, CliError> {
+    let ids = GrantIds::default();
+    let operator = grant_set(&ids, &fleet.operator)?;
+    let principals = vec![
+        PrincipalSpec { name: names::OPERATOR.into(), grants: operator },
+        PrincipalSpec { name: names::TIMER.into(), grants: timer(&ids)? },
+    ];
+    let builder = Builder { ids, last };
+    Ok(TreeSpec {
+        name: fleet.name.as_str().into(),
+        principals,
+        system: builder.system(lanes)?,
+        root: builder.supervisor(&fleet.root)?,
+        seed: getrandom::u64().unwrap_or(1),
+    })
+}
+
+/// `@timer` may wake any agent: the fleet file's `every:` says which.
+fn timer(ids: &GrantIds) -> Result<Arc<GrantSet>, CliError> {
+    let any = fleet::BoundSpec::Names(vec!["*".to_owned()]);
+    let grant = GrantSpec {
+        cap: "agent.send".to_owned(),
+        scope: BTreeMap::from([("to".to_owned(), any)]),
+        budget: None,
+        approve: Vec::new(),
+        expires_ms: None,
+    };
+    grant_set(ids, &[grant])
+}
+
+struct Builder<'a> {
+    ids: GrantIds,
+    last: &'a HashMap<Arc<str>, u64>,
+}
+
+impl Builder<'_> {
+    /// What every fleet has without naming it.
+    fn system(&self, lanes: usize) -> Result<SupervisorNode, CliError> {
+        let ledger = self.part(names::LEDGER, 0, LaneChoice::System, DoorSpec::Closed, None);
+        let mut children = vec![ledger];
+        let sharded = [
+            (names::KERNEL, DoorSpec::Kernel, None),
+            (names::STORE, DoorSpec::Store, Some(loket_store::OPERATIONS)),
+            (names::TIME, provider_door(), Some(loket_time::OPERATIONS)),
+            (names::AGENT, provider_door(), Some(loket_agent::OPERATIONS)),
+        ];
+        for (name, door, operations) in sharded {
+            let serves = operations.map(|operations| service(name, operations)).transpose()?;
+            let shards = (0..lanes)
+                .map(|lane| self.part(name, lane, LaneChoice::Lane(lane), door, serves.clone()))
+                .collect();
+            children.push(NodeSpec::Supervisor(SupervisorNode {
+                spec: ChildSpec::supervisor(name),
+                flags: system_flags(),
+                children: shards,
+            }));
+        }
+        let serves = service(names::LOG, loket_log::OPERATIONS)?;
+        let mut log = self.part(names::LOG, 0, LaneChoice::System, provider_door(), Some(serves));
+        if let NodeSpec::Worker(worker) = &mut log {
+            worker.spec.id = names::LOG.into();
+        }
+        children.push(log);
+        let spec = ChildSpec::supervisor("system");
+        Ok(SupervisorNode { spec, flags: system_flags(), children })
+    }
+
+    fn part(
+        &self,
+        name: &'static str,
+        index: usize,
+        lane: LaneChoice,
+        door: DoorSpec,
+        serves: Option<Service>,
+    ) -> NodeSpec {
+        let id = if lane == LaneChoice::System { name.to_owned() } else { format!("{name}/{index}") };
+        NodeSpec::Worker(WorkerNode {
+            spec: ChildSpec::worker(id.as_str()),
+            kind: Arc::new(ChildKind::System(name, index)),
+            door,
+            lane,
+            grants: None,
+            serves,
+            last_incarnation: 0,
+        })
+    }
+
+    fn supervisor(&self, spec: &SupervisorSpec) -> Result<SupervisorNode, CliError> {
+        let children: Result<Vec<_>, _> = spec.children.iter().map(|node| self.node(node)).collect();
+        let flags = Flags {
+            strategy: strategy(spec.strategy),
+            intensity: spec.intensity,
+            period_ms: spec.period_ms,
+            auto_shutdown: auto_shutdown(spec.auto_shutdown),
+            max_children: spec.max_children,
+            ..Flags::default()
+        };
+        let child = ChildSpec {
+            restart: restart(spec.restart),
+            significant: spec.significant,
+            shutdown: shutdown(spec.shutdown),
+            backoff: spec.backoff.as_ref().map(backoff),
+            ..ChildSpec::supervisor(spec.id.as_str())
+        };
+        Ok(SupervisorNode { spec: child, flags, children: children? })
+    }
+
+    fn node(&self, node: &Node) -> Result<NodeSpec, CliError> {
+        match node {
+            Node::Supervisor(spec) => Ok(NodeSpec::Supervisor(self.supervisor(spec)?)),
+            Node::Provider(spec) => self.provider(spec),
+            Node::Agent(spec) => self.agent(spec),
+        }
+    }
+
+    fn provider(&self, spec: &ProviderSpec) -> Result<NodeSpec, CliError> {
+        let capabilities = spec.capabilities.iter().map(String::as_str);
+        let serves = Service::new(spec.id.as_str(), capabilities).map_err(bug)?;
+        let child = ChildSpec {
+            restart: restart(spec.restart),
+            significant: spec.significant,
+            shutdown: shutdown(spec.shutdown),
+            backoff: spec.backoff.as_ref().map(backoff),
+            start_timeout_ms: Some(spec.start_timeout_ms),
+            ..ChildSpec::worker(spec.id.as_str())
+        };
+        Ok(NodeSpec::Worker(WorkerNode {
+            spec: child,
+            kind: Arc::new(ChildKind::Provider(Box::new(spec.clone()))),
+            door: DoorSpec::Provider { capacity: spec.mailbox.capacity as usize },
+            lane: LaneChoice::Any,
+            grants: None,
+            serves: Some(serves),
+            last_incarnation: 0,
+        }))
+    }
+
+    fn agent(&self, spec: &AgentSpec) -> Result<NodeSpec, CliError> {
+        let child = ChildSpec {
+            restart: restart(spec.restart),
+            significant: spec.significant,
+            shutdown: shutdown(spec.shutdown),
+            backoff: spec.backoff.as_ref().map(backoff),
+            charge: match spec.charge {
+                fleet::Charge::Exit => machine::Charge::Exit,
+                fleet::Charge::Letter => machine::Charge::Letter,
+            },
+            ..ChildSpec::worker(spec.id.as_str())
+        };
+        Ok(NodeSpec::Worker(WorkerNode {
+            spec: child,
+            kind: Arc::new(ChildKind::Agent(Box::new(spec.clone()))),
+            door: DoorSpec::Agent,
+            lane: LaneChoice::Any,
+            grants: Some(grant_set(&self.ids, &spec.grants)?),
+            serves: None,
+            last_incarnation: self.last.get(spec.id.as_str()).copied().unwrap_or(0),
+        }))
+    }
+}
+
+fn provider_door() -> DoorSpec {
+    const { assert!(SYSTEM_MAILBOX <= STORE_MAILBOX_CAPACITY) };
+    DoorSpec::Provider { capacity: SYSTEM_MAILBOX }
+}
+
+fn service(name: &str, operations: &[Operation]) -> Result<Service, CliError> {
+    Service::new(name, operations.iter().map(|operation| operation.capability)).map_err(bug)
+}
+
+fn bug(error: impl std::fmt::Display) -> CliError {
+    CliError::new("internal", exit::BUG, format!("a capability's name is refused: {error}"))
+}
+
+fn system_flags() -> Flags {
+    Flags { intensity: SYSTEM_INTENSITY, period_ms: SYSTEM_PERIOD_MS, ..Flags::default() }
+}
+
+fn strategy(strategy: fleet::Strategy) -> machine::Strategy {
+    match strategy {
+        fleet::Strategy::OneForOne => machine::Strategy::OneForOne,
+        fleet::Strategy::OneForAll => machine::Strategy::OneForAll,
+        fleet::Strategy::RestForOne => machine::Strategy::RestForOne,
+        fleet::Strategy::SimpleOneForOne => machine::Strategy::SimpleOneForOne,
+    }
+}
+
+fn restart(restart: fleet::Restart) -> machine::Restart {
+    match restart {
+        fleet::Restart::Permanent => machine::Restart::Permanent,
+        fleet::Restart::Transient => machine::Restart::Transient,
+        fleet::Restart::Temporary => machine::Restart::Temporary,
+    }
+}
+
+fn shutdown(shutdown: fleet::Shutdown) -> machine::Shutdown {
+    match shutdown {
+        fleet::Shutdown::BrutalKill => machine::Shutdown::BrutalKill,
+        fleet::Shutdown::Timeout(ms) => machine::Shutdown::Timeout(ms),
+        fleet::Shutdown::Infinity => machine::Shutdown::Infinity,
+    }
+}
+
+fn auto_shutdown(auto: fleet::AutoShutdown) -> machine::AutoShutdown {
+    match auto {
+        fleet::AutoShutdown::Never => machine::AutoShutdown::Never,
+        fleet::AutoShutdown::AnySignificant => machine::AutoShutdown::AnySignificant,
+        fleet::AutoShutdown::AllSignificant => machine::AutoShutdown::AllSignificant,
+    }
+}
+
+fn backoff(backoff: &fleet::Backoff) -> machine::Backoff {
+    machine::Backoff {
+        first: match backoff.first_ms {
+            0 => machine::First::Immediate,
+            ms => machine::First::Ms(ms),
+        },
+        min_ms: backoff.min_ms,
+        max_ms: backoff.max_ms,
+        factor: backoff.factor,
+        jitter: backoff.jitter,
+        reset_after_ms: backoff.reset_after_ms,
+    }
+}

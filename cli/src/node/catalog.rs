@@ -1,0 +1,95 @@
+//! What `check` may know of the world: the providers compiled in, and the modules that the file names. It runs none of them.
+
+use super::builtins;
+use crate::exit::{self, CliError};
+use loket_contract::facts;
+use loket_host::driver::{ModuleSource, Modules};
+use loket_host::engine::{Engine, EngineConfig, LoadLimits};
+use loket_supervision::fleet::{
+    CapabilityFact, Catalog, ConfigError, ModuleFact, ProviderFacts,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Providers that `use:` may name.
+const KINDS: &[&str] = &["Chaos", "Fs", "Llm"];
+
+/// The catalogue of this binary, for a fleet file in a folder.
+pub(crate) struct FileCatalog {
+    folder: PathBuf,
+    modules: Arc<Modules>,
+}
+
+impl FileCatalog {
+    /// For `check`: modules are compiled without a cache, so that checking writes nothing.
+    pub(crate) fn new(fleet: &Path) -> Result<Self, CliError> {
+        let engine = Engine::new(EngineConfig::with_slots(1)).map_err(|error| {
+            CliError::new(error.code(), exit::BUG, format!("the engine does not start: {error}"))
+        })?;
+        let modules = Modules::new(engine, LoadLimits::default(), None, builtins::modules());
+        Ok(Self::with(fleet, Arc::new(modules)))
+    }
+
+    /// For `run`: what is compiled here is run later.
+    pub(crate) fn with(fleet: &Path, modules: Arc<Modules>) -> Self {
+        Self { folder: folder_of(fleet), modules }
+    }
+}
+
+/// The folder that a fleet file's paths are relative to.
+pub(crate) fn folder_of(fleet: &Path) -> PathBuf {
+    match fleet.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// What a `module:` means.
+pub(crate) fn source(folder: &Path, reference: &str) -> ModuleSource {
+    match reference.strip_prefix("builtin:") {
+        Some(name) => ModuleSource::Builtin(name.to_owned()),
+        None => ModuleSource::File(folder.join(reference)),
+    }
+}
+
+impl Catalog for FileCatalog {
+    fn provider_kinds(&self) -> Vec<String> {
+        KINDS.iter().map(|&kind| kind.to_owned()).collect()
+    }
+
+    fn check_provider(&self, kind: &str, config_ron: &str) -> Result<ProviderFacts, ConfigError> {
+        let (checked, operations) = match kind {
+            "Chaos" => (loket_chaos::parse_config(config_ron), loket_chaos::OPERATIONS),
+            "Fs" => (loket_fs::parse_config(config_ron).map(drop), loket_fs::OPERATIONS),
+            "Llm" => (loket_llm::parse_config(config_ron).map(drop), loket_llm::OPERATIONS),
+            other => (Err((format!("there is no provider {other}"), None)), &[][..]),
+        };
+        checked.map_err(|(message, offset)| ConfigError { message, offset })?;
+        Ok(ProviderFacts { capabilities: facts(operations) })
+    }
+
+    fn builtin_capabilities(&self) -> Vec<CapabilityFact> {
+        let all = [
+            loket_store::OPERATIONS,
+            loket_time::OPERATIONS,
+            loket_log::OPERATIONS,
+            loket_agent::OPERATIONS,
+        ];
+        all.into_iter().flat_map(facts).collect()
+    }
+
+    fn module(&self, reference: &str) -> ModuleFact {
+        let source = source(&self.folder, reference);
+        let bytes = match self.modules.read(&source) {
+            Ok(bytes) => bytes,
+            Err(message) => return ModuleFact::Missing(message),
+        };
+        match self.modules.load(bytes) {
+            Ok(_) => ModuleFact::Ok,
+            Err(message) => {
+                let (code, text) = message.split_once(": ").unwrap_or(("M000", &message));
+                ModuleFact::Invalid { code: code.to_owned(), message: text.to_owned() }
+            }
+        }
+    }
+}

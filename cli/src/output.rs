@@ -1,0 +1,27 @@
+//! Standard output for data. A reader that goes away ends the program quietly, as `head` expects.
+
+use crate::exit::{self, Code};
+use serde_json::Value;
+use std::io::Write;
+
+/// Prints a line.
+pub(crate) fn line(text: &str) -> Code {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Ok(()) => exit::OK,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::OK,
+        Err(_) => exit::FAILED,
+    }
+}
+
+/// Prints a value as indented JSON.
+pub(crate) fn json(value: &Value) -> Code {
+    line(&serde_json::to_string_pretty(value).unwrap_or_default())
+}
+
+/// Control characters in names and texts from outside are shown, never sent to the terminal.
+pub(crate) fn safe(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c })
+        .collect()
+}

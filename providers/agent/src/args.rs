@@ -1,0 +1,79 @@
+//! The arguments, as JSON.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Send {
+    pub(crate) to: String,
+    #[serde(default = "message")]
+    pub(crate) kind: String,
+    pub(crate) body: Value,
+    #[serde(default)]
+    pub(crate) key: Option<String>,
+    /// For ticks: not when one of its kind waits already. Only callers without a turn.
+    #[serde(default)]
+    pub(crate) unless_waiting: bool,
+    /// How long a caller without a turn waits for the answer, milliseconds.
+    #[serde(default)]
+    pub(crate) timeout_ms: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Spawn {
+    pub(crate) under: String,
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) settings: Option<serde_json::Map<String, Value>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stop {
+    pub(crate) agent: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct List {
+    pub(crate) under: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Kill {
+    pub(crate) child: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LetterArgs {
+    pub(crate) letter: u64,
+    #[serde(default)]
+    pub(crate) confirmed: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Shutdown {
+    #[serde(default)]
+    pub(crate) now: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+fn message() -> String {
+    "message".to_owned()
+}
+
+/// A JSON string is its text; anything else is its JSON text.
+pub(crate) fn body_bytes(body: &Value) -> Vec<u8> {
+    match body {
+        Value::String(text) => text.clone().into_bytes(),
+        other => other.to_string().into_bytes(),
+    }
+}

@@ -1,0 +1,35 @@
+//! What it serves. Classes stand here and nowhere else.
+
+use loket_contract::{Operation, ScopeForm, ScopeKey};
+use loket_turn::EffectClass;
+
+const TO: &[ScopeKey] = &[ScopeKey { name: "to", mandatory: true, form: ScopeForm::Names }];
+const UNDER: &[ScopeKey] = &[ScopeKey { name: "under", mandatory: true, form: ScopeForm::Names }];
+const CHILDREN: &[ScopeKey] =
+    &[ScopeKey { name: "children", mandatory: true, form: ScopeForm::Names }];
+
+const fn operation(
+    capability: &'static str,
+    class: EffectClass,
+    scope: &'static [ScopeKey],
+    summary: &'static str,
+) -> Operation {
+    Operation { capability, class, scope, summary }
+}
+
+/// What the agent provider serves.
+pub const OPERATIONS: &[Operation] = &[
+    operation("agent.send", EffectClass::Staged, TO, "a message, sent with the end of the turn"),
+    operation("agent.call", EffectClass::Keyed, TO, "a message, and its answer"),
+    operation("agent.spawn", EffectClass::Staged, UNDER, "start a dynamic child"),
+    operation("agent.stop", EffectClass::Staged, UNDER, "end a dynamic child"),
+    operation("agent.list", EffectClass::Observe, UNDER, "the dynamic children of a supervisor"),
+    operation("agent.kill", EffectClass::Keyed, CHILDREN, "crash a child on purpose"),
+    operation("agent.tree", EffectClass::Observe, &[], "the supervision tree as it stands"),
+    operation("agent.status", EffectClass::Observe, &[], "what was accepted, completed, lost"),
+    operation("agent.letters.list", EffectClass::Observe, &[], "the dead letters"),
+    operation("agent.letters.show", EffectClass::Observe, &[], "one dead letter"),
+    operation("agent.letters.retry", EffectClass::Keyed, &[], "a new message of a dead letter"),
+    operation("agent.letters.drop", EffectClass::Keyed, &[], "forget a dead letter"),
+    operation("agent.shutdown", EffectClass::Keyed, &[], "stop the fleet in order"),
+];

@@ -1,0 +1,171 @@
+//! What an operator asks: the tree, the counts, the dead letters, a kill, a stop.
+
+use crate::provider::AgentServices;
+use loket_contract::Performed;
+use loket_turn::{AgentName, Failure, LedgerError, LetterId, RetriedLetter};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+
+pub(crate) fn ledger_failed(error: &LedgerError) -> Performed {
+    let failure = match error {
+        LedgerError::NotFound(_) => Failure::new("not_found", error.to_string()),
+        LedgerError::DiskFull(_) | LedgerError::Stopped => {
+            Failure::retryable(error.code(), error.to_string(), None)
+        }
+        _ => Failure::new(error.code(), error.to_string()),
+    };
+    Performed::failed(failure)
+}
+
+pub(crate) fn list(services: &AgentServices, under: AgentName) -> Performed {
+    let ledger = services.ledger.clone();
+    Performed::Later(Box::pin(async move {
+        match ledger.dynamic_children().await {
+            Ok(children) => {
+                let mut names: Vec<_> = children
+                    .into_iter()
+                    .filter(|child| child.under == under)
+                    .map(|child| child.agent)
+                    .collect();
+                names.sort();
+                Performed::json(&json!({"agents": names}))
+            }
+            Err(error) => ledger_failed(&error),
+        }
+    }))
+}
+
+pub(crate) fn kill(services: &AgentServices, child: &str) -> Performed {
+    match services.tree.kill(child) {
+        Ok(()) => Performed::json(&json!({"killed": child})),
+        Err(error) => Performed::failed(Failure::new(error.code(), error.to_string())),
+    }
+}
+
+/// The tree with each agent's inbox as its mailbox.
+pub(crate) fn tree(services: &AgentServices) -> Performed {
+    let services = services.clone();
+    Performed::Later(Box::pin(async move {
+        let mut tree = match serde_json::to_value(services.tree.snapshot()) {
+            Ok(tree) => tree,
+            Err(error) => return Performed::failed(Failure::new("internal", error.to_string())),
+        };
+        match services.ledger.inboxes().await {
+            Ok(inboxes) => {
+                let depths = inboxes
+                    .into_iter()
+                    .map(|inbox| (inbox.agent.to_string(), (inbox.waiting, inbox.capacity)))
+                    .collect();
+                add_inboxes(&mut tree, &depths);
+                Performed::json(&tree)
+            }
+            Err(error) => ledger_failed(&error),
+        }
+    }))
+}
+
+fn add_inboxes(node: &mut Value, depths: &HashMap<String, (u64, u64)>) {
+    if node["kind"] == "agent" {
+        if let Some((depth, capacity)) = node["id"].as_str().and_then(|id| depths.get(id)) {
+            node["mailbox"] = json!({"depth": depth, "capacity": capacity});
+        }
+    }
+    if let Some(children) = node["children"].as_array_mut() {
+        for child in children {
+            add_inboxes(child, depths);
+        }
+    }
+}
+
+pub(crate) fn status(services: &AgentServices) -> Performed {
+    let services = services.clone();
+    Performed::Later(Box::pin(async move {
+        match services.ledger.stats().await {
+            Ok(stats) => Performed::json(&json!({
+                "accepted": stats.accepted, "completed": stats.completed,
+                "waiting": stats.waiting, "letters": stats.letters,
+                "letters_made": stats.letters_made, "lost": stats.lost(),
+                "ledger_bytes": stats.bytes, "boots": stats.boots,
+                "restarts": restarts(&services),
+            })),
+            Err(error) => ledger_failed(&error),
+        }
+    }))
+}
+
+/// Restarts of all children of the living tree.
+fn restarts(services: &AgentServices) -> u64 {
+    let mut sum = 0;
+    let mut open: Vec<_> = services.tree.snapshot().into_iter().collect();
+    while let Some(node) = open.pop() {
+        sum += node.restarts;
+        open.extend(node.children);
+    }
+    sum
+}
+
+pub(crate) fn letters(services: &AgentServices) -> Performed {
+    let ledger = services.ledger.clone();
+    Performed::Later(Box::pin(async move {
+        match ledger.letters().await {
+            Ok(letters) => Performed::json(&json!({"letters": letters})),
+            Err(error) => ledger_failed(&error),
+        }
+    }))
+}
+
+pub(crate) fn letter(services: &AgentServices, id: LetterId) -> Performed {
+    let ledger = services.ledger.clone();
+    Performed::Later(Box::pin(async move {
+        match ledger.letter(id).await {
+            Ok(letter) => {
+                let text = String::from_utf8_lossy(&letter.letter.body).into_owned();
+                let mut shown = json!(letter);
+                shown["letter"]["body"] = json!(text);
+                Performed::json(&shown)
+            }
+            Err(error) => ledger_failed(&error),
+        }
+    }))
+}
+
+pub(crate) fn retry(services: &AgentServices, id: LetterId, confirmed: bool) -> Performed {
+    let ledger = services.ledger.clone();
+    Performed::Later(Box::pin(async move {
+        match ledger.retry_letter(id, confirmed).await {
+            Ok(RetriedLetter::Sent { message }) => Performed::json(&json!({"message": message})),
+            Ok(RetriedLetter::NeedsConfirmation { effects }) => {
+                Performed::json(&json!({"needs_confirmation": effects}))
+            }
+            Err(error) => ledger_failed(&error),
+        }
+    }))
+}
+
+pub(crate) fn drop_letter(services: &AgentServices, id: LetterId) -> Performed {
+    let ledger = services.ledger.clone();
+    Performed::Later(Box::pin(async move {
+        match ledger.drop_letter(id).await {
+            Ok(()) => Performed::json(&json!({"dropped": id})),
+            Err(error) => ledger_failed(&error),
+        }
+    }))
+}
+
+/// Ends a dynamic child for good (rule A4).
+pub(crate) fn remove(services: &AgentServices, agent: AgentName) -> Performed {
+    let ledger = services.ledger.clone();
+    Performed::Later(Box::pin(async move {
+        match ledger.remove(agent.clone(), "stopped by an operator".to_owned()).await {
+            Ok(removed) => {
+                Performed::json(&json!({"stopped": agent, "letters": removed.letters}))
+            }
+            Err(error) => ledger_failed(&error),
+        }
+    }))
+}
+
+pub(crate) fn shutdown(services: &AgentServices, now: bool) -> Performed {
+    services.tree.stop(now);
+    Performed::json(&json!({"stopping": true, "now": now}))
+}

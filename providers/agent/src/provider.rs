@@ -1,0 +1,244 @@
+//! The provider: which operation goes where.
+
+use crate::args::{self, Kill, LetterArgs, List, Nothing, Shutdown, Spawn, Stop};
+use crate::mail::{self, Mail};
+use crate::operator;
+use crate::scope::allow;
+use loket_contract::{CallView, Operation, Performed, Provider, parse_args};
+use loket_kernel::Capability;
+use loket_runtime::{Clock, TreeControl, Waiters};
+use loket_turn::{AgentName, Effect, Failure, Ledger, LetterId};
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Bytes of a dynamic child's own settings.
+const SETTINGS_BYTES_MAX: usize = 64 * 1024;
+
+/// What it works with.
+#[derive(Clone)]
+pub struct AgentServices {
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// The tree: kill, look, stop.
+    pub tree: Arc<dyn TreeControl>,
+    /// Who waits for which message.
+    pub waiters: Arc<Waiters>,
+    /// The node's clock.
+    pub clock: Clock,
+    /// The SimpleOneForOne supervisors.
+    pub pools: Arc<Pools>,
+}
+
+/// The SimpleOneForOne supervisors of the fleet, by name, with the bound on their children.
+#[derive(Debug, Clone, Default)]
+pub struct Pools(pub HashMap<AgentName, Option<u32>>);
+
+/// The provider. It has no state of its own: any number of shards serve alike.
+pub struct AgentProvider {
+    services: AgentServices,
+}
+
+impl AgentProvider {
+    /// A provider over these.
+    pub fn new(services: AgentServices) -> Self {
+        Self { services }
+    }
+}
+
+/// A call after its check.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Prepared {
+    /// `agent.send`.
+    Send(Mail),
+    /// `agent.call`.
+    Call(Mail),
+    /// `agent.spawn`: the effect, and how many more this turn spawns under the same supervisor.
+    Spawn {
+        /// The supervisor.
+        under: AgentName,
+        /// The child.
+        agent: AgentName,
+        /// Its own settings, JSON.
+        settings: String,
+        /// Children that this turn has staged there already.
+        staged: usize,
+        /// It stands in a turn.
+        in_turn: bool,
+    },
+    /// `agent.stop`.
+    Stop(AgentName, bool),
+    /// `agent.list`.
+    List(AgentName),
+    /// `agent.kill`.
+    Kill(String),
+    /// `agent.tree`.
+    Tree,
+    /// `agent.status`.
+    Status,
+    /// `agent.letters.list`.
+    Letters,
+    /// `agent.letters.show`.
+    Letter(LetterId),
+    /// `agent.letters.retry`.
+    Retry(LetterId, bool),
+    /// `agent.letters.drop`.
+    Drop(LetterId),
+    /// `agent.shutdown`.
+    Shutdown(bool),
+}
+
+impl Provider for AgentProvider {
+    type Prepared = Prepared;
+
+    fn operations(&self) -> &'static [Operation] {
+        crate::OPERATIONS
+    }
+
+    fn prepare(&mut self, call: &CallView<'_>) -> Result<Prepared, Failure> {
+        match call.operation.capability {
+            "agent.send" | "agent.call" => mail::prepare(call),
+            "agent.spawn" => self.spawn(call),
+            "agent.stop" => {
+                let args::Stop { agent } = parse_args::<Stop>(call)?;
+                let under = agent.split('/').next().unwrap_or_default();
+                allow(call, "under", under)?;
+                Ok(Prepared::Stop(agent.into(), call.turn.is_some()))
+            }
+            "agent.list" => {
+                let List { under } = parse_args(call)?;
+                allow(call, "under", &under)?;
+                Ok(Prepared::List(under.into()))
+            }
+            "agent.kill" => {
+                let Kill { child } = parse_args(call)?;
+                allow(call, "children", &child)?;
+                Ok(Prepared::Kill(child))
+            }
+            "agent.shutdown" => {
+                let Shutdown { now } = parse_args(call)?;
+                Ok(Prepared::Shutdown(now))
+            }
+            letters if letters.starts_with("agent.letters.") => letter(call, letters),
+            "agent.tree" => parse_args::<Nothing>(call).map(|_| Prepared::Tree),
+            _ => parse_args::<Nothing>(call).map(|_| Prepared::Status),
+        }
+    }
+
+    fn perform(&mut self, prepared: Prepared) -> Performed {
+        let services = &self.services;
+        match prepared {
+            Prepared::Send(mail) => mail::send(services, mail),
+            Prepared::Call(mail) => mail::call(services, mail),
+            Prepared::Spawn { under, agent, settings, staged, in_turn } => {
+                spawn(services, under, agent, settings, staged, in_turn)
+            }
+            Prepared::Stop(agent, in_turn) => stop(services, agent, in_turn),
+            Prepared::List(under) => operator::list(services, under),
+            Prepared::Kill(child) => operator::kill(services, &child),
+            Prepared::Tree => operator::tree(services),
+            Prepared::Status => operator::status(services),
+            Prepared::Letters => operator::letters(services),
+            Prepared::Letter(id) => operator::letter(services, id),
+            Prepared::Retry(id, confirmed) => operator::retry(services, id, confirmed),
+            Prepared::Drop(id) => operator::drop_letter(services, id),
+            Prepared::Shutdown(now) => operator::shutdown(services, now),
+        }
+    }
+}
+
+impl AgentProvider {
+    fn spawn(&self, call: &CallView<'_>) -> Result<Prepared, Failure> {
+        let Spawn { under, name, settings } = parse_args(call)?;
+        allow(call, "under", &under)?;
+        if !self.services.pools.0.contains_key(under.as_str()) {
+            let text = format!("{under:?} is no SimpleOneForOne supervisor of this fleet");
+            return Err(Failure::new("not_found", text));
+        }
+        // A child's name is one segment: it becomes part of addresses and of file names.
+        if Capability::parse(&name).is_err() || name.contains('.') {
+            let text = format!("{name:?} is no name: 1 to 64 of a-z, 0-9, `_` and `-`");
+            return Err(Failure::new("bad_args", text));
+        }
+        let settings = serde_json::Value::Object(settings.unwrap_or_default()).to_string();
+        if settings.len() > SETTINGS_BYTES_MAX {
+            let text = format!("settings are over the limit of {SETTINGS_BYTES_MAX} bytes");
+            return Err(Failure::new("too_large", text));
+        }
+        let agent: AgentName = format!("{under}/{name}").into();
+        let staged = call.turn.map(|turn| turn.staged()).unwrap_or_default();
+        let under: AgentName = under.into();
+        let mut count = 0;
+        for effect in &staged {
+            match effect {
+                Effect::Spawn { agent: other, .. } if *other == agent => {
+                    return Err(already_started(&agent));
+                }
+                Effect::Spawn { under: other, .. } if *other == under => count += 1,
+                _ => {}
+            }
+        }
+        let in_turn = call.turn.is_some();
+        Ok(Prepared::Spawn { under, agent, settings, staged: count, in_turn })
+    }
+}
+
+fn letter(call: &CallView<'_>, capability: &str) -> Result<Prepared, Failure> {
+    if capability == "agent.letters.list" {
+        return parse_args::<Nothing>(call).map(|_| Prepared::Letters);
+    }
+    let LetterArgs { letter, confirmed } = parse_args(call)?;
+    let id = LetterId(letter);
+    Ok(match capability {
+        "agent.letters.show" => Prepared::Letter(id),
+        "agent.letters.retry" => Prepared::Retry(id, confirmed),
+        _ => Prepared::Drop(id),
+    })
+}
+
+fn already_started(agent: &str) -> Failure {
+    Failure::new("already_started", format!("{agent} exists already"))
+}
+
+/// A row of the ledger at the end of the turn (rule A6); the tree starts it from there.
+fn spawn(
+    services: &AgentServices,
+    under: AgentName,
+    agent: AgentName,
+    settings: String,
+    staged: usize,
+    in_turn: bool,
+) -> Performed {
+    if !in_turn {
+        let text = "children are spawned by agents, in a turn";
+        return Performed::failed(Failure::new("no_turn", text));
+    }
+    let services = services.clone();
+    Performed::Later(Box::pin(async move {
+        let children = match services.ledger.dynamic_children().await {
+            Ok(children) => children,
+            Err(error) => return operator::ledger_failed(&error),
+        };
+        if children.iter().any(|child| child.agent == agent) {
+            return Performed::failed(already_started(&agent));
+        }
+        let there = children.iter().filter(|child| child.under == under).count() + staged;
+        if let Some(Some(bound)) = services.pools.0.get(&under) {
+            if there >= *bound as usize {
+                let text = format!("{under} has {there} children, its bound is {bound}");
+                return Performed::failed(Failure::retryable("max_children", text, None));
+            }
+        }
+        let result = json!({"agent": agent}).to_string().into_bytes();
+        Performed::Staged { result, effect: Effect::Spawn { under, agent, settings } }
+    }))
+}
+
+fn stop(services: &AgentServices, agent: AgentName, in_turn: bool) -> Performed {
+    if in_turn {
+        let result = b"{}".to_vec();
+        return Performed::Staged { result, effect: Effect::Stop { agent } };
+    }
+    operator::remove(services, agent)
+}
