@@ -43,8 +43,8 @@ fn envelope(who: u32, capability: &Arc<str>) -> Envelope<u64> {
     }
 }
 
-/// Nanoseconds for each of `asks`, cycled: the median of batches, so that a batch during which another
-/// process had the core does not count.
+/// Nanoseconds for each of `asks`, cycled: the median of batches, so that a batch during which
+/// another process had the core does not count.
 fn batches(asks: &[(u32, Arc<str>)], mut one: impl FnMut(u32, &Arc<str>)) -> f64 {
     let mut asks = asks.iter().cycle();
     let mut batch = || {

@@ -1,5 +1,5 @@
-//! Admission: the one way from an envelope to a provider. Denies by default. Never allocates, locks,
-//! reads a clock or looks at arguments; the only maker of [`Admitted`] and [`Badge`].
+//! Admission: the one way from an envelope to a provider. Denies by default. Never allocates,
+//! locks, reads a clock or looks at arguments; the only maker of [`Admitted`] and [`Badge`].
 
 use crate::envelope::{Address, Chain, Envelope, MAX_ARGS, Moment, Route};
 use crate::grant::{BudgetRef, Grant, GrantId, GrantSet};
@@ -24,7 +24,8 @@ pub enum Admission<C> {
 ///
 /// The first of these that fails decides: caller known, in its present life, args within
 /// [`MAX_ARGS`], deadline ahead, chain within [`MAX_CHAIN`](crate::MAX_CHAIN), name well-formed and
-/// served, a grant that covers it, and of the longest such grant: not revoked, not expired, approved.
+/// served, a grant that covers it, and of the longest such grant: not revoked, not expired,
+/// approved.
 #[inline]
 pub fn admit<C>(table: &Table, envelope: Envelope<C>, now: Moment) -> Admission<C> {
     decide(table, None, envelope, now)

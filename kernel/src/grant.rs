@@ -1,5 +1,6 @@
-//! Grants: the right to a capability. They come from the fleet file or by [`Grant::attenuate`] from one
-//! that is held, and a child is never wider than its parent. Never looks at a clock or a principal.
+//! Grants: the right to a capability. They come from the fleet file or by [`Grant::attenuate`] from
+//! one that is held, and a child is never wider than its parent. Never looks at a clock or a
+//! principal.
 
 use crate::lookup::{Index, hash};
 use crate::name::{Capability, MAX_NAME, MAX_SEGMENTS};
@@ -11,7 +12,8 @@ use std::sync::Arc;
 pub const MAX_GRANTS: usize = 4096;
 /// Most approval rules in one grant: they are looked through at each call.
 pub const MAX_RULES: usize = 64;
-/// Most attenuations between a grant and the fleet file: they are looked through once one is revoked.
+/// Most attenuations between a grant and the fleet file: they are looked through once one is
+/// revoked.
 pub const MAX_DEPTH: usize = 16;
 
 /// Names a grant in the whole fleet, and its generation: never used again, even for the same words.
@@ -88,8 +90,8 @@ impl Grant {
         Self { capability, scope, budget, approve, expires, id, lineage }
     }
 
-    /// A grant that gives no more than this one in capability, scope, budget and expiry, and needs at
-    /// least its approvals. Dies with it.
+    /// A grant that gives no more than this one in capability, scope, budget and expiry, and needs
+    /// at least its approvals. Dies with it.
     pub fn attenuate(&self, ask: Attenuation, id: GrantId) -> Result<Self, GrantError> {
         let expires = ask.expires.or(self.expires);
         if !self.capability.covers(ask.capability.as_str()) {
@@ -201,7 +203,8 @@ pub struct GrantSet {
 }
 
 impl GrantSet {
-    /// Takes grants for different capabilities, within [`MAX_GRANTS`], [`MAX_RULES`], [`MAX_DEPTH`].
+    /// Takes grants for different capabilities, within [`MAX_GRANTS`], [`MAX_RULES`],
+    /// [`MAX_DEPTH`].
     pub fn new(grants: Vec<Grant>) -> Result<Self, GrantError> {
         if grants.len() > MAX_GRANTS {
             return Err(GrantError::TooMany);

@@ -1,11 +1,13 @@
 //! The law of Loket: names, scopes, grants, the table of principals, and [`admit`].
 //!
-//! It must never know a clock, I/O, a thread, an actor, a database or a guest engine, and never look
-//! into the arguments of a call. It is frozen: `FROZEN` records each version, `tests/frozen.rs` holds
-//! it to that. Start reading at [`admit`]. Rows of one-line getters are kept from rustfmt.
+//! It must never know a clock, I/O, a thread, an actor, a database or a guest engine, and never
+//! look into the arguments of a call. It is frozen: `FROZEN` records each version,
+//! `tests/frozen.rs` holds it to that. Start reading at [`admit`]. Rows of one-line getters are
+//! kept from rustfmt.
 #![forbid(unsafe_code)]
 
-/// An error enum: the doc comment of a variant is its message, and its stable code stands behind it.
+/// An error enum: the doc comment of a variant is its message, and its stable code stands behind
+/// it.
 macro_rules! errors {
     ($(#[$meta:meta])* pub enum $name:ident { $(
         #[doc = $text:literal] $variant:ident $(($($field:ident: $type:ty),+))? = $code:literal,

@@ -86,8 +86,9 @@ impl<T: Clone> Radix<T> {
     }
 }
 
-/// A fast hash of short text. Not keyed: what is indexed comes from the fleet's files and providers,
-/// and a hit is always compared in full, so a caller can at worst ask for what is not there.
+/// A fast hash of short text. Not keyed: what is indexed comes from the fleet's files and
+/// providers, and a hit is always compared in full, so a caller can at worst ask for what is not
+/// there.
 #[inline]
 pub(crate) fn hash(text: &[u8]) -> u64 {
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -48,7 +48,8 @@ pub(crate) fn check(name: &str) -> Result<(), NameError> {
     if start == name.len() { Err(NameError::EmptySegment(start)) } else { Ok(()) }
 }
 
-/// A well-formed capability name: 1 to 8 segments `[a-z0-9_-]{1,64}` joined by dots. Cheap to clone.
+/// A well-formed capability name: 1 to 8 segments `[a-z0-9_-]{1,64}` joined by dots. Cheap to
+/// clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Capability(Arc<str>);
@@ -80,10 +81,10 @@ text_form!(Capability, NameError);
 
 /// Maps a foreign (MCP) name into one segment, injectively.
 ///
-/// A name that already is a segment stays as it is, unless it begins with `x--` or `h--`. Any other is
-/// `x--` and its bytes: `a-z 0-9 _` as they are, the rest as `-` and two hex digits. Where that is
-/// longer than [`MAX_SEGMENT`] it is `h--` and the name's 128-bit FNV-1a: no finite segment can hold
-/// every long name, so whoever loads foreign names treats two that map to one as an error.
+/// A name that already is a segment stays as it is, unless it begins with `x--` or `h--`. Any other
+/// is `x--` and its bytes: `a-z 0-9 _` as they are, the rest as `-` and two hex digits. Where that
+/// is longer than [`MAX_SEGMENT`] it is `h--` and the name's 128-bit FNV-1a: no finite segment can
+/// hold every long name, so whoever loads foreign names treats two that map to one as an error.
 pub fn map_foreign(name: &str) -> String {
     let reserved = name.starts_with("x--") || name.starts_with("h--");
     if !reserved && !name.contains('.') && check(name).is_ok() {

@@ -40,7 +40,8 @@ impl RefusalCode {
     }
 }
 
-/// A call that is not admitted. [`fmt::Display`] explains it to the operator and the guest's author.
+/// A call that is not admitted. [`fmt::Display`] explains it to the operator and the guest's
+/// author.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     pub(crate) code: RefusalCode,

@@ -1,5 +1,6 @@
-//! Scopes: what a grant says about arguments, in one fixed form that can be compared without knowing
-//! what it means. Never interprets a key or a value; the provider does, with the scope in its badge.
+//! Scopes: what a grant says about arguments, in one fixed form that can be compared without
+//! knowing what it means. Never interprets a key or a value; the provider does, with the scope in
+//! its badge.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -87,8 +88,8 @@ impl Bound {
     }
 }
 
-/// Key to bound. What a provider makes of an absent key is its own affair: it declares which keys are
-/// mandatory, and asks [`Scope::unrestricted`] of those that are not.
+/// Key to bound. What a provider makes of an absent key is its own affair: it declares which keys
+/// are mandatory, and asks [`Scope::unrestricted`] of those that are not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Scope(BTreeMap<String, Bound>);
@@ -121,9 +122,9 @@ impl Scope {
     pub fn keys(&self) -> impl Iterator<Item = &str> { self.0.keys().map(String::as_str) }
     /// Whether the scope says nothing at all.
     pub fn is_empty(&self) -> bool { self.0.is_empty() }
-    /// Whether this scope gives nothing that `parent` does not give. Both must have the same keys: to a
-    /// provider an absent key can mean "all" or, where the key is mandatory, "nothing", and the kernel
-    /// cannot tell which. A parent that has all says so: `*`, or the greatest number.
+    /// Whether this scope gives nothing that `parent` does not give. Both must have the same keys:
+    /// to a provider an absent key can mean "all" or, where the key is mandatory, "nothing", and
+    /// the kernel cannot tell which. A parent that has all says so: `*`, or the greatest number.
     pub fn within(&self, parent: &Self) -> bool {
         self.0.len() == parent.0.len()
             && self

@@ -1,13 +1,13 @@
-//! The table: who may call, with which grants, and who serves what. Immutable; a change makes a new one
-//! that shares all that did not change. Never copied per agent, never locked.
+//! The table: who may call, with which grants, and who serves what. Immutable; a change makes a new
+//! one that shares all that did not change. Never copied per agent, never locked.
 
 use crate::grant::{GrantId, GrantSet, Prefixes};
 use crate::lookup::{Index, Radix, hash};
 use crate::{Capability, Moment, Principal, Route};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// What badges and refusals keep of a principal. An allocation of its own for each, so that they count
-/// references on a line that no other lane writes.
+/// What badges and refusals keep of a principal. An allocation of its own for each, so that they
+/// count references on a line that no other lane writes.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) name: Arc<str>,
@@ -144,8 +144,8 @@ impl Table {
         table
     }
 
-    /// A served capability whose name is at most two slips from this one, for a hint. Not for the hot
-    /// path: looks at every route.
+    /// A served capability whose name is at most two slips from this one, for a hint. Not for the
+    /// hot path: looks at every route.
     pub fn nearest(&self, name: &str) -> Option<&Capability> {
         let near = |c: &Capability| c.as_str().len().abs_diff(name.len()) <= 2;
         let all = self.capabilities().map(|(capability, _)| capability).filter(|c| near(c));
@@ -181,9 +181,13 @@ impl Table {
     /// A principal's name in the tree.
     pub fn name(&self, of: Principal) -> Option<&Arc<str>> { Some(&self.entry(of)?.row.name) }
     /// A principal's grants.
-    pub fn grants(&self, of: Principal) -> Option<&Arc<GrantSet>> { Some(&self.entry(of)?.row.grants) }
+    pub fn grants(&self, of: Principal) -> Option<&Arc<GrantSet>> {
+        Some(&self.entry(of)?.row.grants)
+    }
     /// A principal's present life.
-    pub fn incarnation(&self, of: Principal) -> Option<u64> { Some(self.entry(of)?.row.incarnation) }
+    pub fn incarnation(&self, of: Principal) -> Option<u64> {
+        Some(self.entry(of)?.row.incarnation)
+    }
     /// Who serves exactly this capability.
     pub fn route(&self, capability: &str) -> Option<Route> { Some(self.served(capability)?.route) }
     /// The grants revoked so far, in order of their ids: what has to outlive the process.

@@ -1,6 +1,6 @@
-//! The kernel is frozen: its sources, the kernel actor's file, its public API and its dependencies are
-//! what the last line of `kernel/FROZEN` says. To change the kernel on purpose:
-//! `LOKET_FREEZE=1 cargo test -p loket-kernel --test frozen`, then a line `kernel N: why` in CHANGELOG.md.
+//! The kernel is frozen: its sources, the kernel actor's file, its public API and its dependencies
+//! are what the last line of `kernel/FROZEN` says. To change the kernel on purpose:
+//! `LOKET_FREEZE=1 cargo test -p loket-kernel --test frozen`, then `kernel N: why` in CHANGELOG.md.
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
@@ -72,7 +72,8 @@ fn seal(version: usize, files: &[File], actor: Option<&File>, manifest: &str) ->
     let (api, needs) = (api(files), dependencies(manifest).join(","));
     let listing = hash(api.iter().copied());
     format!(
-        "kernel={version} sources={sources} actor={actor} lines={lines} api={listing} items={} dependencies={needs}",
+        "kernel={version} sources={sources} actor={actor} lines={lines} api={listing} items={} \
+         dependencies={needs}",
         api.len()
     )
 }
@@ -108,7 +109,7 @@ fn the_kernel_is_what_its_last_frozen_line_says() {
     panic!(
         "the kernel is not what kernel/FROZEN says of it.\n  frozen: {}\n  now:    {next}\n\
          If that is meant, it is a new version of the law:\n\
-         \x20 1. LOKET_FREEZE=1 cargo test -p loket-kernel --test frozen   (appends the line above)\n\
+         \x20 1. LOKET_FREEZE=1 cargo test -p loket-kernel --test frozen   (appends that line)\n\
          \x20 2. add a line `kernel {}: what changed and why` to CHANGELOG.md",
         lines.last().unwrap_or(&"nothing"),
         lines.len() + 1
