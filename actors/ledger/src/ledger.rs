@@ -1,35 +1,60 @@
 //! The handle that the node shares: requests in, futures out.
 
-use crate::{OpenError, OpenTurns, Options};
+use crate::engine::Engine;
+use crate::writer::{self, Queue};
+use crate::{OpenError, OpenTurns, Options, dir, open_turns};
 use loket_turn::{
     Accept, AcceptError, Accepted, AgentName, AgentState, DynamicChild, End, EndedTurn, Enrol,
-    Enrolled, Fail, FailVerdict, Hash, IntentId, IntentWrite, IntentWritten, Ledger, LedgerError,
-    LedgerEvent, LedgerStats, Letter, LetterId, LetterSummary, Life, NextTurn, Outcome, Pending,
-    Removed, ResultWrite, RetriedLetter, TurnKey, TurnNo,
+    Enrolled, Fail, FailVerdict, Hash, InboxDepth, IntentId, IntentWrite, IntentWritten, Ledger,
+    LedgerError, LedgerEvent, LedgerStats, Letter, LetterId, LetterSummary, Life, NextTurn,
+    Outcome, Pending, Removed, ResultWrite, RetriedLetter, TurnKey, TurnNo,
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 /// Told what has become durable, from the writer's thread, after the commit: it only hands on and never blocks.
 pub type Events = Box<dyn Fn(LedgerEvent) + Send>;
 
-/// The embedded ledger.
+/// The embedded ledger. Dropping it stops it.
 pub struct SqliteLedger {
+    queue: Queue,
     open_turns: Arc<OpenTurns>,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl SqliteLedger {
-    /// Opens or makes the ledger of a data directory.
+    /// Opens or makes the ledger of a data directory, fsyncs what an earlier process left (rule J2a), counts the turns that
+    /// were open when it died (rule B2), and starts the writer.
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// [`OpenError`]: the directory is in use, the format is newer, the machine refused.
     pub fn open(options: Options, events: Events) -> Result<Arc<Self>, OpenError> {
-        let _ = events;
-        let open_turns = OpenTurns::create(&options.dir, 1).map_err(|source| OpenError::Io {
-            path: options.dir.clone(),
-            source,
+        let dir = options.dir.clone();
+        let io = |source| OpenError::Io { path: dir.clone(), source };
+        dir::create(&dir)?;
+        let lock = dir::lock(&dir)?;
+        let mut engine = Engine::open(options)?;
+        let leftovers = open_turns::leftovers(&dir).map_err(io)?;
+        engine.begin();
+        let started = engine.request::<_, LedgerError>(|engine| engine.start(&leftovers));
+        started.and(engine.commit()).map_err(|why| OpenError::Sqlite {
+            file: dir.join(dir::LEDGER_FILE),
+            reason: why.to_string(),
         })?;
+        let open_turns = OpenTurns::create(&dir, engine.boots).map_err(io)?;
+        let (queue, from) = Queue::new();
+        let writer = std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || {
+                writer::run(engine, &from, &events);
+                // The directory is free for the next process only once the file is closed.
+                drop(lock);
+            })
+            .map_err(io)?;
         Ok(Arc::new(Self {
+            queue,
             open_turns: Arc::new(open_turns),
+            writer: Mutex::new(Some(writer)),
         }))
     }
 
@@ -38,80 +63,142 @@ impl SqliteLedger {
         Arc::clone(&self.open_turns)
     }
 
-    /// Answers what is queued, checkpoints, ends the writer. Later requests are answered `Stopped`.
-    pub fn stop(&self) {}
+    /// Answers what is queued, checkpoints, closes the file, ends the writer. Later requests are answered `Stopped`. Waits for
+    /// the writer; a second call returns at once.
+    pub fn stop(&self) {
+        let writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(writer) = writer {
+            self.queue.stop();
+            if writer.join().is_err() {
+                tracing::error!("the ledger's writer panicked");
+            }
+        }
+    }
 }
 
-fn stopped<T: Send + 'static, E: From<LedgerError> + Send + 'static>() -> Pending<Result<T, E>> {
-    Box::pin(async { Err(LedgerError::Stopped.into()) })
+impl Drop for SqliteLedger {
+    fn drop(&mut self) {
+        self.stop();
+    }
 }
 
 impl Ledger for SqliteLedger {
-    fn enrol(&self, _: Vec<Enrol>) -> Pending<Result<Vec<Enrolled>, LedgerError>> {
-        stopped()
+    fn enrol(&self, agents: Vec<Enrol>) -> Pending<Result<Vec<Enrolled>, LedgerError>> {
+        self.queue.ask(move |engine| engine.enrol(&agents))
     }
-    fn remove(&self, _: AgentName, _: String) -> Pending<Result<Removed, LedgerError>> {
-        stopped()
+
+    fn remove(&self, agent: AgentName, reason: String) -> Pending<Result<Removed, LedgerError>> {
+        self.queue.ask(move |engine| engine.remove(&agent, &reason))
     }
+
     fn dynamic_children(&self) -> Pending<Result<Vec<DynamicChild>, LedgerError>> {
-        stopped()
+        self.queue.ask(move |engine| engine.dynamic_children())
     }
-    fn accept(&self, _: Accept) -> Pending<Result<Accepted, AcceptError>> {
-        stopped()
+
+    fn accept(&self, message: Accept) -> Pending<Result<Accepted, AcceptError>> {
+        self.queue.ask_message(message.body.len(), move |engine| engine.accept(&message))
     }
-    fn reserve(&self, _: TurnKey, _: AgentName, _: usize) -> Pending<Result<(), AcceptError>> {
-        stopped()
+
+    fn reserve(
+        &self,
+        turn: TurnKey,
+        to: AgentName,
+        bytes: usize,
+    ) -> Pending<Result<(), AcceptError>> {
+        self.queue.ask(move |engine| engine.reserve(&turn, &to, bytes))
     }
-    fn release(&self, _: TurnKey) {}
-    fn open(&self, _: AgentName, _: u64) -> Pending<Result<AgentState, LedgerError>> {
-        stopped()
+
+    fn release(&self, turn: TurnKey) {
+        // Nobody waits for it; lost with a full queue, it is made up for by the agent's next request for a turn.
+        drop(self.queue.ask::<(), LedgerError, _>(move |engine| engine.release(&turn)));
     }
-    fn next(&self, _: AgentName, _: u64) -> Pending<Result<Option<NextTurn>, LedgerError>> {
-        stopped()
+
+    fn open(&self, agent: AgentName, incarnation: u64) -> Pending<Result<AgentState, LedgerError>> {
+        self.queue.ask(move |engine| engine.open_agent(&agent, incarnation))
     }
-    fn pin(&self, _: Hash, _: Vec<u8>) -> Pending<Result<(), LedgerError>> {
-        stopped()
+
+    fn next(
+        &self,
+        agent: AgentName,
+        incarnation: u64,
+    ) -> Pending<Result<Option<NextTurn>, LedgerError>> {
+        self.queue.ask(move |engine| engine.next_of(&agent, incarnation))
     }
-    fn pinned(&self, _: Hash) -> Pending<Result<Option<Vec<u8>>, LedgerError>> {
-        stopped()
+
+    fn pin(&self, hash: Hash, bytes: Vec<u8>) -> Pending<Result<(), LedgerError>> {
+        self.queue.ask(move |engine| engine.pin(hash, &bytes))
     }
-    fn intent(&self, _: IntentWrite) -> Pending<Result<IntentWritten, LedgerError>> {
-        stopped()
+
+    fn pinned(&self, hash: Hash) -> Pending<Result<Option<Vec<u8>>, LedgerError>> {
+        self.queue.ask(move |engine| engine.pinned(hash))
     }
-    fn result(&self, _: ResultWrite) -> Pending<Result<Outcome, LedgerError>> {
-        stopped()
+
+    fn intent(&self, write: IntentWrite) -> Pending<Result<IntentWritten, LedgerError>> {
+        self.queue.ask(move |engine| engine.intent(&write))
     }
-    fn result_of(&self, _: IntentId) -> Pending<Result<Option<(Outcome, u64)>, LedgerError>> {
-        stopped()
+
+    fn result(&self, write: ResultWrite) -> Pending<Result<Outcome, LedgerError>> {
+        self.queue.ask(move |engine| engine.result(&write))
     }
-    fn end(&self, _: End) -> Pending<Result<Option<NextTurn>, LedgerError>> {
-        stopped()
+
+    fn result_of(&self, intent: IntentId) -> Pending<Result<Option<(Outcome, u64)>, LedgerError>> {
+        self.queue.ask(move |engine| engine.result_of(intent))
     }
-    fn fail(&self, _: Fail) -> Pending<Result<FailVerdict, LedgerError>> {
-        stopped()
+
+    fn end(&self, end: End) -> Pending<Result<Option<NextTurn>, LedgerError>> {
+        self.queue.ask(move |engine| engine.end(&end))
     }
-    fn park(&self, _: TurnKey, _: IntentId) -> Pending<Result<Option<Outcome>, LedgerError>> {
-        stopped()
+
+    fn fail(&self, fail: Fail) -> Pending<Result<FailVerdict, LedgerError>> {
+        self.queue.ask(move |engine| engine.fail(&fail))
     }
-    fn ended_after(&self, _: AgentName, _: TurnNo) -> Pending<Result<Vec<EndedTurn>, LedgerError>> {
-        stopped()
+
+    fn park(&self, turn: TurnKey, on: IntentId) -> Pending<Result<Option<Outcome>, LedgerError>> {
+        self.queue.ask(move |engine| engine.park(&turn, on))
     }
-    fn brain_durable(&self, _: AgentName, _: Life, _: TurnNo) -> Pending<Result<(), LedgerError>> {
-        stopped()
+
+    fn ended_after(
+        &self,
+        agent: AgentName,
+        after: TurnNo,
+    ) -> Pending<Result<Vec<EndedTurn>, LedgerError>> {
+        self.queue.ask(move |engine| engine.ended_after(&agent, after))
     }
+
+    fn brain_durable(
+        &self,
+        agent: AgentName,
+        life: Life,
+        n: TurnNo,
+    ) -> Pending<Result<(), LedgerError>> {
+        self.queue.ask(move |engine| engine.brain_durable(&agent, life, n))
+    }
+
     fn letters(&self) -> Pending<Result<Vec<LetterSummary>, LedgerError>> {
-        stopped()
+        self.queue.ask(move |engine| engine.letters())
     }
-    fn letter(&self, _: LetterId) -> Pending<Result<Letter, LedgerError>> {
-        stopped()
+
+    fn letter(&self, id: LetterId) -> Pending<Result<Letter, LedgerError>> {
+        self.queue.ask(move |engine| engine.letter(id))
     }
-    fn retry_letter(&self, _: LetterId, _: bool) -> Pending<Result<RetriedLetter, LedgerError>> {
-        stopped()
+
+    fn retry_letter(
+        &self,
+        id: LetterId,
+        confirmed: bool,
+    ) -> Pending<Result<RetriedLetter, LedgerError>> {
+        self.queue.ask(move |engine| engine.retry_letter(id, confirmed))
     }
-    fn drop_letter(&self, _: LetterId) -> Pending<Result<(), LedgerError>> {
-        stopped()
+
+    fn drop_letter(&self, id: LetterId) -> Pending<Result<(), LedgerError>> {
+        self.queue.ask(move |engine| engine.drop_letter(id))
     }
+
     fn stats(&self) -> Pending<Result<LedgerStats, LedgerError>> {
-        stopped()
+        self.queue.ask(move |engine| engine.stats())
+    }
+
+    fn inboxes(&self) -> Pending<Result<Vec<InboxDepth>, LedgerError>> {
+        self.queue.ask(move |engine| engine.inboxes())
     }
 }

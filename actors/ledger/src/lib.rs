@@ -5,11 +5,23 @@
 //! are the turn rules. Start reading at [`SqliteLedger`], then `writer.rs`, then `ops/`.
 #![forbid(unsafe_code)]
 
+mod book;
 mod clock;
+mod codec;
+mod dir;
+mod engine;
 mod ledger;
+pub mod metrics;
 pub mod open_turns;
+mod ops;
 mod options;
+mod schema;
+mod upkeep;
+mod writer;
 
+pub use dir::{LEDGER_FILE, LOCK_FILE};
 pub use ledger::{Events, SqliteLedger};
 pub use open_turns::{OpenTurn, OpenTurns};
 pub use options::{Clock, Durability, OpenError, Options, SIZE_LIMIT_BYTES};
+pub use schema::{APPLICATION_ID, FORMAT};
+pub use writer::{GROUP, QUEUE};

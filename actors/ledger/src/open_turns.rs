@@ -90,12 +90,7 @@ fn leftover(slot: &[u8]) -> Option<Leftover> {
         ALONE => true,
         _ => return None,
     };
-    Some(Leftover {
-        life: Life(number(8)),
-        n: TurnNo(number(16)),
-        alone,
-        boot: number(24),
-    })
+    Some(Leftover { life: Life(number(8)), n: TurnNo(number(16)), alone, boot: number(24) })
 }
 
 impl OpenTurns {
@@ -134,10 +129,7 @@ impl OpenTurns {
             }
             written.is_ok()
         });
-        OpenTurn {
-            inner: Arc::clone(&self.0),
-            slot,
-        }
+        OpenTurn { inner: Arc::clone(&self.0), slot }
     }
 }
 

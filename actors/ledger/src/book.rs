@@ -1,0 +1,272 @@
+//! What the writer's thread knows by heart of every living agent: places in its inbox, reservations, its fence. Rebuilt from the
+//! durable rows at a start (rules A3, C8). Every change is noted, so that a refused request, or a group that failed, is undone.
+
+use crate::codec::{self, db, un};
+use loket_turn::{AgentName, Effect, Epoch, Hash, LedgerError, TurnKey, TurnNo};
+use rusqlite::{Connection, params};
+use std::collections::{HashMap, VecDeque};
+
+/// A place that a turn holds in another inbox until it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) to: u64,
+    pub(crate) bytes: u64,
+}
+
+/// A living agent.
+#[derive(Debug, Clone)]
+pub(crate) struct Agent {
+    pub(crate) name: AgentName,
+    pub(crate) life: u64,
+    pub(crate) incarnation: u64,
+    pub(crate) epoch: Epoch,
+    /// The last turn that ended or was skipped.
+    pub(crate) done: u64,
+    /// The last accepted message's number.
+    pub(crate) last: u64,
+    pub(crate) chain: Hash,
+    pub(crate) waiting_bytes: u64,
+    pub(crate) reserved_rows: u64,
+    pub(crate) reserved_bytes: u64,
+    pub(crate) rows_max: u64,
+    pub(crate) bytes_max: u64,
+    /// The turn `done + 1` has a row in `turns`.
+    pub(crate) open_row: bool,
+    pub(crate) durable: u64,
+    pub(crate) swept: u64,
+    /// Places that its open turn holds elsewhere.
+    pub(crate) held: Vec<Held>,
+}
+
+impl Agent {
+    pub(crate) fn waiting(&self) -> u64 {
+        self.last.saturating_sub(self.done)
+    }
+
+    /// Messages that wait and places that are reserved.
+    pub(crate) fn depth(&self) -> u64 {
+        self.waiting() + self.reserved_rows
+    }
+}
+
+enum Undo {
+    Agent(u64, Option<Box<Agent>>),
+    Name(AgentName, Option<u64>),
+}
+
+/// All living agents, and the lives that have rows to sweep.
+#[derive(Default)]
+pub(crate) struct Book {
+    agents: HashMap<u64, Agent>,
+    names: HashMap<AgentName, u64>,
+    undo: Vec<Undo>,
+    pub(crate) sweep: VecDeque<u64>,
+}
+
+impl Book {
+    pub(crate) fn get(&self, name: &str) -> Option<&Agent> {
+        self.agents.get(self.names.get(name)?)
+    }
+
+    pub(crate) fn life(&self, life: u64) -> Option<&Agent> {
+        self.agents.get(&life)
+    }
+
+    /// To change an agent; the old state is noted first.
+    pub(crate) fn change(&mut self, life: u64) -> Option<&mut Agent> {
+        let agent = self.agents.get_mut(&life)?;
+        self.undo.push(Undo::Agent(life, Some(Box::new(agent.clone()))));
+        Some(agent)
+    }
+
+    pub(crate) fn insert(&mut self, agent: Agent) {
+        let (life, name) = (agent.life, agent.name.clone());
+        let old = self.agents.insert(life, agent);
+        self.undo.push(Undo::Agent(life, old.map(Box::new)));
+        let old = self.names.insert(name.clone(), life);
+        self.undo.push(Undo::Name(name, old));
+    }
+
+    pub(crate) fn remove(&mut self, life: u64) -> Option<Agent> {
+        let agent = self.agents.remove(&life)?;
+        let old = self.names.remove(&agent.name);
+        self.undo.push(Undo::Name(agent.name.clone(), old));
+        self.undo.push(Undo::Agent(life, Some(Box::new(agent.clone()))));
+        Some(agent)
+    }
+
+    /// How many changes are noted: a place to go back to.
+    pub(crate) fn mark(&self) -> usize {
+        self.undo.len()
+    }
+
+    /// Takes back all changes after `mark`.
+    pub(crate) fn back_to(&mut self, mark: usize) {
+        while self.undo.len() > mark {
+            match self.undo.pop() {
+                Some(Undo::Agent(life, Some(agent))) => drop(self.agents.insert(life, *agent)),
+                Some(Undo::Agent(life, None)) => drop(self.agents.remove(&life)),
+                Some(Undo::Name(name, Some(life))) => drop(self.names.insert(name, life)),
+                Some(Undo::Name(name, None)) => drop(self.names.remove(&name)),
+                None => return,
+            }
+        }
+    }
+
+    /// The changes so far are durable: nothing is undone any more.
+    pub(crate) fn settle(&mut self) {
+        self.undo.clear();
+    }
+
+    /// The fence (rules C4, J4): the current incarnation of this life, or a refusal. Only the writer asks, in the same step as
+    /// it writes.
+    pub(crate) fn fence(&self, turn: &TurnKey) -> Result<&Agent, LedgerError> {
+        let agent = self
+            .get(&turn.agent)
+            .filter(|agent| agent.life == turn.life.0)
+            .ok_or_else(|| LedgerError::NoSuchAgent(turn.agent.clone()))?;
+        self.current(agent, turn.incarnation)?;
+        if agent.done + 1 != turn.n.0 || agent.last < turn.n.0 {
+            let what = format!("open turn {} of {}", turn.n, turn.agent);
+            return Err(LedgerError::NotFound(what));
+        }
+        Ok(agent)
+    }
+
+    /// That `incarnation` is the one that opened the agent last.
+    pub(crate) fn current(&self, agent: &Agent, incarnation: u64) -> Result<(), LedgerError> {
+        if agent.incarnation == incarnation {
+            return Ok(());
+        }
+        Err(LedgerError::Fenced { agent: agent.name.clone() })
+    }
+
+    /// Gives back every place that the open turn of `life` holds, then takes those of `keep`.
+    pub(crate) fn hold(&mut self, life: u64, keep: Vec<Held>) {
+        let Some(agent) = self.agents.get(&life) else {
+            return;
+        };
+        if agent.held == keep {
+            return;
+        }
+        let Some(agent) = self.change(life) else {
+            return;
+        };
+        let old = std::mem::replace(&mut agent.held, keep.clone());
+        for held in old {
+            if let Some(to) = self.change(held.to) {
+                to.reserved_rows = to.reserved_rows.saturating_sub(1);
+                to.reserved_bytes = to.reserved_bytes.saturating_sub(held.bytes);
+            }
+        }
+        for held in keep {
+            if let Some(to) = self.change(held.to) {
+                to.reserved_rows += 1;
+                to.reserved_bytes += held.bytes;
+            }
+        }
+    }
+
+    /// Rebuilds everything from the durable rows.
+    pub(crate) fn rebuild(conn: &Connection) -> rusqlite::Result<Self> {
+        let mut book = Self::default();
+        let mut rows = conn.prepare(
+            "SELECT life, name, incarnation, epoch, done_n, chain, durable_n, swept_n, inbox_rows,
+                    inbox_bytes FROM agents WHERE gone = 0",
+        )?;
+        let mut rows = rows.query([])?;
+        while let Some(row) = rows.next()? {
+            let chain: Vec<u8> = row.get(5)?;
+            let agent = Agent {
+                life: un(row.get(0)?),
+                name: row.get::<_, String>(1)?.into(),
+                incarnation: un(row.get(2)?),
+                epoch: Epoch(un(row.get(3)?)),
+                done: un(row.get(4)?),
+                last: 0,
+                chain: Hash::from_slice(&chain).ok_or_else(|| codec::damaged("chain"))?,
+                waiting_bytes: 0,
+                reserved_rows: 0,
+                reserved_bytes: 0,
+                rows_max: un(row.get(8)?),
+                bytes_max: un(row.get(9)?),
+                open_row: false,
+                durable: un(row.get(6)?),
+                swept: un(row.get(7)?),
+                held: Vec::new(),
+            };
+            book.add(conn, agent)?;
+        }
+        book.open_turns(conn)?;
+        let mut gone = conn.prepare("SELECT life FROM agents WHERE gone = 1")?;
+        let mut gone = gone.query([])?;
+        while let Some(row) = gone.next()? {
+            book.sweep.push_back(un(row.get(0)?));
+        }
+        book.undo.clear();
+        Ok(book)
+    }
+
+    fn add(&mut self, conn: &Connection, mut agent: Agent) -> rusqlite::Result<()> {
+        let (last, bytes) = conn
+            .prepare_cached(
+                "SELECT coalesce(max(n), ?2), coalesce(sum(length(body)), 0)
+                   FROM messages WHERE life = ?1 AND n > ?2",
+            )?
+            .query_row(params![db(agent.life), db(agent.done)], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        agent.last = un(last);
+        agent.waiting_bytes = un(bytes);
+        if agent.swept < agent.durable {
+            self.sweep.push_back(agent.life);
+        }
+        self.insert(agent);
+        Ok(())
+    }
+
+    /// Open turns, and the places that their durable records hold.
+    fn open_turns(&mut self, conn: &Connection) -> rusqlite::Result<()> {
+        let mut rows = conn.prepare("SELECT life, n FROM turns WHERE state = 0")?;
+        let mut rows = rows.query([])?;
+        while let Some(row) = rows.next()? {
+            let (life, n) = (un(row.get(0)?), TurnNo(un(row.get(1)?)));
+            let held = self.durable_places(conn, life, n)?;
+            if let Some(agent) = self.agents.get_mut(&life)
+                && agent.done + 1 == n.0
+            {
+                agent.open_row = true;
+                self.hold(life, held);
+            }
+        }
+        Ok(())
+    }
+
+    /// The places that the durable records of a turn hold (rule C8).
+    pub(crate) fn durable_places(
+        &self,
+        conn: &Connection,
+        life: u64,
+        n: TurnNo,
+    ) -> rusqlite::Result<Vec<Held>> {
+        let mut rows = conn.prepare_cached(
+            "SELECT effect FROM records
+              WHERE life = ?1 AND n = ?2 AND effect IS NOT NULL AND ok = 1 ORDER BY call",
+        )?;
+        let mut rows = rows.query(params![db(life), db(n.0)])?;
+        let mut held = Vec::new();
+        while let Some(row) = rows.next()? {
+            if let Effect::Send { to, body, .. } = codec::effect(&row.get::<_, Vec<u8>>(0)?)?
+                && let Some(to) = self.get(&to)
+            {
+                held.push(Held { to: to.life, bytes: body.len() as u64 });
+            }
+        }
+        Ok(held)
+    }
+
+    /// Every living agent.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Agent> {
+        self.agents.values()
+    }
+}

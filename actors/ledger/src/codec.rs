@@ -1,0 +1,178 @@
+//! The small encodings inside columns: failures, effects, lists of names. Length-prefixed, little endian, written once and read
+//! by every later version: a new form gets a new tag.
+
+use loket_turn::{AgentName, Effect, Failure, MessageId, Outcome};
+use rusqlite::types::Type;
+use std::sync::Arc;
+
+/// A number as SQLite keeps it. Counts never come near 2^63.
+pub(crate) fn db(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// A number as SQLite kept it.
+pub(crate) fn un(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}
+
+/// Bytes that are not what this version wrote: a damaged file.
+pub(crate) fn damaged(what: &str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, format!("damaged {what}").into())
+}
+
+type Read<T> = Result<T, rusqlite::Error>;
+
+fn put(to: &mut Vec<u8>, bytes: &[u8]) {
+    to.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    to.extend_from_slice(bytes);
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, n: usize) -> Read<&'a [u8]> {
+        let (head, tail) = self.0.split_at_checked(n).ok_or_else(|| damaged("column"))?;
+        self.0 = tail;
+        Ok(head)
+    }
+
+    fn byte(&mut self) -> Read<u8> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn number(&mut self) -> Read<u64> {
+        let bytes = self.take(8)?.try_into().map_err(|_| damaged("number"))?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn bytes(&mut self) -> Read<&'a [u8]> {
+        let n = usize::try_from(self.number()?).map_err(|_| damaged("length"))?;
+        self.take(n)
+    }
+
+    fn text(&mut self) -> Read<String> {
+        String::from_utf8(self.bytes()?.to_vec()).map_err(|_| damaged("text"))
+    }
+}
+
+/// `ok` and bytes of an outcome.
+pub(crate) fn outcome_columns(outcome: &Outcome) -> (i64, Vec<u8>) {
+    match outcome {
+        Ok(result) => (1, result.clone()),
+        Err(failure) => {
+            let mut to = Vec::new();
+            put(&mut to, failure.code.as_bytes());
+            put(&mut to, failure.message.as_bytes());
+            to.push(u8::from(failure.retryable));
+            to.push(u8::from(failure.retry_after_ms.is_some()));
+            to.extend_from_slice(&failure.retry_after_ms.unwrap_or(0).to_le_bytes());
+            (0, to)
+        }
+    }
+}
+
+/// The outcome of its columns; `None` where `ok` is null.
+pub(crate) fn outcome(ok: Option<i64>, bytes: Option<Vec<u8>>) -> Read<Option<Outcome>> {
+    let Some(ok) = ok else { return Ok(None) };
+    let bytes = bytes.ok_or_else(|| damaged("outcome"))?;
+    if ok == 1 {
+        return Ok(Some(Ok(bytes)));
+    }
+    let mut from = Reader(&bytes);
+    let (code, message) = (from.text()?, from.text()?);
+    let (retryable, hinted) = (from.byte()? == 1, from.byte()? == 1);
+    let after = from.number()?;
+    Ok(Some(Err(Failure { code, message, retryable, retry_after_ms: hinted.then_some(after) })))
+}
+
+const SEND: u8 = 1;
+const SPAWN: u8 = 2;
+const STOP: u8 = 3;
+
+/// A staged effect as bytes; `None` for one that this version does not know, which it therefore never staged.
+pub(crate) fn effect_bytes(effect: &Effect) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match effect {
+        Effect::Send { id, to, kind, body, key } => {
+            bytes.push(SEND);
+            bytes.extend_from_slice(&id.0);
+            put(&mut bytes, to.as_bytes());
+            put(&mut bytes, kind.as_bytes());
+            put(&mut bytes, body);
+            bytes.push(u8::from(key.is_some()));
+            put(&mut bytes, key.as_deref().unwrap_or("").as_bytes());
+        }
+        Effect::Spawn { under, agent, settings } => {
+            bytes.push(SPAWN);
+            put(&mut bytes, under.as_bytes());
+            put(&mut bytes, agent.as_bytes());
+            put(&mut bytes, settings.as_bytes());
+        }
+        Effect::Stop { agent } => {
+            bytes.push(STOP);
+            put(&mut bytes, agent.as_bytes());
+        }
+        _ => return None,
+    }
+    Some(bytes)
+}
+
+/// The effect of [`effect_bytes`].
+pub(crate) fn effect(bytes: &[u8]) -> Read<Effect> {
+    let mut from = Reader(bytes);
+    match from.byte()? {
+        SEND => {
+            let id = from.take(16)?.try_into().map_err(|_| damaged("id"))?;
+            let (to, kind) = (from.text()?, from.text()?);
+            let body = from.bytes()?.to_vec();
+            let keyed = from.byte()? == 1;
+            let key = from.text()?;
+            Ok(Effect::Send {
+                id: MessageId(id),
+                to: to.into(),
+                kind,
+                body,
+                key: keyed.then_some(key),
+            })
+        }
+        SPAWN => Ok(Effect::Spawn {
+            under: from.text()?.into(),
+            agent: from.text()?.into(),
+            settings: from.text()?,
+        }),
+        STOP => Ok(Effect::Stop { agent: from.text()?.into() }),
+        _ => Err(damaged("effect")),
+    }
+}
+
+/// A list of texts as bytes; `None` for an empty one.
+pub(crate) fn list_bytes<T: AsRef<str>>(list: &[T]) -> Option<Vec<u8>> {
+    if list.is_empty() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    for text in list {
+        put(&mut bytes, text.as_ref().as_bytes());
+    }
+    Some(bytes)
+}
+
+/// The list of [`list_bytes`].
+pub(crate) fn list(bytes: Option<&[u8]>) -> Read<Vec<String>> {
+    let mut from = Reader(bytes.unwrap_or_default());
+    let mut out = Vec::new();
+    while !from.0.is_empty() {
+        out.push(from.text()?);
+    }
+    Ok(out)
+}
+
+/// [`list`] as agents' names.
+pub(crate) fn names(bytes: Option<&[u8]>) -> Read<Vec<AgentName>> {
+    Ok(list(bytes)?.into_iter().map(Arc::from).collect())
+}
+
+/// An array of a column's bytes.
+pub(crate) fn array<const N: usize>(bytes: Vec<u8>) -> Read<[u8; N]> {
+    bytes.try_into().map_err(|_| damaged("id"))
+}

@@ -1,0 +1,358 @@
+//! The connection and what belongs to it: opening, the steps of a group commit, the undoing of a refused request.
+//!
+//! A request runs inside its own savepoint; a group of requests inside one transaction. Whatever is not committed is undone in
+//! the book as well, so that memory never says more than the file.
+
+use crate::book::Book;
+use crate::clock::Stopwatch;
+use crate::codec::un;
+use crate::metrics::Meters;
+use crate::options::{Durability, OpenError, Options};
+use crate::{dir, schema};
+use loket_turn::{Begin, LedgerError, LedgerEvent};
+use rusqlite::{Connection, ErrorCode};
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Why a request came to nothing.
+pub(crate) enum Fault<E> {
+    /// By the rules.
+    Refused(E),
+    /// By SQLite or the disk.
+    Sql(rusqlite::Error),
+}
+
+/// The result of a request's work.
+pub(crate) type Op<T, E = LedgerError> = Result<T, Fault<E>>;
+
+impl<E> From<rusqlite::Error> for Fault<E> {
+    fn from(why: rusqlite::Error) -> Self {
+        Self::Sql(why)
+    }
+}
+
+impl<E: From<LedgerError>> Fault<E> {
+    /// A refusal.
+    pub(crate) fn refused(why: LedgerError) -> Self {
+        Self::Refused(why.into())
+    }
+}
+
+/// Counts since the data directory was made, written with the group that changed them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) accepted: u64,
+    pub(crate) completed: u64,
+    pub(crate) letters: u64,
+}
+
+/// Begins of one configuration share a row: its number by their fields, time and seed left out.
+pub(crate) type PinCache = HashMap<PinKey, i64>;
+pub(crate) type PinKey = ([[u8; 32]; 3], [u64; 4]);
+
+/// The key of a begin in [`PinCache`].
+pub(crate) fn pin_key(begin: &Begin) -> PinKey {
+    (
+        [begin.module.0, begin.settings.0, begin.grants.0],
+        [
+            begin.memory_bytes,
+            begin.output_bytes,
+            u64::from(begin.calls_max),
+            u64::from(begin.pure_version),
+        ],
+    )
+}
+
+/// Prepared statements kept: more than the engine has.
+const STATEMENTS: usize = 128;
+
+/// Everything the writer's thread owns.
+pub(crate) struct Engine {
+    pub(crate) conn: Connection,
+    pub(crate) book: Book,
+    pub(crate) counts: Counts,
+    durable_counts: Counts,
+    pub(crate) events: Vec<LedgerEvent>,
+    pub(crate) pins: PinCache,
+    /// The group has a write that must be fsynced at either level (rule C2).
+    pub(crate) must_sync: bool,
+    pub(crate) options: Options,
+    pub(crate) meters: Meters,
+    /// Makes message ids unguessable; kept in the file.
+    pub(crate) seed: Vec<u8>,
+    pub(crate) live_bytes: u64,
+    pub(crate) free_pages: u64,
+    pub(crate) boots: u64,
+    pub(crate) wal_pages: Arc<AtomicU32>,
+    /// When old keys were last looked for, Unix milliseconds.
+    pub(crate) pruned_ms: u64,
+    wal: File,
+    synchronous_full: bool,
+    broken: Option<LedgerError>,
+    reopen: bool,
+}
+
+struct Opened {
+    conn: Connection,
+    book: Book,
+    counts: Counts,
+    boots: u64,
+    seed: Vec<u8>,
+    wal: File,
+    wal_pages: Arc<AtomicU32>,
+}
+
+fn connect(options: &Options) -> Result<Opened, OpenError> {
+    dir::sync_leftovers(&options.dir)?;
+    let file = options.dir.join(dir::LEDGER_FILE);
+    let sqlite =
+        |why: rusqlite::Error| OpenError::Sqlite { file: file.clone(), reason: why.to_string() };
+    let mut conn = schema::open(options)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    let wal_pages = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&wal_pages);
+    // In place of SQLite's own checkpoints: ours run between groups.
+    conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+        seen.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+        Ok(())
+    }))
+    .map_err(sqlite)?;
+    let (counts, boots) = conn
+        .query_row("SELECT accepted, completed, letters_made, boots FROM counters", [], |row| {
+            let counts = Counts {
+                accepted: un(row.get(0)?),
+                completed: un(row.get(1)?),
+                letters: un(row.get(2)?),
+            };
+            Ok((counts, un(row.get(3)?)))
+        })
+        .map_err(sqlite)?;
+    let seed = conn
+        .query_row("SELECT value FROM meta WHERE name = 'seed'", [], |row| row.get(0))
+        .map_err(sqlite)?;
+    let book = Book::rebuild(&conn).map_err(sqlite)?;
+    let path = dir::wal_path(&options.dir);
+    let wal = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|source| OpenError::Io { path, source })?;
+    Ok(Opened { conn, book, counts, boots, seed, wal, wal_pages })
+}
+
+impl Engine {
+    /// Opens or makes the file. The lock is held by the caller.
+    pub(crate) fn open(options: Options) -> Result<Self, OpenError> {
+        let opened = connect(&options)?;
+        let mut engine = Self {
+            conn: opened.conn,
+            book: opened.book,
+            counts: opened.counts,
+            durable_counts: opened.counts,
+            events: Vec::new(),
+            pins: PinCache::new(),
+            must_sync: false,
+            meters: Meters::new(),
+            seed: opened.seed,
+            live_bytes: 0,
+            free_pages: 0,
+            boots: opened.boots,
+            wal_pages: opened.wal_pages,
+            pruned_ms: 0,
+            wal: opened.wal,
+            synchronous_full: true,
+            broken: None,
+            reopen: false,
+            options,
+        };
+        engine.measure();
+        Ok(engine)
+    }
+
+    /// Begins a group.
+    pub(crate) fn begin(&mut self) {
+        self.must_sync = false;
+        self.broken = None;
+        let full = self.options.durability == Durability::Power;
+        let begun = self.synchronous(full).and_then(|()| self.run("BEGIN IMMEDIATE"));
+        if let Err(why) = begun {
+            self.fault(&why, true);
+        }
+    }
+
+    /// Ends a group: after `Ok` everything in it is durable by the fleet's level; after `Err` nothing of it is acknowledged.
+    pub(crate) fn commit(&mut self) -> Result<(), LedgerError> {
+        if self.broken.is_none() {
+            let committed = self.write_counts().and_then(|()| self.run("COMMIT"));
+            if let Err(why) = committed {
+                self.fault(&why, true);
+            }
+        }
+        if self.broken.is_none() && self.must_sync && !self.synchronous_full {
+            self.sync_wal();
+        }
+        let Some(why) = self.broken.take() else {
+            self.settle();
+            return Ok(());
+        };
+        self.meters.faults.increment(1);
+        tracing::error!(code = why.code(), "a group of the ledger came to nothing: {why}");
+        if !self.conn.is_autocommit() && self.run("ROLLBACK").is_err() {
+            self.reopen = true;
+        }
+        self.book.back_to(0);
+        self.events.clear();
+        self.pins.clear();
+        self.counts = self.durable_counts;
+        Err(why)
+    }
+
+    fn settle(&mut self) {
+        let (now, before) = (self.counts, self.durable_counts);
+        self.meters.accepted.increment(now.accepted - before.accepted);
+        self.meters.completed.increment(now.completed - before.completed);
+        self.meters.letters.increment(now.letters - before.letters);
+        self.durable_counts = now;
+        self.book.settle();
+        self.measure();
+    }
+
+    fn write_counts(&self) -> rusqlite::Result<()> {
+        if self.counts == self.durable_counts {
+            return Ok(());
+        }
+        let Counts { accepted, completed, letters } = self.counts;
+        self.conn
+            .prepare_cached("UPDATE counters SET accepted = ?1, completed = ?2, letters_made = ?3")?
+            .execute([accepted, completed, letters].map(crate::codec::db))?;
+        Ok(())
+    }
+
+    /// Rule C2 at `Process`: one fsync of the log makes this group and all before it durable.
+    fn sync_wal(&mut self) {
+        let watch = Stopwatch::start();
+        if let Err(why) = self.wal.sync_data() {
+            self.broken = Some(LedgerError::Storage(format!("fsync of the log: {why}")));
+            self.reopen = true;
+        }
+        self.meters.fsync.record(watch.seconds());
+    }
+
+    /// After a failure that leaves the file's state unknown, opens it anew and derives the book from it (rule J2).
+    ///
+    /// # Errors
+    /// The file cannot be opened: the writer must end.
+    pub(crate) fn mend(&mut self) -> Result<(), OpenError> {
+        if !std::mem::take(&mut self.reopen) {
+            return Ok(());
+        }
+        tracing::warn!("the ledger's file is opened anew");
+        // The old connection goes first: its close must not touch what the new one has read.
+        if let Ok(memory) = Connection::open_in_memory() {
+            drop(std::mem::replace(&mut self.conn, memory));
+        }
+        let opened = connect(&self.options)?;
+        self.conn = opened.conn;
+        self.book = opened.book;
+        self.counts = opened.counts;
+        self.durable_counts = opened.counts;
+        self.wal = opened.wal;
+        self.wal_pages = opened.wal_pages;
+        self.pins.clear();
+        self.synchronous_full = true;
+        self.measure();
+        Ok(())
+    }
+
+    /// Runs one request in its own savepoint: a refusal or failure takes back only its own changes.
+    pub(crate) fn request<T, E: From<LedgerError>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Op<T, E>,
+    ) -> Result<T, E> {
+        if let Some(why) = &self.broken {
+            return Err(why.clone().into());
+        }
+        let mark = (self.book.mark(), self.events.len(), self.counts);
+        let done =
+            self.run("SAVEPOINT request").map_err(Fault::from).and_then(|()| work(self)).and_then(
+                |value| {
+                    self.run("RELEASE request")?;
+                    Ok(value)
+                },
+            );
+        let fault = match done {
+            Ok(value) => return Ok(value),
+            Err(fault) => fault,
+        };
+        self.book.back_to(mark.0);
+        self.events.truncate(mark.1);
+        self.counts = mark.2;
+        self.pins.clear();
+        let back = if self.conn.is_autocommit() {
+            Ok(())
+        } else {
+            self.run("ROLLBACK TO request").and_then(|()| self.run("RELEASE request"))
+        };
+        if let Err(why) = &back {
+            self.fault(why, true);
+        }
+        match fault {
+            Fault::Refused(why) => Err(why),
+            Fault::Sql(why) => Err(self.fault(&why, false).into()),
+        }
+    }
+
+    /// Notes an SQLite error: what it means for its request, for the group, for the connection.
+    fn fault(&mut self, why: &rusqlite::Error, whole_group: bool) -> LedgerError {
+        let code = why.sqlite_error_code();
+        let error = match code {
+            Some(ErrorCode::DiskFull) => LedgerError::DiskFull(why.to_string()),
+            _ => LedgerError::Storage(why.to_string()),
+        };
+        let unknown = matches!(
+            code,
+            Some(
+                ErrorCode::SystemIoFailure
+                    | ErrorCode::DatabaseCorrupt
+                    | ErrorCode::NotADatabase
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::FileLockingProtocolFailed
+            )
+        );
+        self.reopen |= unknown;
+        if whole_group || unknown || self.conn.is_autocommit() {
+            self.broken.get_or_insert_with(|| error.clone());
+        }
+        error
+    }
+
+    pub(crate) fn run(&self, sql: &str) -> rusqlite::Result<()> {
+        self.conn.prepare_cached(sql)?.raw_execute().map(|_| ())
+    }
+
+    /// Sets whether a commit waits for the disk. Only between transactions.
+    pub(crate) fn synchronous(&mut self, full: bool) -> rusqlite::Result<()> {
+        if self.synchronous_full != full {
+            let level = if full { "FULL" } else { "NORMAL" };
+            self.conn.pragma_update(None, "synchronous", level)?;
+            self.synchronous_full = full;
+        }
+        Ok(())
+    }
+
+    /// Reads how large the live data is (rule A5). A failure leaves the last figure.
+    pub(crate) fn measure(&mut self) {
+        let pragma = |sql: &str| -> rusqlite::Result<u64> {
+            let pages = self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0));
+            Ok(un(pages?))
+        };
+        let pages = pragma("PRAGMA page_count").unwrap_or(0);
+        let free = pragma("PRAGMA freelist_count").unwrap_or(0);
+        self.free_pages = free;
+        self.live_bytes = pages.saturating_sub(free) * schema::PAGE_BYTES;
+        self.meters.bytes.set(self.live_bytes as f64);
+    }
+}

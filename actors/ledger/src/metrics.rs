@@ -1,0 +1,74 @@
+//! The names, units and meaning of every metric of the ledger, and the cached handles.
+
+use metrics::{Counter, Gauge, Histogram, Unit};
+
+/// Requests that one group commit carried.
+pub const BATCH_SIZE: &str = "loket_ledger_batch_size";
+/// Seconds of one group commit, from the first statement until it is durable by its level.
+pub const COMMIT_SECONDS: &str = "loket_ledger_commit_seconds";
+/// Seconds of a separate fsync of the write-ahead log (rule C2 at `Process`).
+pub const FSYNC_SECONDS: &str = "loket_ledger_fsync_seconds";
+/// Seconds of one checkpoint.
+pub const CHECKPOINT_SECONDS: &str = "loket_ledger_checkpoint_seconds";
+/// Bytes of live data.
+pub const BYTES: &str = "loket_ledger_bytes";
+/// Pages in the write-ahead log.
+pub const WAL_PAGES: &str = "loket_ledger_wal_pages";
+/// Messages accepted.
+pub const ACCEPTED: &str = "loket_messages_accepted_total";
+/// Messages whose turn has ended.
+pub const COMPLETED: &str = "loket_messages_completed_total";
+/// Messages that became dead letters.
+pub const LETTERS: &str = "loket_letters_made_total";
+/// Group commits that failed.
+pub const FAULTS: &str = "loket_ledger_faults_total";
+/// Writes of an older incarnation that were refused.
+pub const FENCED: &str = "loket_ledger_fenced_total";
+
+/// Tells the installed recorder units and meaning. Once, at the start.
+pub fn describe() {
+    metrics::describe_histogram!(BATCH_SIZE, Unit::Count, "Requests in one group commit.");
+    metrics::describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "Time of one group commit.");
+    metrics::describe_histogram!(FSYNC_SECONDS, Unit::Seconds, "Time of one separate fsync.");
+    metrics::describe_histogram!(CHECKPOINT_SECONDS, Unit::Seconds, "Time of one checkpoint.");
+    metrics::describe_gauge!(BYTES, Unit::Bytes, "Live data in the ledger.");
+    metrics::describe_gauge!(WAL_PAGES, Unit::Count, "Pages in the write-ahead log.");
+    metrics::describe_counter!(ACCEPTED, Unit::Count, "Messages accepted.");
+    metrics::describe_counter!(COMPLETED, Unit::Count, "Messages whose turn has ended.");
+    metrics::describe_counter!(LETTERS, Unit::Count, "Messages that became dead letters.");
+    metrics::describe_counter!(FAULTS, Unit::Count, "Group commits that failed.");
+    metrics::describe_counter!(FENCED, Unit::Count, "Refused writes of old incarnations.");
+}
+
+/// Handles, looked up once.
+pub(crate) struct Meters {
+    pub(crate) batch: Histogram,
+    pub(crate) commit: Histogram,
+    pub(crate) fsync: Histogram,
+    pub(crate) checkpoint: Histogram,
+    pub(crate) bytes: Gauge,
+    pub(crate) wal: Gauge,
+    pub(crate) accepted: Counter,
+    pub(crate) completed: Counter,
+    pub(crate) letters: Counter,
+    pub(crate) faults: Counter,
+    pub(crate) fenced: Counter,
+}
+
+impl Meters {
+    pub(crate) fn new() -> Self {
+        Self {
+            batch: metrics::histogram!(BATCH_SIZE),
+            commit: metrics::histogram!(COMMIT_SECONDS),
+            fsync: metrics::histogram!(FSYNC_SECONDS),
+            checkpoint: metrics::histogram!(CHECKPOINT_SECONDS),
+            bytes: metrics::gauge!(BYTES),
+            wal: metrics::gauge!(WAL_PAGES),
+            accepted: metrics::counter!(ACCEPTED),
+            completed: metrics::counter!(COMPLETED),
+            letters: metrics::counter!(LETTERS),
+            faults: metrics::counter!(FAULTS),
+            fenced: metrics::counter!(FENCED),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Who there is: enrolment, removal, dynamic children, taking over as a new incarnation (rules A4, A6, E3, J4).
+
+use super::letters::Grave;
+use crate::book::Agent;
+use crate::codec::{db, un};
+use crate::engine::{Engine, Fault, Op};
+use loket_turn::{
+    AgentName, AgentState, Blame, DynamicChild, Enrol, Enrolled, Epoch, Failure, Hash, InboxDepth,
+    LedgerError, Life, Removed, TurnNo,
+};
+use rusqlite::params;
+
+/// Messages that the inbox of a child holds at most until its supervisor has enrolled it with its own bounds.
+pub(crate) const INBOX_ROWS: u64 = 256;
+
+/// Bytes likewise: as many messages of the size of a page of text, with room for some large ones.
+pub(crate) const INBOX_BYTES: u64 = 16 * 1024 * 1024;
+
+impl Engine {
+    /// See [`loket_turn::Ledger::enrol`].
+    pub(crate) fn enrol(&mut self, agents: &[Enrol]) -> Op<Vec<Enrolled>> {
+        agents.iter().map(|enrol| self.enrol_one(enrol)).collect()
+    }
+
+    pub(crate) fn enrol_one(&mut self, enrol: &Enrol) -> Op<Enrolled> {
+        let (rows, bytes) = (enrol.inbox_rows, enrol.inbox_bytes);
+        let known = self.book.get(&enrol.agent).map(|agent| {
+            let same = agent.rows_max == rows && agent.bytes_max == bytes;
+            (agent.life, same)
+        });
+        let life = match known {
+            Some((life, same)) => {
+                if !same {
+                    self.conn
+                        .prepare_cached(
+                            "UPDATE agents SET inbox_rows = ?2, inbox_bytes = ?3 WHERE life = ?1",
+                        )?
+                        .execute([life, rows, bytes].map(db))?;
+                    if let Some(agent) = self.book.change(life) {
+                        (agent.rows_max, agent.bytes_max) = (rows, bytes);
+                    }
+                }
+                life
+            }
+            None => self.mint_life(&enrol.agent, rows, bytes)?,
+        };
+        if let Some(child) = &enrol.dynamic {
+            self.conn
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO children(life, under, settings) VALUES (?1, ?2, ?3)",
+                )?
+                .execute(params![db(life), &*child.under, child.settings])?;
+        }
+        let agent = self
+            .book
+            .life(life)
+            .ok_or_else(|| Fault::refused(LedgerError::NoSuchAgent(enrol.agent.clone())))?;
+        Ok(Enrolled {
+            agent: agent.name.clone(),
+            life: Life(life),
+            incarnation: agent.incarnation,
+            waiting: agent.waiting(),
+        })
+    }
+
+    fn mint_life(&mut self, name: &AgentName, rows: u64, bytes: u64) -> Op<u64> {
+        let chain = Hash::default();
+        self.conn
+            .prepare_cached(
+                "INSERT INTO agents(name, chain, inbox_rows, inbox_bytes) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![&**name, chain.0, db(rows), db(bytes)])?;
+        let life = un(self.conn.last_insert_rowid());
+        self.book.insert(Agent {
+            name: name.clone(),
+            life,
+            incarnation: 0,
+            epoch: Epoch(0),
+            done: 0,
+            last: 0,
+            chain,
+            waiting_bytes: 0,
+            reserved_rows: 0,
+            reserved_bytes: 0,
+            rows_max: rows,
+            bytes_max: bytes,
+            open_row: false,
+            durable: 0,
+            swept: 0,
+            held: Vec::new(),
+        });
+        Ok(life)
+    }
+
+    /// See [`loket_turn::Ledger::remove`]: one transaction (rule A4).
+    pub(crate) fn remove(&mut self, name: &AgentName, reason: &str) -> Op<Removed> {
+        let now_ms = (self.options.clock)();
+        self.remove_at(name, reason, now_ms)
+    }
+
+    pub(crate) fn remove_at(&mut self, name: &AgentName, reason: &str, now_ms: u64) -> Op<Removed> {
+        let Some(agent) = self.book.get(name).cloned() else {
+            return Err(Fault::refused(LedgerError::NoSuchAgent(name.clone())));
+        };
+        let gone = Err(Failure::new("removed", format!("{name} is gone: {reason}")));
+        for n in agent.done + 1..=agent.last {
+            let first = n == agent.done + 1;
+            let attempts = if first { self.attempts(agent.life, n)? } else { 0 };
+            let grave = Grave {
+                cause: "removed",
+                blame: Blame::Config,
+                reason,
+                backtrace: "",
+                attempts,
+                at_ms: now_ms,
+                effects: self.effects_done(agent.life, TurnNo(n))?,
+            };
+            self.bury(&agent, TurnNo(n), &grave)?;
+            self.finished(&agent, TurnNo(n), &gone, now_ms)?;
+        }
+        self.book.hold(agent.life, Vec::new());
+        for sql in [
+            "UPDATE agents SET gone = 1 WHERE life = ?1",
+            "DELETE FROM children WHERE life = ?1",
+            "DELETE FROM timers WHERE life = ?1",
+        ] {
+            self.conn.prepare_cached(sql)?.execute([db(agent.life)])?;
+        }
+        self.book.remove(agent.life);
+        self.book.sweep.push_back(agent.life);
+        Ok(Removed { letters: agent.waiting() })
+    }
+
+    /// See [`loket_turn::Ledger::dynamic_children`].
+    pub(crate) fn dynamic_children(&self) -> Op<Vec<DynamicChild>> {
+        let mut rows = self.conn.prepare_cached(
+            "SELECT a.name, c.under, c.settings FROM children c JOIN agents a USING (life)
+              WHERE a.gone = 0 ORDER BY c.life",
+        )?;
+        let children = rows.query_map([], |row| {
+            Ok(DynamicChild {
+                agent: row.get::<_, String>(0)?.into(),
+                under: row.get::<_, String>(1)?.into(),
+                settings: row.get(2)?,
+            })
+        })?;
+        Ok(children.collect::<Result<_, _>>()?)
+    }
+
+    /// See [`loket_turn::Ledger::inboxes`].
+    pub(crate) fn inboxes(&self) -> Op<Vec<InboxDepth>> {
+        let depth = |agent: &Agent| InboxDepth {
+            agent: agent.name.clone(),
+            waiting: agent.waiting(),
+            capacity: agent.rows_max,
+        };
+        let mut inboxes: Vec<InboxDepth> = self.book.all().map(depth).collect();
+        inboxes.sort_by(|a, b| a.agent.cmp(&b.agent));
+        Ok(inboxes)
+    }
+
+    /// See [`loket_turn::Ledger::open`].
+    pub(crate) fn open_agent(&mut self, name: &AgentName, incarnation: u64) -> Op<AgentState> {
+        let Some(agent) = self.book.get(name).cloned() else {
+            return Err(Fault::refused(LedgerError::NoSuchAgent(name.clone())));
+        };
+        if incarnation < agent.incarnation {
+            let agent = name.clone();
+            return Err(Fault::refused(LedgerError::Fenced { agent }));
+        }
+        if incarnation > agent.incarnation {
+            self.conn
+                .prepare_cached("UPDATE agents SET incarnation = ?2 WHERE life = ?1")?
+                .execute([agent.life, incarnation].map(db))?;
+            if let Some(agent) = self.book.change(agent.life) {
+                agent.incarnation = incarnation;
+            }
+        }
+        Ok(AgentState {
+            life: Life(agent.life),
+            epoch: agent.epoch,
+            done: TurnNo(agent.done),
+            chain: agent.chain,
+            next: self.next_turn(agent.life)?,
+        })
+    }
+}

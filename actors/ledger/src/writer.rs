@@ -1,0 +1,192 @@
+//! The writer's thread: takes what is queued, runs it in one transaction, delivers all answers, then the events (rule J1).
+
+use crate::clock::Stopwatch;
+use crate::engine::{Engine, Op};
+use crate::ledger::Events;
+use crate::upkeep;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use loket_turn::{LedgerError, Pending};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::oneshot;
+
+/// Requests that wait for the writer at most. Agents have one request at a time each, so this is reached only when senders from
+/// outside outrun the disk; then they are told so.
+pub const QUEUE: usize = 16 * 1024;
+
+/// The part of [`QUEUE`] that new messages may fill: what is in flight always finds room to end.
+const QUEUE_FOR_MESSAGES: usize = QUEUE / 2;
+
+/// Bytes of message bodies that wait for the writer at most: bounds memory where bodies are large.
+const QUEUE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Requests of one group commit at most: past some hundreds the fsync is amortised and only latency grows.
+pub const GROUP: usize = 512;
+
+/// A queued request.
+pub(crate) trait Job: Send {
+    /// Does the work inside the group's transaction.
+    fn run(&mut self, engine: &mut Engine);
+    /// Delivers the answer once the group's fate is known.
+    fn answer(self: Box<Self>, group: &Result<(), LedgerError>);
+}
+
+struct Ask<T, E, F> {
+    work: Option<F>,
+    done: Option<Result<T, E>>,
+    to: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Job for Ask<T, E, F>
+where
+    T: Send,
+    E: From<LedgerError> + Send,
+    F: FnOnce(&mut Engine) -> Op<T, E> + Send,
+{
+    fn run(&mut self, engine: &mut Engine) {
+        if let Some(work) = self.work.take() {
+            self.done = Some(engine.request(work));
+        }
+    }
+
+    fn answer(self: Box<Self>, group: &Result<(), LedgerError>) {
+        let answer = match (group, self.done) {
+            (Ok(()), Some(done)) => done,
+            (Ok(()), None) => Err(LedgerError::Stopped.into()),
+            (Err(why), _) => Err(why.clone().into()),
+        };
+        // Nobody waits any more: the write stands all the same.
+        let _ = self.to.send(answer);
+    }
+}
+
+pub(crate) enum Order {
+    Run(Box<dyn Job>),
+    Stop,
+}
+
+/// The sending end, shared by all lanes.
+#[derive(Clone)]
+pub(crate) struct Queue {
+    to: Sender<Order>,
+    bytes: Arc<AtomicU64>,
+}
+
+impl Queue {
+    pub(crate) fn new() -> (Self, Receiver<Order>) {
+        let (to, from) = bounded(QUEUE);
+        let bytes = Arc::new(AtomicU64::new(0));
+        (Self { to, bytes }, from)
+    }
+
+    /// Queues a request. Never blocks: a full queue is an answer.
+    pub(crate) fn ask<T, E, F>(&self, work: F) -> Pending<Result<T, E>>
+    where
+        T: Send + 'static,
+        E: From<LedgerError> + Send + 'static,
+        F: FnOnce(&mut Engine) -> Op<T, E> + Send + 'static,
+    {
+        let (to, answer) = oneshot::channel();
+        let ask = Ask { work: Some(work), done: None, to };
+        match self.to.try_send(Order::Run(Box::new(ask))) {
+            Ok(()) => {
+                Box::pin(async move { answer.await.unwrap_or(Err(LedgerError::Stopped.into())) })
+            }
+            Err(TrySendError::Full(_)) => refuse(LedgerError::Busy),
+            Err(TrySendError::Disconnected(_)) => refuse(LedgerError::Stopped),
+        }
+    }
+
+    /// Queues a new message of `bytes`, which leaves room for what is in flight.
+    pub(crate) fn ask_message<T, E, F>(&self, bytes: usize, work: F) -> Pending<Result<T, E>>
+    where
+        T: Send + 'static,
+        E: From<LedgerError> + Send + 'static,
+        F: FnOnce(&mut Engine) -> Op<T, E> + Send + 'static,
+    {
+        let bytes = bytes as u64;
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let weight = Weight(Arc::clone(&self.bytes), bytes);
+        if self.to.len() >= QUEUE_FOR_MESSAGES || before.saturating_add(bytes) > QUEUE_BYTES {
+            return refuse(LedgerError::Busy);
+        }
+        self.ask(move |engine| {
+            let _weight = weight;
+            work(engine)
+        })
+    }
+
+    pub(crate) fn stop(&self) {
+        // Only the writer's own end makes this fail.
+        let _ = self.to.send(Order::Stop);
+    }
+}
+
+/// Takes its bytes off the queue's account when the request has run or was refused.
+struct Weight(Arc<AtomicU64>, u64);
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::Relaxed);
+    }
+}
+
+fn refuse<T: Send + 'static, E: From<LedgerError> + Send + 'static>(
+    why: LedgerError,
+) -> Pending<Result<T, E>> {
+    Box::pin(async move { Err(why.into()) })
+}
+
+/// The thread's loop. Ends at a stop, when all senders are gone, or when the file cannot be opened again.
+pub(crate) fn run(mut engine: Engine, from: &Receiver<Order>, events: &Events) {
+    let mut jobs: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
+    let mut stop = false;
+    while !stop {
+        // Upkeep only while nobody waits; a request that arrives meanwhile waits for one bounded step of it.
+        let first = match from.try_recv() {
+            Ok(order) => order,
+            Err(_) if upkeep::idle_step(&mut engine) => continue,
+            Err(_) => match from.recv() {
+                Ok(order) => order,
+                Err(_) => break,
+            },
+        };
+        let mut next = Some(first);
+        while let Some(order) = next {
+            match order {
+                Order::Run(job) => jobs.push(job),
+                Order::Stop => stop = true,
+            }
+            next = (jobs.len() < GROUP).then(|| from.try_recv().ok()).flatten();
+        }
+        if !jobs.is_empty() && !group(&mut engine, &mut jobs, events) {
+            return;
+        }
+    }
+    upkeep::close(engine);
+}
+
+/// One group commit; `false` when the ledger cannot go on.
+fn group(engine: &mut Engine, jobs: &mut Vec<Box<dyn Job>>, events: &Events) -> bool {
+    let watch = Stopwatch::start();
+    engine.begin();
+    for job in jobs.iter_mut() {
+        job.run(engine);
+    }
+    engine.meters.batch.record(jobs.len() as f64);
+    let verdict = engine.commit();
+    engine.meters.commit.record(watch.seconds());
+    let durable = std::mem::take(&mut engine.events);
+    // Before the answers: a request that follows an error finds the file as it is.
+    let mended = engine.mend();
+    for job in jobs.drain(..) {
+        job.answer(&verdict);
+    }
+    durable.into_iter().for_each(events);
+    if let Err(why) = mended {
+        tracing::error!(code = why.code(), "the ledger has to stop: {why}");
+        return false;
+    }
+    upkeep::busy_step(engine);
+    true
+}
