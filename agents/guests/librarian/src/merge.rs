@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(citations("Dogs do, says [1].", &passages), expected);
         assert_eq!(citations("Loudly, dogs bark.", &passages), expected);
         // Two words in a row are a turn of phrase and no quote.
-        assert_eq!(citations("Dogs bark, and loudly.", &passages), expected);
+        assert_eq!(citations("Dogs, they bark loudly indeed.", &passages), expected);
     }
 
     #[test]
