@@ -88,6 +88,7 @@ impl Brain {
         schema::configure(&conn)?;
         let (applied, chain) = claim(&conn, &owner)?;
         let steps = Steps::watch(&mut conn)?;
+        crate::metrics::opened();
         Ok(Self {
             conn,
             steps,
@@ -219,6 +220,12 @@ impl Brain {
             self.damage = Some(error.to_string());
         }
         done
+    }
+}
+
+impl Drop for Brain {
+    fn drop(&mut self) {
+        crate::metrics::closed();
     }
 }
 

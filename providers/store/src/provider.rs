@@ -1,0 +1,152 @@
+//! The store as a provider: its operations, and how a call becomes one on a brain.
+
+use crate::brain::BrainFiles;
+use crate::limits::{OPEN_BRAINS_MAX, OPEN_BRAINS_MIN};
+use crate::ops::{Now, Op};
+use crate::shard::{Call, Called, Shard, Tools};
+use crate::threads::StoreThreads;
+use loket_contract::{CallView, Operation, Performed, Provider};
+use loket_runtime::{BrainRequest, Clock};
+use loket_turn::{EffectClass, Failure, Ledger, Outcome};
+use rustix::process::{Resource, getrlimit};
+use serde_json::value::RawValue;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+const fn pure(capability: &'static str, summary: &'static str) -> Operation {
+    Operation { capability, class: EffectClass::Pure, scope: &[], summary }
+}
+
+/// The capability that answers the turn's settings.
+const SETTINGS: &str = "store.brain.settings";
+
+/// All that the store serves. A grant on `store.brain` is for the caller's own brain; no other can be named, so there is no scope.
+pub const OPERATIONS: &[Operation] = &[
+    pure("store.brain.kv.get", "the value of a key"),
+    pure("store.brain.kv.put", "sets the value of a key"),
+    pure("store.brain.kv.delete", "removes a key"),
+    pure("store.brain.kv.list", "entries by prefix, in key order"),
+    pure("store.brain.memory.add", "remembers texts"),
+    pure("store.brain.memory.search", "finds remembered texts, best first"),
+    pure("store.brain.memory.forget", "forgets by ids or source"),
+    pure("store.brain.memory.count", "how many texts are remembered"),
+    pure(SETTINGS, "the agent's settings"),
+];
+
+/// How a shard of the store is made.
+#[derive(Clone)]
+pub struct StoreOptions {
+    /// The fleet's data directory; brains lie under `brains/` in it.
+    pub dir: PathBuf,
+    /// Which shard, from 0: for logs.
+    pub shard: usize,
+    /// The threads that all shards share.
+    pub threads: StoreThreads,
+    /// Told what is on disk (rule E6).
+    pub ledger: Arc<dyn Ledger>,
+    /// The node's clock: only for when to make brains durable, never for what a guest sees.
+    pub clock: Clock,
+}
+
+/// One shard of the store: the brains of one lane's agents.
+pub struct StoreProvider {
+    shard: Shard,
+}
+
+impl StoreProvider {
+    /// A shard without open brains. Nothing is touched on disk yet.
+    ///
+    /// # Panics
+    /// Outside an arbiter: its background pass is a task of the lane.
+    pub fn new(options: StoreOptions) -> Self {
+        let bound = open_brains_max();
+        tracing::debug!(shard = options.shard, open_brains_max = bound, "store shard");
+        let tools = Tools {
+            files: BrainFiles::new(&options.dir),
+            threads: options.threads,
+            ledger: options.ledger,
+            clock: options.clock,
+        };
+        Self { shard: Shard::new(tools, bound) }
+    }
+}
+
+/// Half of the process's descriptors for brains, three each, shared by the lanes.
+fn open_brains_max() -> usize {
+    let lanes = std::thread::available_parallelism().map_or(1, usize::from);
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let brains = usize::try_from(descriptors / 2 / 3).unwrap_or(usize::MAX) / lanes;
+    brains.clamp(OPEN_BRAINS_MIN, OPEN_BRAINS_MAX)
+}
+
+/// A call that was checked.
+#[derive(Debug)]
+pub struct Prepared(What);
+
+#[derive(Debug)]
+enum What {
+    Settings(Outcome),
+    Brain(Call),
+}
+
+/// `{}` and nothing else.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoArgs {}
+
+#[derive(serde::Serialize)]
+struct Settings<'a> {
+    settings: &'a RawValue,
+}
+
+fn settings(text: &str) -> Outcome {
+    let written =
+        serde_json::from_str(text).and_then(|settings| serde_json::to_vec(&Settings { settings }));
+    written.map_err(|error| Failure::new("internal", format!("the settings: {error}")))
+}
+
+impl Provider for StoreProvider {
+    type Prepared = Prepared;
+
+    fn operations(&self) -> &'static [Operation] {
+        OPERATIONS
+    }
+
+    fn prepare(&mut self, call: &CallView<'_>) -> Result<Prepared, Failure> {
+        let name = call.operation.capability;
+        let Some(turn) = call.turn else {
+            let message = format!("{name} is for agents: a caller without turns has no brain");
+            return Err(Failure::new("no_turn", message));
+        };
+        if name == SETTINGS {
+            let NoArgs {} = loket_contract::parse_args(call)?;
+            return Ok(Prepared(What::Settings(settings(turn.settings()))));
+        }
+        let op = Op::parse(name, call.args)?;
+        let key = turn.key();
+        Ok(Prepared(What::Brain(Call {
+            agent: Arc::clone(&key.agent),
+            life: key.life,
+            incarnation: key.incarnation,
+            now: Now { message: turn.message(), clock_ms: turn.clock_ms() },
+            op,
+        })))
+    }
+
+    fn perform(&mut self, prepared: Prepared) -> Performed {
+        let call = match prepared.0 {
+            What::Settings(outcome) => return Performed::Done(outcome),
+            What::Brain(call) => call,
+        };
+        match self.shard.call(call) {
+            Called::Now(outcome) => Performed::Done(outcome),
+            Called::Later(answer) => {
+                Performed::Later(Box::pin(async move { Performed::Done(answer.await) }))
+            }
+        }
+    }
+
+    fn brain(&mut self, request: BrainRequest) {
+        self.shard.request(request);
+    }
+}

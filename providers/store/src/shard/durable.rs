@@ -1,0 +1,85 @@
+//! The background pass that brings brains to the disk, so that they do not pin the ledger (rule E6). Driven by commits and one
+//! timer, never by looking around.
+
+use super::slot::Slot;
+use super::{Inner, advance};
+use crate::limits::DURABLE_AFTER_MS;
+use loket_turn::AgentName;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// When which brain is due. All wait equally long, so the queue is in the order of time.
+#[derive(Default)]
+pub(super) struct Timers {
+    /// Monotonic milliseconds. At most one entry for each time that a brain went from clean to dirty within
+    /// [`DURABLE_AFTER_MS`].
+    queue: VecDeque<(u64, AgentName)>,
+    changed: Rc<Notify>,
+}
+
+impl Inner {
+    /// Notes a commit that is not on disk.
+    pub(super) fn note_commit(&mut self, agent: &AgentName) {
+        if let Some(slot) = self.slots.get_mut(agent) {
+            slot.unsynced.commits += 1;
+        }
+        self.note_unsynced(agent);
+    }
+
+    /// Notes that the brain's file may be behind its log, or the ledger behind the file.
+    pub(super) fn note_unsynced(&mut self, agent: &AgentName) {
+        let Some(slot) = self.slots.get_mut(agent) else { return };
+        if slot.unsynced.since.is_some() {
+            return;
+        }
+        let now = self.tools.clock.monotonic_ms();
+        slot.unsynced.since = Some(now);
+        self.timers.queue.push_back((now + DURABLE_AFTER_MS, Arc::clone(agent)));
+        self.timers.changed.notify_one();
+    }
+
+    /// Brains whose time has come.
+    fn due(&mut self) -> Vec<AgentName> {
+        let now = self.tools.clock.monotonic_ms();
+        let mut due = Vec::new();
+        while let Some((_, agent)) = self.timers.queue.pop_front_if(|(at, _)| *at <= now) {
+            // It may have been made durable meanwhile, and be dirty again since a shorter time.
+            let old = |slot: &Slot| {
+                slot.unsynced.since.is_some_and(|since| since + DURABLE_AFTER_MS <= now)
+            };
+            if let Some(slot) = self.slots.get_mut(&agent)
+                && old(slot)
+            {
+                slot.unsynced.due = true;
+                due.push(agent);
+            }
+        }
+        due
+    }
+}
+
+/// The shard's timer: ends with the shard.
+pub(super) async fn sweep(shard: Weak<RefCell<Inner>>) {
+    loop {
+        let Some(inner) = shard.upgrade() else { return };
+        let (next, changed, clock) = {
+            let inner = inner.borrow();
+            let next = inner.timers.queue.front().map(|(at, _)| *at);
+            (next, Rc::clone(&inner.timers.changed), inner.tools.clock.clone())
+        };
+        // Whoever waits must not keep the shard alive.
+        drop(inner);
+        match next {
+            None => changed.notified().await,
+            Some(at) => clock.sleep_until(at).await,
+        }
+        let Some(inner) = shard.upgrade() else { return };
+        let due = inner.borrow_mut().due();
+        for agent in due {
+            advance(&inner, &agent);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! One agent's place in a shard.
+
+use super::{Call, no_turn};
+use crate::brain::Brain;
+use crate::limits::COMMITS_BEFORE_DURABLE;
+use crate::ops::environment;
+use loket_runtime::BrainRequest;
+use loket_turn::Outcome;
+use std::collections::VecDeque;
+use tokio::sync::oneshot;
+
+/// Where the brain is.
+pub(super) enum Place {
+    /// Not open.
+    Closed,
+    /// On the lane.
+    Here(Box<Brain>),
+    /// On a store thread.
+    Out,
+}
+
+/// What waits for a brain.
+pub(super) enum Work {
+    /// The host's.
+    Brain(BrainRequest),
+    /// A guest's.
+    Call(Call, oneshot::Sender<Outcome>),
+}
+
+/// Commits that are not known to be on disk (rule E6).
+#[derive(Debug, Default)]
+pub(super) struct Unsynced {
+    pub(super) commits: u32,
+    /// When the first of them was made, monotonic milliseconds.
+    pub(super) since: Option<u64>,
+    /// Their time has come: as soon as no turn is open.
+    pub(super) due: bool,
+}
+
+/// One agent's place.
+pub(super) struct Slot {
+    /// The newest incarnation that began a turn: the fence (rule J4).
+    pub(super) incarnation: u64,
+    pub(super) place: Place,
+    pub(super) waiting: VecDeque<Work>,
+    /// When it was used last, in uses of the shard.
+    pub(super) used: u64,
+    pub(super) unsynced: Unsynced,
+}
+
+impl Slot {
+    pub(super) fn closed(incarnation: u64) -> Self {
+        Self {
+            incarnation,
+            place: Place::Closed,
+            waiting: VecDeque::new(),
+            used: 0,
+            unsynced: Unsynced::default(),
+        }
+    }
+
+    pub(super) fn is_here(&self) -> bool {
+        matches!(self.place, Place::Here(_))
+    }
+
+    /// Whether the brain could be closed now.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(&self.place, Place::Here(brain) if !brain.turn_open()) && self.waiting.is_empty()
+    }
+
+    /// Takes the brain out; `None` leaves the place as it is.
+    pub(super) fn take(&mut self) -> Option<Box<Brain>> {
+        match std::mem::replace(&mut self.place, Place::Out) {
+            Place::Here(brain) => Some(brain),
+            other => {
+                self.place = other;
+                None
+            }
+        }
+    }
+
+    /// Takes the brain out if it is to be made durable and no turn is open.
+    pub(super) fn take_due(&mut self) -> Option<Box<Brain>> {
+        let due = self.unsynced.due || self.unsynced.commits >= COMMITS_BEFORE_DURABLE;
+        if due && self.is_idle() { self.take() } else { None }
+    }
+
+    /// The brain, if this call may use it; otherwise why not.
+    pub(super) fn brain_for(&mut self, call: &Call) -> Result<&mut Brain, loket_turn::Failure> {
+        let current = call.incarnation == self.incarnation;
+        match &mut self.place {
+            Place::Here(brain) if brain.turn_open() && current => {
+                if brain.owner().life != call.life {
+                    return Err(environment(format!("{} has begun another life", call.agent)));
+                }
+                if brain.is_broken() {
+                    return Err(environment("an earlier call of the turn was not answered"));
+                }
+                Ok(brain)
+            }
+            _ => Err(no_turn(&call.agent)),
+        }
+    }
+
+    /// Runs a light call on the lane.
+    pub(super) fn run(&mut self, call: Call) -> Outcome {
+        let brain = self.brain_for(&call)?;
+        call.op.run(brain, call.now)
+    }
+}

@@ -1,0 +1,45 @@
+//! Waiting for a future on a store thread, which has no runtime.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Blocks until the future is ready; `None` when that takes longer than `at_most`.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>, at_most: Duration) -> Option<T> {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut cx = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    let until = Instant::now() + at_most;
+    loop {
+        if let Poll::Ready(out) = future.as_mut().poll(&mut cx) {
+            return Some(out);
+        }
+        let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+        thread::park_timeout(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wakes_when_another_thread_answers_and_gives_up_in_time() {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let other = thread::spawn(move || tell.send(7));
+        assert_eq!(block_on(told, Duration::from_secs(20)), Some(Ok(7)));
+        assert!(other.join().is_ok());
+        assert_eq!(block_on(std::future::pending::<()>(), Duration::from_millis(5)), None);
+    }
+}
