@@ -196,7 +196,7 @@ fn comments_headers_marks_and_line_ends_do_not_matter() {
     );
     for text in [
         "\u{feff}#![enable(implicit_some)]\r\n// fleet\r\n(version: 1,\r\n \
-         name: \"t\", /* a /* b */ */ root: Supervisor(children: [/* x */ \
+         name: \"t\", /* a /* b */ */ root: Supervisor(children: [/* x /* nested */ too */ \
          Agent /* y */ (id: \"a\" /* z */, module: \"x\"),]))",
         "Fleet(version: 1, name: r#\"t\"#, \
          root: (children: [Agent(id: \"\\u{61}\", module: Some(\"x\"))])) // end",
@@ -328,4 +328,18 @@ fn no_finding_quotes_a_secret() {
         assert!(!shown.contains("ghp_") && !shown.contains("schön"), "{shown}");
         assert!(shown.contains("\"********************\""), "{shown}");
     }
+}
+
+#[test]
+fn order_matters_only_where_a_restart_keeps_it() {
+    let with = |strategy: &str| {
+        format!(
+            "Fleet(version: 1, name: \"t\", root: Supervisor(strategy: {strategy}, children: [\
+             Agent(id: \"a\", module: \"x\", max_attempts: 1, \
+             grants: [(cap: \"llm\", scope: {{ \"models\": [\"fast\"] }})]), \
+             Provider(id: \"llm\", use: Llm(models: []))]))"
+        )
+    };
+    assert_eq!(codes(&with("OneForOne")), [""; 0]);
+    assert_eq!(codes(&with("RestForOne")), ["E212"]);
 }
