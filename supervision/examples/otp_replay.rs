@@ -96,12 +96,7 @@ fn spec(id: &str, restart: &str, significant: bool) -> Result<ChildSpec, String>
         other => return Err(format!("unknown restart {other:?}")),
     };
     let shutdown = Shutdown::Timeout(SHUTDOWN_MS);
-    Ok(ChildSpec {
-        restart,
-        significant,
-        shutdown,
-        ..ChildSpec::worker(id)
-    })
+    Ok(ChildSpec { restart, significant, shutdown, ..ChildSpec::worker(id) })
 }
 
 fn flags(scenario: &Scenario) -> Result<Flags, String> {
@@ -184,11 +179,7 @@ impl World {
                 let event = match self.next_start(&id).as_deref() {
                     Some("fail") => {
                         self.seen.push(format!("start_failed:{id}:error"));
-                        Event::StartFailed {
-                            id,
-                            incarnation,
-                            reason: failure(),
-                        }
+                        Event::StartFailed { id, incarnation, reason: failure() }
                     }
                     Some(_) => {
                         self.seen.push(format!("start_ignored:{id}:ignore"));
@@ -208,11 +199,7 @@ impl World {
                     self.alive.remove(&*id);
                     self.seen.push(format!("stopped:{id}:shutdown"));
                     let reason = Exit::Shutdown;
-                    self.queue.push_back(Event::Exited {
-                        id,
-                        incarnation,
-                        reason,
-                    });
+                    self.queue.push_back(Event::Exited { id, incarnation, reason });
                 }
             }
             Order::SetTimer { timer, .. } if timer.kind == TimerKind::Retry => {
@@ -250,9 +237,7 @@ impl World {
                 });
             }
             ["shutdown"] => {
-                self.queue.push_back(Event::Stop {
-                    reason: Exit::Shutdown,
-                });
+                self.queue.push_back(Event::Stop { reason: Exit::Shutdown });
                 self.settle()?;
                 let code = self.exit.as_ref().map_or("none", Exit::code);
                 return Ok(format!("supervisor_exit:{code}"));
@@ -261,8 +246,7 @@ impl World {
             ["crash_all_at_once"] => return self.crash_all(),
             ["fail_next_starts", id, times] => {
                 let times = times.parse().map_err(|_| format!("bad count in {op:?}"))?;
-                self.next_starts
-                    .insert((*id).into(), ("fail".into(), times));
+                self.next_starts.insert((*id).into(), ("fail".into(), times));
                 return Ok("ok".into());
             }
             ["terminate_child", id] => Call::TerminateChild((*id).into()),
@@ -296,11 +280,7 @@ impl World {
         };
         self.seen.push(format!("quit:{id}:{reason}"));
         let reason = exit_of(reason)?;
-        self.queue.push_back(Event::Exited {
-            id: id.into(),
-            incarnation,
-            reason,
-        });
+        self.queue.push_back(Event::Exited { id: id.into(), incarnation, reason });
         self.settle()?;
         Ok("ok".into())
     }
@@ -312,11 +292,7 @@ impl World {
         }
         for (id, incarnation) in std::mem::take(&mut self.alive) {
             let reason = Exit::Killed;
-            self.queue.push_back(Event::Exited {
-                id: id.into(),
-                incarnation,
-                reason,
-            });
+            self.queue.push_back(Event::Exited { id: id.into(), incarnation, reason });
         }
         self.settle()?;
         Ok("ok".into())
@@ -332,14 +308,7 @@ impl World {
                 result.push_str(&format!(" ; supervisor_exit:{}", exit.code()));
             }
             let supervisor = Some("dead".into());
-            return Ok(Step {
-                op,
-                result,
-                events,
-                which_children: None,
-                counts: None,
-                supervisor,
-            });
+            return Ok(Step { op, result, events, which_children: None, counts: None, supervisor });
         }
         let children = self.supervisor.children().rev().map(|child| {
             let state = match child.state {
@@ -353,14 +322,7 @@ impl World {
         let which_children = Some(children.collect());
         let count = self.supervisor.counts();
         let counts = Some([count.specs, count.active, count.supervisors, count.workers]);
-        Ok(Step {
-            op,
-            result,
-            events,
-            which_children,
-            counts,
-            supervisor: None,
-        })
+        Ok(Step { op, result, events, which_children, counts, supervisor: None })
     }
 }
 
@@ -371,9 +333,7 @@ fn replay(scenario: &Scenario, totals: &mut Totals) -> Result<(), String> {
         let seen = world.step(&expected.op)?;
         if seen != *expected {
             let place = place + 1;
-            return Err(format!(
-                "step {place}\n  OTP:   {expected:?}\n  Loket: {seen:?}"
-            ));
+            return Err(format!("step {place}\n  OTP:   {expected:?}\n  Loket: {seen:?}"));
         }
     }
     Ok(())
@@ -400,13 +360,7 @@ pub fn replay_file(path: &str, totals: &mut Totals) -> io::Result<()> {
         if let Err(mismatch) = replay(&scenario, totals) {
             totals.mismatches += 1;
             if totals.mismatches <= SHOWN {
-                let Scenario {
-                    n,
-                    strategy,
-                    intensity,
-                    auto_shutdown,
-                    ..
-                } = &scenario;
+                let Scenario { n, strategy, intensity, auto_shutdown, .. } = &scenario;
                 println!(
                     "{path}: scenario {n} ({strategy}, {intensity}, {auto_shutdown}): {mismatch}"
                 );
@@ -426,15 +380,7 @@ pub fn main() -> ExitCode {
             readable = false;
         }
     }
-    let Totals {
-        scenarios,
-        steps,
-        mismatches,
-    } = totals;
+    let Totals { scenarios, steps, mismatches } = totals;
     println!("scenarios={scenarios} steps={steps} mismatches={mismatches}");
-    if readable && mismatches == 0 && scenarios > 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if readable && mismatches == 0 && scenarios > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

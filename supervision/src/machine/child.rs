@@ -80,19 +80,22 @@ impl Child {
         ChildSpec { id: self.id.clone(), ..ChildSpec::clone(&self.spec) }
     }
 
-    pub(super) fn view(&self) -> ChildView {
-        let state = match self.life {
+    pub(super) fn state(&self) -> ChildState {
+        match self.life {
             Life::Undefined => ChildState::Undefined,
             Life::Starting { .. } => ChildState::Starting,
             Life::Running { .. } => ChildState::Running,
             Life::Exited { .. } => ChildState::Exited,
             Life::Stopping { .. } => ChildState::Stopping,
             Life::Restarting { until, .. } => ChildState::Restarting { until },
-        };
+        }
+    }
+
+    pub(super) fn view(&self) -> ChildView {
         ChildView {
             id: self.id.clone(),
             incarnation: self.has_pid().then_some(self.incarnation),
-            state,
+            state: self.state(),
             restarts: self.restarts,
             last_exit: self.last_exit.clone(),
             spec: self.own_spec(),

@@ -6,6 +6,7 @@ use super::child::{Life, Seq};
 use super::event::TimerKind;
 use super::exit::Exit;
 use super::job::{ALL, Job, NONE, Why, only};
+use super::policy::{Action, action};
 use super::report::Context;
 use super::spec::{AutoShutdown, Budget, Charge, Escalation, Restart, Strategy};
 use super::supervisor::Supervisor;
@@ -22,15 +23,39 @@ impl Supervisor {
         if spec.restart == Restart::Permanent || !reason.is_orderly() {
             self.report(Context::ChildTerminated, Some(reason.clone()), seq);
         }
-        if reason.is_abnormal_for(spec.restart) {
-            let charge = reason.is_charged() && spec.charge == Charge::Exit;
-            self.restart_later(seq, ran_ms, charge);
-        } else {
-            self.settle(seq);
-            if spec.significant {
-                self.auto_shutdown();
-            }
+        if !reason.is_abnormal_for(spec.restart) {
+            return self.ended(seq);
         }
+        match action(&self.rules, reason) {
+            Action::Restart => {
+                let charge = reason.is_charged() && spec.charge == Charge::Exit;
+                self.restart_later(seq, ran_ms, charge);
+            }
+            Action::End => self.ended(seq),
+            Action::Escalate => self.give_up(seq, self.shared_budget()),
+        }
+    }
+
+    /// A restart has failed: it is tried again, unless a rule says otherwise.
+    pub(super) fn restart_failed(&mut self, seq: Seq, reason: &Exit) {
+        match action(&self.rules, reason) {
+            Action::Restart => self.schedule_retry(seq, true),
+            Action::End => self.ended(seq),
+            Action::Escalate => self.give_up(seq, self.shared_budget()),
+        }
+    }
+
+    /// A child has ended by itself and is not restarted.
+    fn ended(&mut self, seq: Seq) {
+        let significant = self.children.get(seq).is_some_and(|child| child.spec.significant);
+        self.settle(seq);
+        if significant {
+            self.auto_shutdown();
+        }
+    }
+
+    fn shared_budget(&self) -> Budget {
+        Budget { intensity: self.flags.intensity, period_ms: self.flags.period_ms }
     }
 
     /// Restarts at once, or when the backoff has elapsed.
@@ -87,8 +112,7 @@ impl Supervisor {
 
     /// Stamps an attempt on both budgets; the one that it overdraws, if any.
     fn overdrawn(&mut self, seq: Seq) -> Option<Budget> {
-        let (intensity, period_ms) = (self.flags.intensity, self.flags.period_ms);
-        let shared = Budget { intensity, period_ms };
+        let shared = self.shared_budget();
         let window = self.flags.window;
         let within = self.restarts.admit(self.now, shared, window);
         let child = self.children.get_mut(seq)?;

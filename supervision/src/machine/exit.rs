@@ -137,6 +137,16 @@ impl Exit {
         }
     }
 
+    /// What happened, looked up through escalations; `None` for what has no cause.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Crash { cause, .. } => Some(*cause),
+            Self::Escalated { reason, .. } | Self::FailedToStart { reason, .. } => reason.cause(),
+            Self::StartTimeout => Some(Cause::Deadline),
+            _ => None,
+        }
+    }
+
     /// A stable code.
     pub fn code(&self) -> &'static str {
         match self {

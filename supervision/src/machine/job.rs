@@ -158,9 +158,9 @@ impl Supervisor {
                 return;
             }
             Why::Restart => {
-                self.report(Context::StartError, Some(reason), seq);
-                self.schedule_retry(seq, true);
-                job.start = NONE;
+                self.report(Context::StartError, Some(reason.clone()), seq);
+                // What was not started yet waits for the retry: this job is over.
+                return self.restart_failed(seq, &reason);
             }
             Why::StartChild { .. } => {
                 self.children.remove(seq);

@@ -22,6 +22,7 @@ mod event;
 mod exit;
 mod job;
 mod lifecycle;
+mod policy;
 mod report;
 mod spec;
 mod supervisor;
@@ -30,6 +31,7 @@ mod window;
 
 pub use event::{Answer, ApiError, Call, Change, Event, Now, Order, Timer, TimerKind};
 pub use exit::{Blame, Cause, Exit};
+pub use policy::{Action, Rule};
 pub use report::{Context, Offender, Report};
 pub use spec::{
     AutoShutdown, Backoff, Budget, Charge, ChildId, ChildSpec, Escalation, First, Flags, Kind,

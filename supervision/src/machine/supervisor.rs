@@ -8,8 +8,9 @@ use super::check::check;
 use super::child::{Child, Children, Life};
 use super::event::{Call, Event, Now, Order, Timer};
 use super::job::{ALL, Job, NONE, Why};
+use super::policy::Rule;
 use super::spec::{ChildId, ChildSpec, Flags, SpecError, Strategy};
-use super::view::{ChildView, Counts, Phase};
+use super::view::{ChildState, ChildView, Counts, Phase};
 use super::window::Restarts;
 
 /// Calls that may wait for a start or stop to end; more are answered `Busy`, so that a child that
@@ -44,6 +45,7 @@ pub struct Supervisor {
     /// Callers of `Call::Stop`.
     pub(super) stop_tags: Vec<u64>,
     pub(super) restarts: Restarts,
+    pub(super) rules: Vec<Rule>,
     pub(super) rng: Rng,
     pub(super) now: Now,
     epoch: u64,
@@ -79,6 +81,7 @@ impl Supervisor {
             deferred_calls: 0,
             stop_tags: Vec::new(),
             restarts: Restarts::default(),
+            rules: Vec::new(),
             rng: Rng::new(seed),
             now: Now::default(),
             epoch: 0,
@@ -91,6 +94,12 @@ impl Supervisor {
     /// is kept until it comes.
     pub fn seed_incarnation(&mut self, id: ChildId, last: u64) {
         self.children.seed(id, last);
+    }
+
+    /// Rules by blame and cause, in order of precedence; they replace those before. Without any, as
+    /// OTP.
+    pub fn set_rules(&mut self, rules: Vec<Rule>) {
+        self.rules = rules;
     }
 
     /// Takes one event and gives the orders that follow, to be carried out in order.
@@ -179,6 +188,11 @@ impl Supervisor {
     /// The children in start order, in any state.
     pub fn children(&self) -> impl DoubleEndedIterator<Item = ChildView> + '_ {
         self.children.iter().map(Child::view)
+    }
+
+    /// The id and state of each child in start order: cheaper than [`Supervisor::children`].
+    pub fn states(&self) -> impl DoubleEndedIterator<Item = (&ChildId, ChildState)> {
+        self.children.iter().map(|child| (&child.id, child.state()))
     }
 
     /// One child.

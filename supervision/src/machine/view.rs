@@ -50,7 +50,8 @@ pub struct ChildView {
     pub incarnation: Option<u64>,
     /// Where it is in its life.
     pub state: ChildState,
-    /// Successful and failed restarts since the spec came, initial start and calls not counted.
+    /// Restart attempts on its account since the spec came. Not counted: its first start, calls,
+    /// and being restarted with its group for a sibling's sake.
     pub restarts: u64,
     /// Its last exit or failed start.
     pub last_exit: Option<Exit>,

@@ -1,0 +1,45 @@
+//! What else than a restart may follow from an exit that would be restarted: rules by blame and
+//! cause.
+//!
+//! Data, and the choice of the first rule that fits. Without rules everything is as in OTP.
+
+use serde::{Deserialize, Serialize};
+
+use super::exit::{Blame, Cause, Exit};
+
+/// What follows from an exit, or a failed restart, of a child that would be restarted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Action {
+    /// Restart it, as OTP.
+    #[default]
+    Restart,
+    /// Leave it ended, as if it had ended by itself: for what no restart can mend. Its siblings
+    /// live on; a significant child counts for `auto_shutdown`; `restart_child` brings it back.
+    End,
+    /// Give up at once, whatever budget is left.
+    Escalate,
+}
+
+/// An action for exits of this blame and cause; `None` fits any, even an exit that has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Whose fault it must be, looked up through escalations.
+    pub blame: Option<Blame>,
+    /// What must have happened.
+    pub cause: Option<Cause>,
+    /// What follows.
+    pub action: Action,
+}
+
+impl Rule {
+    fn fits(&self, reason: &Exit) -> bool {
+        self.blame.is_none_or(|blame| reason.blame() == Some(blame))
+            && self.cause.is_none_or(|cause| reason.cause() == Some(cause))
+    }
+}
+
+/// The action of the first rule that fits.
+pub(super) fn action(rules: &[Rule], reason: &Exit) -> Action {
+    let first = rules.iter().find(|rule| rule.fits(reason));
+    first.map_or(Action::Restart, |rule| rule.action)
+}
