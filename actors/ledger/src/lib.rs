@@ -10,6 +10,7 @@ mod clock;
 mod codec;
 mod dir;
 mod engine;
+pub mod kit;
 mod ledger;
 pub mod metrics;
 pub mod open_turns;

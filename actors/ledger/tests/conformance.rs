@@ -1,0 +1,52 @@
+//! The embedded engine against the conformance kit, at both levels of durability.
+#![allow(clippy::unwrap_used)]
+
+use loket_ledger::kit::{self, Subject};
+use loket_ledger::{Durability, Options, SqliteLedger};
+
+fn check(rule: fn(&Subject)) {
+    for durability in [Durability::Power, Durability::Process] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = Options::new(dir.path());
+        options.durability = durability;
+        let (to, events) = crossbeam_channel::bounded(4096);
+        let ledger =
+            SqliteLedger::open(options, Box::new(move |event| drop(to.try_send(event)))).unwrap();
+        rule(&Subject { ledger, events });
+    }
+}
+
+macro_rules! rules {
+    ($($rule:ident),* $(,)?) => { $(
+        #[test]
+        fn $rule() {
+            check(kit::$rule);
+        }
+    )* };
+}
+
+rules! {
+    a1_accepted_messages_wait_in_order,
+    a1_an_unknown_receiver_is_refused,
+    a2_same_key_same_message,
+    a2_a_key_with_another_body_is_refused,
+    a2_a_derived_id_is_accepted_once,
+    a3_inboxes_are_bounded,
+    a3_reserved_places_count,
+    a3_unless_waiting_skips,
+    a4_removal_leaves_letters_and_failures,
+    a4_a_receiver_gone_meanwhile_is_a_letter,
+    a6_dynamic_children_are_rows,
+    b1_a_turn_needs_its_begin,
+    c4_an_older_incarnation_is_fenced,
+    c4_racing_incarnations_never_both_write,
+    c4_the_first_outcome_wins,
+    d1_the_end_answers_the_caller,
+    d1_a_turn_ends_once,
+    e6_turns_are_kept_until_the_brain_has_them,
+    g2_a_retry_keeps_what_was_sent,
+    c8_kept_records_keep_their_places,
+    g3_the_last_attempt_makes_a_letter,
+    g3_a_retry_is_a_new_message,
+    g3_a_dropped_letter_is_counted,
+}
