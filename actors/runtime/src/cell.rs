@@ -194,6 +194,7 @@ impl Cell {
         for linked in &mut self.linked {
             match guard(self.blame, || linked.as_mut().poll(cx)) {
                 Ok(Poll::Pending) => {}
+                // The body is not polled again: it would only take more work that nobody can do.
                 Ok(Poll::Ready(exit)) | Err(exit) => return Poll::Ready(exit),
             }
         }

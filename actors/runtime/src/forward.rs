@@ -4,7 +4,7 @@
 
 use crate::authority::AuthorityReader;
 use crate::metrics::{self, ADMIT_SAMPLE, ADMIT_TIME};
-use crate::{Authority, Cargo, Mailbox, ProviderWork, Rejected, Reply, SendError};
+use crate::{Authority, Cargo, ProviderWork, Rejected, Reply, SendError};
 use ::metrics::{Counter, Histogram, histogram};
 use loket_kernel::{Admitted, Envelope, Forward, Refusal, Route, Table};
 use loket_kernel::{Undelivered, UndeliveredReason};
@@ -30,16 +30,14 @@ impl LaneForward {
     pub(crate) fn new(authority: &Arc<Authority>, lane: Option<usize>) -> Self {
         Self { lane, reader: RefCell::new(authority.reader()) }
     }
-
-    fn mailbox(&self, to: Route) -> Option<Mailbox<ProviderWork>> {
-        self.reader.borrow_mut().target(to, self.lane).cloned()
-    }
 }
 
 impl Forward<Cargo> for LaneForward {
     fn forward(&self, to: Route, admitted: Admitted<Cargo>) -> Result<(), Undelivered<Cargo>> {
-        let Some(mailbox) = self.mailbox(to) else {
-            return Err(Undelivered { admitted, reason: UndeliveredReason::NoProvider });
+        let mut reader = self.reader.borrow_mut();
+        let Some(mailbox) = reader.target(to, self.lane) else {
+            let reason = UndeliveredReason::NoProvider;
+            return Err(Undelivered { admitted, reason });
         };
         let Err(Rejected { message, error }) = mailbox.send(ProviderWork::Call(admitted)) else {
             return Ok(());

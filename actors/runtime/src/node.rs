@@ -16,6 +16,7 @@ use loket_kernel::Moment;
 use loket_supervision::machine::{Blame, Event, Exit};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// What a node is started with.
@@ -414,6 +415,19 @@ impl Runtime {
             RunState::Ended(exit) => Some(exit.clone()),
             _ => None,
         })
+    }
+
+    /// Blocks until the tree has ended, at most `timeout_ms`: a child that is stuck in its thread ends for no kill, and then
+    /// only the end of the process helps. Not for arbiters.
+    pub fn wait_at_most(&self, timeout_ms: u64) -> Option<Exit> {
+        let running = |state: &mut RunState| !matches!(state, RunState::Ended(_));
+        let state = crate::lock(&self.run.state);
+        let timeout = Duration::from_millis(timeout_ms);
+        let waited = self.run.changed.wait_timeout_while(state, timeout, running);
+        match &*waited.unwrap_or_else(PoisonError::into_inner).0 {
+            RunState::Ended(exit) => Some(exit.clone()),
+            _ => None,
+        }
     }
 
     /// Ready when the tree has ended.

@@ -214,3 +214,61 @@ fn tell(registry: &Registry, lane: &Lane, place: u64, state: Told, ms: u64) {
         _ => tracing::warn!(child, lane, ms, "a child keeps its lane: slow"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use loket_kernel::Moment;
+
+    #[test]
+    fn ticks_while_a_guest_runs() {
+        let (tell, told) = crossbeam_channel::bounded(1);
+        let tick: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
+            let _ = tell.try_send(());
+        });
+        let config = WatchdogConfig { tick, ..WatchdogConfig::default() };
+        let clock = Clock::machine(Moment(0));
+        let dog = Watchdog::start(config, Vec::new(), Arc::default(), clock).unwrap();
+        assert!(told.try_recv().is_err());
+        let guests = dog.guests().clone();
+        let (one, two) = (guests.enter(), guests.enter());
+        assert_eq!(guests.count(), 2);
+        drop(one);
+        for _ in 0..100 {
+            told.recv_timeout(Duration::from_secs(30)).unwrap();
+        }
+        drop(two);
+        assert_eq!(guests.count(), 0);
+        drop(dog);
+    }
+
+    #[test]
+    fn a_poll_that_keeps_its_lane_is_told_once_a_stage() {
+        let lanes = crate::Lanes::start(1).unwrap();
+        let lane = lanes.lanes()[0].clone();
+        let mut round = Round {
+            config: WatchdogConfig::default(),
+            guests: RunningGuests::default(),
+            over: Arc::default(),
+            lanes: vec![Seen::new(lane.clone())],
+            registry: Arc::default(),
+            clock: Clock::manual(Moment(0)),
+        };
+        let mut at = |now_ms| {
+            round.look(now_ms);
+            round.lanes[0].told
+        };
+        assert!(at(1_000) == Told::Nothing, "an idle lane is no slow lane");
+        lane.poll_begins(1);
+        assert!(at(1_050) == Told::Nothing);
+        assert!(at(1_100) == Told::Nothing);
+        assert!(at(1_150) == Told::Slow);
+        assert!(at(6_050) == Told::Stuck);
+        lane.poll_ends();
+        lane.poll_begins(1);
+        assert!(at(6_100) == Told::Nothing, "another poll is another measure");
+        lane.poll_ends();
+        lanes.stop(30_000).unwrap();
+    }
+}

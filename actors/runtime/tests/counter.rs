@@ -118,3 +118,63 @@ fn calls_go_to_the_shard_of_the_callers_lane() {
     }
     stop(runtime);
 }
+
+/// A call of the re-run part of a turn.
+fn rerun(grants: std::sync::Arc<loket_kernel::GrantSet>, clock_ms: u64) -> loket_runtime::TurnCall {
+    use loket_turn::{Begin, CallNo, Hash, Journal, Life, Live, MessageId, Mode, TurnKey, TurnNo};
+    let hash = Hash::default();
+    let begin = Begin {
+        module: hash,
+        settings: hash,
+        grants: hash,
+        memory_bytes: 0,
+        output_bytes: 0,
+        calls_max: 10,
+        pure_version: 1,
+        time_ms: clock_ms,
+        seed: 1,
+    };
+    let (life, message, agent) = (Life(1), MessageId([1; 16]), std::sync::Arc::from("c"));
+    let turn = loket_runtime::TurnContext {
+        key: TurnKey { agent, life, incarnation: 1, n: TurnNo(1) },
+        message,
+        on_the_way: Vec::new(),
+        seed: 1,
+        settings: "{}".into(),
+        pinned: grants,
+        journal: Journal::new(life, message, Mode::CatchUp, begin, true, Vec::new()).into(),
+    };
+    let key = loket_turn::derived_key(life, message, CallNo(1));
+    let live = Live { call: CallNo(1), key, pure_only: true, resend: false };
+    loket_runtime::TurnCall { turn: turn.into(), live, clock_ms }
+}
+
+#[test]
+fn f1_the_rerun_part_of_a_turn_is_judged_by_the_grants_and_the_time_of_its_begin() {
+    let script = Script::new();
+    script.on("p", serve);
+    let all = vec![provider("p", 8, &["p.do"]), caller("c", &["other"])];
+    let runtime = run(1, &script, supervisor("root", lenient(), workers(all)));
+    runtime.wait_up().unwrap();
+    let (lane, from) = (runtime.node().lanes()[0].clone(), address(&runtime, "c"));
+    assert!(text(call(&lane, from, "p.do", b"")).contains("K003"), "not by its grants of today");
+    let send = |turn: loket_runtime::TurnCall, deadline| {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let envelope = loket_runtime::CallEnvelope {
+            from,
+            capability: "p.do".into(),
+            args: Vec::new(),
+            chain: loket_kernel::Chain::default(),
+            deadline: Some(loket_kernel::Moment(deadline)),
+            cargo: loket_runtime::Cargo { turn: Some(turn), reply },
+        };
+        lane.kernel().send(envelope).unwrap();
+        text(answer)
+    };
+    assert_eq!(send(rerun(grants(&["p.do"]), 1_000), 1_001), "1");
+    assert!(send(rerun(grants(&["p.do"]), 1_000), 1_000).contains("K010"), "late by its own time");
+    let mut live = rerun(grants(&["p.do"]), 1_000);
+    live.live.pure_only = false;
+    assert!(send(live, u64::MAX).contains("K003"), "a live call is judged by today's grants");
+    stop(runtime);
+}

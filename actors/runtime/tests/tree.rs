@@ -224,3 +224,87 @@ fn ten_thousand_idle_children_start_and_stop() {
     assert_eq!(stop(runtime), Exit::Shutdown);
     assert_eq!(script.rest().len(), 10_000);
 }
+
+#[test]
+fn a_root_that_ends_in_order_ends_the_node() {
+    let script = Script::new();
+    script.on("done", |mut context| async move {
+        context.control.started();
+        Exit::Normal
+    });
+    let mut done = worker("done");
+    done.spec.restart = loket_supervision::machine::Restart::Transient;
+    done.spec.significant = true;
+    let auto_shutdown = loket_supervision::machine::AutoShutdown::AnySignificant;
+    let flags = Flags { auto_shutdown, ..Flags::default() };
+    let runtime = run(1, &script, supervisor("root", flags, workers(vec![worker("a"), done])));
+    assert_eq!(runtime.wait(), Exit::Shutdown);
+    assert_eq!(script.rest(), ["a 1 up", "a 1 stops"]);
+    assert_eq!(runtime.wait_at_most(0), Some(Exit::Shutdown));
+    runtime.close(30_000).unwrap();
+}
+
+#[test]
+fn dynamic_children_can_come_back_after_their_supervisor_restarts() {
+    let script = Script::new();
+    let flags = Flags { strategy: Strategy::SimpleOneForOne, ..lenient() };
+    let pool = supervisor("pool", flags, workers(vec![worker("template")]));
+    let root = supervisor("root", lenient(), vec![NodeSpec::Supervisor(pool)]);
+    let tell = script.teller();
+    let up: loket_runtime::OnUp = Arc::new(move |name| drop(tell.send(format!("{name} is up"))));
+    let runtime = run_telling(Default::default(), &script, root, Some(up));
+    script.until("pool is up");
+    script.until("top is up");
+    let spec = |last_incarnation| DynamicSpec {
+        name: "pool/x".into(),
+        kind: Arc::new(loket_runtime::ChildKind::System("test", 0)),
+        last_incarnation,
+    };
+    let control = runtime.control();
+    assert_eq!(futures_executor(control.start_dynamic("pool", spec(0))), Ok(1));
+    control.kill("pool").unwrap();
+    script.until("pool is up");
+    assert!(runtime.node().registry().find("pool/x").is_none(), "OTP forgets them");
+    assert_eq!(futures_executor(control.start_dynamic("pool", spec(1))), Ok(2));
+    stop(runtime);
+}
+
+#[test]
+fn a_group_restart_keeps_the_mailboxes_of_the_group() {
+    let script = Script::new();
+    script.on("p", serve);
+    let (open, gate) = crossbeam_channel::bounded::<()>(1);
+    script.on("slow to stop", move |mut context| {
+        let gate = gate.clone();
+        async move {
+            context.control.started();
+            context.control.stop().await;
+            if context.incarnation == 1 {
+                // Holds its own lane only: the supervisors are elsewhere.
+                let _ = gate.recv();
+            }
+            Exit::Shutdown
+        }
+    });
+    let flags = Flags { strategy: Strategy::OneForAll, ..lenient() };
+    let (mut p, mut slow) = (provider("p", 8, &["p.do"]), worker("slow to stop"));
+    p.lane = loket_runtime::LaneChoice::Lane(0);
+    slow.lane = loket_runtime::LaneChoice::Lane(1);
+    let mut client = caller("c", &["p"]);
+    client.lane = loket_runtime::LaneChoice::Lane(0);
+    let group = supervisor("group", flags, workers(vec![slow, p]));
+    let children = vec![NodeSpec::Worker(client), NodeSpec::Supervisor(group)];
+    let runtime = run(2, &script, supervisor("root", lenient(), children));
+    runtime.wait_up().unwrap();
+    let (lane, from) = (runtime.node().lanes()[0].clone(), address(&runtime, "c"));
+    assert_eq!(text(call(&lane, from, "p.do", b"panic")), "dropped");
+    let place = runtime.node().registry().find("slow to stop").unwrap();
+    while place.state() != PlaceState::Stopping {
+        std::thread::yield_now();
+    }
+    // The group is half down.
+    let waiting = call(&lane, from, "p.do", b"");
+    open.send(()).unwrap();
+    assert_eq!(text(waiting), "2");
+    stop(runtime);
+}

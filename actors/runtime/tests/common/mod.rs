@@ -169,6 +169,15 @@ pub fn run(lanes: usize, script: &Script, root: SupervisorNode) -> Runtime {
 }
 
 pub fn run_with(config: NodeConfig, script: &Script, root: SupervisorNode) -> Runtime {
+    run_telling(config, script, root, None)
+}
+
+pub fn run_telling(
+    config: NodeConfig,
+    script: &Script,
+    root: SupervisorNode,
+    on_up: Option<loket_runtime::OnUp>,
+) -> Runtime {
     let lanes = config.lanes;
     let node = Node::new(config).unwrap();
     let parts = (Arc::clone(node.authority()), node.clock().clone());
@@ -180,7 +189,7 @@ pub fn run_with(config: NodeConfig, script: &Script, root: SupervisorNode) -> Ru
         root,
         seed: 1,
     };
-    node.run(tree, Arc::new(factory), None).unwrap()
+    node.run(tree, Arc::new(factory), on_up).unwrap()
 }
 
 pub fn stop(runtime: Runtime) -> Exit {
