@@ -343,3 +343,22 @@ fn order_matters_only_where_a_restart_keeps_it() {
     assert_eq!(codes(&with("OneForOne")), [""; 0]);
     assert_eq!(codes(&with("RestForOne")), ["E212"]);
 }
+
+#[test]
+fn reading_takes_time_in_proportion_to_the_file() {
+    // One long line, hostile to carets; linear is a factor of 10, quadratic would be 100.
+    let time = |count: usize| {
+        let children: String = (0..count)
+            .map(|i| format!("Agent(id:\"a{i}\",module:\"x\",max_attempts:1),"))
+            .collect();
+        let fields: String = (0..count).map(|i| format!("f{i}: 1, ")).collect();
+        let text =
+            format!("Fleet(version:1,name:\"t\",{fields}root:Supervisor(children:[{children}]))");
+        assert!(text.len() < MAX_TEXT_BYTES);
+        let start = std::time::Instant::now();
+        assert_eq!(codes(&text).iter().filter(|code| **code == "E002").count(), 250);
+        start.elapsed()
+    };
+    let (short, long) = (time(2_000), time(20_000));
+    assert!(long < short * 40, "{short:?} for 2,000 children, {long:?} for 20,000");
+}

@@ -3,6 +3,7 @@
 //! Every finding passes through [`Cx::report`]. It never stops at the first one; it does stop
 //! collecting at [`MAX_FINDINGS`], so that a hostile file cannot fill the memory.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Finding, Severity};
@@ -33,6 +34,8 @@ pub(crate) struct Cx<'a> {
     text: &'a str,
     file: &'a str,
     line_starts: Vec<usize>,
+    /// The last count of characters: its line's start, its offset, its result.
+    counted: Cell<(usize, usize, usize)>,
     /// Ranges of the text that no finding quotes.
     secrets: Vec<(usize, usize)>,
     findings: Vec<Finding>,
@@ -52,6 +55,7 @@ impl<'a> Cx<'a> {
         Self {
             text,
             file,
+            counted: Cell::new((0, 0, 0)),
             secrets: secrets::find(text).iter().take(MAX_SECRETS).map(range).collect(),
             line_starts: std::iter::once(0).chain(breaks).collect(),
             findings: Vec::new(),
@@ -95,8 +99,23 @@ impl<'a> Cx<'a> {
         let offset = offset.min(self.text.len());
         let line = self.line_starts.partition_point(|start| *start <= offset);
         let start = self.line_starts.get(line.saturating_sub(1)).copied().unwrap_or(0);
-        let before = self.text.get(start..offset).map_or(0, |s| s.chars().count());
+        let before = self.chars_before(start, offset);
         Place { offset, length, line: clamp(line), column: clamp(before + 1) }
+    }
+
+    /// Characters between the start of a line and `offset`, counted from where the last count ended:
+    /// a file of one long line must not be counted through again for each of its children.
+    fn chars_before(&self, start: usize, offset: usize) -> usize {
+        let count =
+            |from: usize, to: usize| self.text.get(from..to).map_or(0, |s| s.chars().count());
+        let (line, last, chars) = self.counted.get();
+        let before = match line == start {
+            true if offset >= last => chars + count(last, offset),
+            true => chars.saturating_sub(count(offset, last)),
+            false => count(start, offset),
+        };
+        self.counted.set((start, offset, before));
+        before
     }
 
     /// The place of RON's own position: line and column in characters, both from 1.

@@ -3,6 +3,8 @@
 //! What is never taken is unknown: the list of known names is the list of those asked for, so the
 //! two cannot drift apart. A field may be taken only once the reader is sure to ask for all.
 
+use std::collections::BTreeSet;
+
 use super::cx::Cx;
 use super::slice::{self, Pair};
 
@@ -28,8 +30,9 @@ impl<'a> Fields<'a> {
         };
         let mut list: Vec<Pair<'a>> = Vec::with_capacity(pairs.len());
         let anchor = cx.place(raw).offset;
+        let mut seen = BTreeSet::new();
         for (name, value) in pairs {
-            if list.iter().any(|(known, _)| *known == name) {
+            if !seen.insert(name) {
                 cx.help("E004", name, format!("`{name}` is given twice"), "keep one of them");
             } else {
                 cx.mark(anchor, name, value);

@@ -3,6 +3,8 @@
 //! Pure arithmetic on short words; long ones are never compared, so that a hostile file costs
 //! nothing.
 
+/// Most candidates that are looked at: a hostile file may have as many wrong names as right ones.
+const MAX_CANDIDATES: usize = 500;
 /// Longest name that is compared, in characters: names of ours are far shorter.
 const MAX_CHARS: usize = 64;
 
@@ -20,6 +22,7 @@ pub(crate) fn nearest<'a>(
     let allowed = 1 + wanted.len() / 4;
     candidates
         .into_iter()
+        .take(MAX_CANDIDATES)
         .filter_map(|candidate| {
             let folded = fold(candidate);
             // A short prefix, such as `cap` of `capacity`, is near too.

@@ -1,6 +1,6 @@
 //! What OTP forbids or makes pointless, seen over whole supervisors: E1xx and most of W4xx.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cx::Cx;
 use super::policy::{AutoShutdown, Charge, Escalation, First, Restart, Shutdown, Strategy};
@@ -169,18 +169,17 @@ impl Walk<'_, '_> {
 
     /// Ids: unique in the supervisor, and in the tree, because children are addressed by them.
     fn ids(&mut self, s: &SupervisorSpec, path: &str) {
-        let mut here: Vec<&str> = Vec::new();
+        let mut here = BTreeSet::new();
         for child in &s.children {
             let (id, below) = (child.id(), format!("{path}/{}", child.id()));
             if id.is_empty() {
                 continue;
             }
-            if here.contains(&id) {
+            if !here.insert(id) {
                 let message = format!("\"{id}\" is already a child of \"{}\"", s.id);
                 self.say("E101", child.place(), "id", &below, &message, "rename one of them");
                 continue;
             }
-            here.push(id);
             // A template is never addressed: its children are `SUPERVISOR/NAME`.
             if s.strategy == Strategy::SimpleOneForOne {
                 continue;

@@ -2,7 +2,7 @@
 //!
 //! Runs after the whole tree is read, because a grant may stand before its provider.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use loket_kernel::{Bound, Pattern};
 
@@ -28,9 +28,9 @@ struct Stock<'f> {
     agents: Vec<Found<'f, AgentSpec>>,
     providers: Vec<Found<'f, ProviderSpec>>,
     /// Ids of supervisors with dynamic children.
-    dynamic: Vec<&'f str>,
+    dynamic: BTreeSet<&'f str>,
     /// Ids of everything that is addressed.
-    names: Vec<&'f str>,
+    names: BTreeSet<&'f str>,
 }
 
 /// A capability that exists, and the provider that serves it; none: built in.
@@ -91,9 +91,9 @@ fn walk<'f>(
     stock: &mut Stock<'f>,
 ) {
     let dynamic = s.strategy == Strategy::SimpleOneForOne;
-    stock.names.push(&s.id);
+    stock.names.insert(&s.id);
     if dynamic {
-        stock.dynamic.push(&s.id);
+        stock.dynamic.insert(&s.id);
     }
     for (index, child) in s.children.iter().enumerate() {
         let path = format!("{path}/{}", child.id());
@@ -106,7 +106,7 @@ fn walk<'f>(
             }
         }
         if !in_template && !dynamic {
-            stock.names.push(child.id());
+            stock.names.insert(child.id());
         }
         way.pop();
     }
@@ -292,9 +292,9 @@ fn targets(cx: &mut Cx<'_>, grant: &GrantSpec, path: &str, stock: &Stock<'_>) {
 /// Whether a static child, or a child-to-be of a SimpleOneForOne, bears the name.
 fn addressed(name: &str, stock: &Stock<'_>) -> bool {
     match name.split_once('/') {
-        Some((supervisor, "*")) => stock.names.contains(&supervisor),
-        Some((supervisor, _)) => stock.dynamic.contains(&supervisor),
-        None => stock.names.contains(&name),
+        Some((supervisor, "*")) => stock.names.contains(supervisor),
+        Some((supervisor, _)) => stock.dynamic.contains(supervisor),
+        None => stock.names.contains(name),
     }
 }
 
