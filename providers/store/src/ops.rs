@@ -7,7 +7,7 @@ mod args;
 mod tests;
 
 use crate::brain::{Brain, CallError, forget, kv, memory, search};
-use crate::limits::ADD_ON_LANE_BYTES;
+use crate::limits::{ADD_ON_LANE_BYTES, ADD_ON_LANE_ITEMS};
 use loket_turn::{Failure, MessageId, Outcome};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -65,7 +65,8 @@ impl Op {
         match self {
             Self::Get { .. } | Self::Put { .. } | Self::Delete { .. } | Self::List { .. } => false,
             Self::Add { items } => {
-                items.iter().map(|item| item.text.len()).sum::<usize>() > ADD_ON_LANE_BYTES
+                let bytes: usize = items.iter().map(|item| item.text.len()).sum();
+                items.len() > ADD_ON_LANE_ITEMS || bytes > ADD_ON_LANE_BYTES
             }
             Self::Search { .. } | Self::Forget { .. } | Self::Count { .. } => true,
         }

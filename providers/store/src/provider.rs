@@ -4,7 +4,7 @@ use crate::brain::BrainFiles;
 use crate::limits::{OPEN_BRAINS_MAX, OPEN_BRAINS_MIN};
 use crate::ops::{Now, Op};
 use crate::shard::{Call, Called, Shard, Tools};
-use crate::threads::StoreThreads;
+use crate::threads::{Report, StoreThreads};
 use loket_contract::{CallView, Operation, Performed, Provider};
 use loket_runtime::{BrainRequest, Clock};
 use loket_turn::{EffectClass, Failure, Ledger, Outcome};
@@ -59,15 +59,15 @@ impl StoreProvider {
     /// # Panics
     /// Outside an arbiter: its background pass is a task of the lane.
     pub fn new(options: StoreOptions) -> Self {
-        let bound = open_brains_max();
-        tracing::debug!(shard = options.shard, open_brains_max = bound, "store shard");
-        let tools = Tools {
-            files: BrainFiles::new(&options.dir),
-            threads: options.threads,
-            ledger: options.ledger,
-            clock: options.clock,
-        };
-        Self { shard: Shard::new(tools, bound) }
+        let StoreOptions { dir, shard, threads, ledger, clock } = options;
+        let report: Report = Arc::new(move |agent, life, n| ledger.brain_durable(agent, life, n));
+        let files = BrainFiles::new(&dir);
+        tracing::debug!(shard, open_brains_max = open_brains_max(), "store shard");
+        Self::of(Tools { files, threads, report, clock })
+    }
+
+    fn of(tools: Tools) -> Self {
+        Self { shard: Shard::new(tools, open_brains_max()) }
     }
 }
 
@@ -150,3 +150,6 @@ impl Provider for StoreProvider {
         self.shard.request(request);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,10 +13,10 @@ mod tests;
 use crate::brain::BrainFiles;
 use crate::limits::{FENCES_MAX, WAITING_MAX};
 use crate::ops::{Now, Op, environment};
-use crate::threads::{Orphan, StoreThreads};
+use crate::threads::{Orphan, Report, StoreThreads};
 use durable::Timers;
 use loket_runtime::{BrainError, BrainRequest, Clock};
-use loket_turn::{AgentName, Failure, Ledger, Life, Outcome};
+use loket_turn::{AgentName, Failure, Life, Outcome};
 use slot::{Place, Slot, Work};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -49,7 +49,7 @@ pub(crate) enum Called {
 pub(crate) struct Tools {
     pub(crate) files: BrainFiles,
     pub(crate) threads: StoreThreads,
-    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) report: Report,
     pub(crate) clock: Clock,
 }
 
@@ -137,8 +137,8 @@ impl Drop for Inner {
         for (_, slot) in self.slots.drain() {
             if let Place::Here(mut brain) = slot.place {
                 brain.roll_back();
-                let ledger = Arc::clone(&self.tools.ledger);
-                self.tools.threads.adopt(Orphan { brain, ledger });
+                let report = Arc::clone(&self.tools.report);
+                self.tools.threads.adopt(Orphan { brain, report });
             }
         }
     }

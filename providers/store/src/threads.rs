@@ -7,7 +7,7 @@ use crate::brain::Brain;
 use crate::limits::{JOBS_MAX, REPORT_MS};
 use crate::{metrics, wait};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use loket_turn::{Ledger, LedgerError};
+use loket_turn::{AgentName, LedgerError, Life, Pending, TurnNo};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,10 +23,14 @@ enum Job {
     Stop,
 }
 
+/// Tells the ledger that a brain has all turns up to one on disk (rule E6).
+pub(crate) type Report =
+    Arc<dyn Fn(AgentName, Life, TurnNo) -> Pending<Result<(), LedgerError>> + Send + Sync>;
+
 /// An open brain whose shard has ended, and whom to tell when it is on disk.
 pub(crate) struct Orphan {
     pub(crate) brain: Box<Brain>,
-    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) report: Report,
 }
 
 /// The pool, shared by all shards. A clone is the same pool.
@@ -145,7 +149,7 @@ impl StoreThreads {
 
 /// Brings a brain to the disk, tells the ledger, closes it.
 pub(crate) fn close(orphan: Orphan) {
-    let Orphan { mut brain, ledger } = orphan;
+    let Orphan { mut brain, report } = orphan;
     brain.roll_back();
     let owner = brain.owner().clone();
     let agent = &owner.agent;
@@ -153,8 +157,8 @@ pub(crate) fn close(orphan: Orphan) {
         Ok(Some(n)) => {
             metrics::checkpointed();
             drop(brain);
-            let report = ledger.brain_durable(owner.agent.clone(), owner.life, n);
-            match wait::block_on(report, Duration::from_millis(REPORT_MS)) {
+            let told = report(owner.agent.clone(), owner.life, n);
+            match wait::block_on(told, Duration::from_millis(REPORT_MS)) {
                 // A stopped ledger or a life that is over: nobody wants to know any more.
                 Some(Ok(()) | Err(LedgerError::Stopped | LedgerError::NoSuchAgent(_))) => {}
                 Some(Err(error)) => tracing::warn!(%agent, "brain durable, not noted: {error}"),

@@ -1,6 +1,7 @@
 //! Rules of the brain, by name.
 #![allow(clippy::unwrap_used)]
 
+mod crash;
 mod determinism;
 mod lifetime;
 mod model;

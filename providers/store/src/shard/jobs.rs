@@ -5,9 +5,9 @@ use super::step::{open_error, state, turn_error};
 use super::{Call, Inner, Tools, advance};
 use crate::brain::{Brain, BrainFiles, Owner};
 use crate::metrics;
-use crate::threads::{Orphan, close};
+use crate::threads::{Orphan, Report, close};
 use loket_runtime::{BrainError, BrainRequest};
-use loket_turn::{AgentName, Ledger, LedgerError, Outcome, TurnNo};
+use loket_turn::{AgentName, LedgerError, Outcome, TurnNo};
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -47,17 +47,17 @@ fn of(shard: &Rc<RefCell<Inner>>) -> (Weak<RefCell<Inner>>, Tools) {
 }
 
 /// A brain whose shard has ended by the time its job is done is closed durably by whoever holds it.
-fn orphan(ledger: &Arc<dyn Ledger>) -> impl FnOnce(Box<Brain>) + Send + use<> {
-    let ledger = Arc::clone(ledger);
-    move |brain| close(Orphan { brain, ledger })
+fn orphan(report: &Report) -> impl FnOnce(Box<Brain>) + Send + use<> {
+    let report = Arc::clone(report);
+    move |brain| close(Orphan { brain, report })
 }
 
 /// Puts a brain back, or notes that there is none any more, and goes on with what waits.
 fn back(shard: &Weak<RefCell<Inner>>, tools: &Tools, agent: &AgentName, brain: Option<Box<Brain>>) {
     let Some(inner) = shard.upgrade() else {
         if let Some(brain) = brain {
-            let ledger = Arc::clone(&tools.ledger);
-            tools.threads.adopt(Orphan { brain, ledger });
+            let report = Arc::clone(&tools.report);
+            tools.threads.adopt(Orphan { brain, report });
         }
         return;
     };
@@ -75,12 +75,12 @@ async fn open(
     request: BrainRequest,
 ) {
     let agent = Arc::clone(&owner.agent);
-    let (files, ledger) = (tools.files.clone(), Arc::clone(&tools.ledger));
-    let abandoned = orphan(&tools.ledger);
+    let (files, report) = (tools.files.clone(), Arc::clone(&tools.report));
+    let abandoned = orphan(&tools.report);
     let job = move || {
         // First, so that its descriptors are free.
         if let Some(brain) = closing {
-            close(Orphan { brain, ledger });
+            close(Orphan { brain, report });
         }
         open_and_begin(&files, owner)
     };
@@ -134,7 +134,7 @@ async fn run_call(
     call: Call,
     reply: oneshot::Sender<Outcome>,
 ) {
-    let abandoned = orphan(&tools.ledger);
+    let abandoned = orphan(&tools.report);
     let job = move || {
         let outcome = call.op.run(&mut brain, call.now);
         (brain, outcome)
@@ -153,7 +153,7 @@ async fn durable(
     mut brain: Box<Brain>,
 ) {
     let life = brain.owner().life;
-    let abandoned = orphan(&tools.ledger);
+    let abandoned = orphan(&tools.report);
     let job = move || {
         let done = brain.make_durable();
         (brain, done)
@@ -166,15 +166,15 @@ async fn durable(
         slot.unsynced = Unsynced::default();
     }
     back(&shard, &tools, &agent, Some(brain));
-    let noted = match done {
+    let told = match done {
         Ok(Some(n)) => {
             metrics::checkpointed();
-            report(tools.ledger.brain_durable(Arc::clone(&agent), life, n).await)
+            noted((tools.report)(Arc::clone(&agent), life, n).await)
         }
         Ok(None) => Err("it is in use elsewhere".to_owned()),
         Err(error) => Err(error.to_string()),
     };
-    if let Err(reason) = noted {
+    if let Err(reason) = told {
         tracing::warn!(%agent, "brain not durable yet, tried again: {reason}");
         if let Some(inner) = shard.upgrade() {
             inner.borrow_mut().note_unsynced(&agent);
@@ -183,7 +183,7 @@ async fn durable(
 }
 
 /// A stopped ledger and a life that is over do not want to know any more.
-fn report(told: Result<(), LedgerError>) -> Result<(), String> {
+fn noted(told: Result<(), LedgerError>) -> Result<(), String> {
     match told {
         Ok(()) | Err(LedgerError::Stopped | LedgerError::NoSuchAgent(_)) => Ok(()),
         Err(error) => Err(error.to_string()),
