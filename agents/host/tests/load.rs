@@ -118,6 +118,9 @@ fn sizes_are_bounded_before_anything_is_compiled() {
     let limits = LoadLimits { functions: 3, ..LoadLimits::default() };
     let error = engine().load(bytes, &limits, None).unwrap_err();
     assert_eq!(error, LoadError::TooManyFunctions { max: 3 });
+    let limits = LoadLimits { function_bytes: 20, ..LoadLimits::default() };
+    let error = engine().load(bytes, &limits, None).unwrap_err();
+    assert_eq!(error.code(), "M010", "{error}");
     let limits = LoadLimits { functions: 4, ..LoadLimits::default() };
     engine().load(bytes, &limits, None).unwrap();
 }

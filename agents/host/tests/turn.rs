@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use loket_host::engine::{
-    Abort, Answer, Blame, Cause, Engine, EngineConfig, Host, RunLimits, SliceVerdict,
+    Abort, Answer, Blame, Cause, Engine, EngineConfig, Host, RunLimits, SliceVerdict, Ticker,
 };
 use support::{Script, echo, engine, failure, hostile, message, run};
 
@@ -181,4 +181,48 @@ async fn nan_bits_are_the_canonical_ones() {
     let module = engine().load(nan.as_bytes(), &Default::default(), None).unwrap();
     let answer = run(&module, &LIMITS, message(b""), &mut Script::default()).await.unwrap();
     assert_eq!(answer, Ok(0x7fc0_0000_u32.to_le_bytes().to_vec()));
+}
+
+/// Ticks while the guest waits for its answer, and counts the slices.
+struct Ticking {
+    ticker: Ticker,
+    waits: bool,
+    slices: usize,
+}
+
+impl Host for Ticking {
+    async fn call(&mut self, _: String, args: Vec<u8>) -> Result<Answer, Abort> {
+        self.ticker.tick();
+        if self.waits {
+            tokio::task::yield_now().await;
+        }
+        Ok(Ok(args))
+    }
+
+    fn slice(&mut self) -> SliceVerdict {
+        self.slices += 1;
+        SliceVerdict::Continue
+    }
+}
+
+#[tokio::test]
+async fn ticks_during_a_wait_are_not_the_guests() {
+    let engine = Engine::new(EngineConfig::with_slots(1)).unwrap();
+    let echo = engine.load(loket_abi::ECHO_WAT.as_bytes(), &Default::default(), None).unwrap();
+    for (waits, slices) in [(true, 0), (false, 1)] {
+        let mut host = Ticking { ticker: engine.ticker(), waits, slices: 0 };
+        let answer = echo.run(&LIMITS, message(b"call a b"), &mut host).await.unwrap();
+        assert_eq!(answer, Ok(b"b".to_vec()));
+        assert_eq!(host.slices, slices, "waits: {waits}");
+    }
+}
+
+#[tokio::test]
+async fn a_memory_is_no_larger_than_its_slot_whatever_the_limit() {
+    let engine = Engine::new(EngineConfig { memory_bytes: 1 << 20, ..EngineConfig::with_slots(1) });
+    let engine = engine.unwrap();
+    let bomb = engine.load(&hostile("memory-bomb"), &Default::default(), None).unwrap();
+    let limits = RunLimits { memory_bytes: usize::MAX, ..LIMITS };
+    let error = bomb.run(&limits, message(b""), &mut Script::default()).await.unwrap_err();
+    assert!(matches!(error.cause, Cause::OutOfMemory { each_bytes: 0x10_0000, .. }), "{error}");
 }

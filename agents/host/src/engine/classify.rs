@@ -7,10 +7,9 @@ use std::fmt::Write as _;
 
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
-use super::config::MAX_WASM_STACK_BYTES;
 use super::error::{Cause, TrapKind, TurnError};
-use super::limiter::SystemRefused;
-use super::run::{RunLimits, Stopped};
+use super::limiter::{Limiter, SystemRefused};
+use super::run::Stopped;
 use super::stubs::DeniedImport;
 
 /// Most bytes of a message that came from a guest's module or the engine.
@@ -28,17 +27,12 @@ pub(super) enum Phase {
     Handle,
 }
 
-/// Names the cause. `denied`: the guest was refused memory or table elements earlier in this turn.
-pub(super) fn classify(
-    error: &wasmtime::Error,
-    phase: Phase,
-    denied: bool,
-    limits: &RunLimits,
-) -> TurnError {
-    TurnError { cause: cause(error, phase, denied, limits), backtrace: backtrace(error) }
+/// Names the cause. The limiter knows whether the guest was refused memory or table elements earlier in this turn.
+pub(super) fn classify(error: &wasmtime::Error, phase: Phase, limiter: &Limiter) -> TurnError {
+    TurnError { cause: cause(error, phase, limiter), backtrace: backtrace(error) }
 }
 
-fn cause(error: &wasmtime::Error, phase: Phase, denied: bool, limits: &RunLimits) -> Cause {
+fn cause(error: &wasmtime::Error, phase: Phase, limiter: &Limiter) -> Cause {
     if error.is::<Stopped>() {
         return Cause::Deadline;
     }
@@ -54,13 +48,8 @@ fn cause(error: &wasmtime::Error, phase: Phase, denied: bool, limits: &RunLimits
     }
     let trap = error.downcast_ref::<Trap>().copied();
     match trap {
-        Some(Trap::StackOverflow) => return Cause::Stack { limit: MAX_WASM_STACK_BYTES },
-        _ if denied => {
-            return Cause::OutOfMemory {
-                memory_bytes: limits.memory_bytes,
-                table_elements: limits.table_elements,
-            };
-        }
+        Some(Trap::StackOverflow) => return Cause::Stack,
+        _ if limiter.denied() => return limiter.verdict(),
         Some(trap) => return Cause::Trap { kind: kind(trap), message },
         None => {}
     }

@@ -41,7 +41,7 @@ const TABLES_PER_COMPONENT: u32 = 8;
 const CORE_INSTANCES_PER_COMPONENT: u32 = 20;
 
 /// Elements of one table: 7,690 is the most any toolchain was seen to need.
-const TABLE_ELEMENTS: usize = 20_000;
+pub(super) const TABLE_ELEMENTS: usize = 20_000;
 
 /// Bookkeeping of one instance, bytes: grows with its functions; the largest interpreter stays below 2 MB.
 const INSTANCE_METADATA_BYTES: usize = 4 << 20;
@@ -60,7 +60,6 @@ const BACKTRACE_FRAMES: usize = 20;
 
 /// What an operator may choose about the engine.
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
 pub struct EngineConfig {
     /// How many instances can live at once, over all lanes.
     pub slots: u32,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::config::MAX_WASM_STACK_BYTES;
+
 /// The driver ends the turn from inside a call: the guest sees no answer, its instance is dropped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -75,10 +77,15 @@ pub enum Cause {
         import: String,
     },
     /// The guest trapped after a growth beyond its limit was refused.
-    #[error("out of memory: the limit is {memory_bytes} bytes and {table_elements} table elements")]
+    #[error(
+        "out of memory: the limit is {memory_bytes} bytes, {each_bytes} for one memory, and \
+         {table_elements} table elements"
+    )]
     OutOfMemory {
         /// The turn's limit over all memories.
         memory_bytes: usize,
+        /// What an instance slot has for one memory.
+        each_bytes: usize,
         /// The turn's limit over all tables.
         table_elements: usize,
     },
@@ -89,11 +96,10 @@ pub enum Cause {
     #[error("killed while the guest was running")]
     Killed,
     /// The guest's stack is full.
-    #[error("stack overflow: guest code has {limit} bytes of stack; look for endless recursion")]
-    Stack {
-        /// Its size.
-        limit: usize,
-    },
+    #[error(
+        "stack overflow: guest code has {MAX_WASM_STACK_BYTES} bytes of stack; look for endless recursion"
+    )]
+    Stack,
     /// The answer is larger than the limit. Nothing of it is kept.
     #[error(
         "the answer has {bytes} bytes, the limit is {limit}: answer with less, or raise the limit"
@@ -151,7 +157,7 @@ impl TurnError {
             Cause::OutOfMemory { .. } => "guest_out_of_memory",
             Cause::Deadline => "guest_deadline",
             Cause::Killed => "turn_killed",
-            Cause::Stack { .. } => "guest_stack_overflow",
+            Cause::Stack => "guest_stack_overflow",
             Cause::OutputTooLarge { .. } => "guest_output_too_large",
             Cause::Aborted(_) => "turn_aborted",
             Cause::PoolExhausted { .. } => "host_pool_exhausted",
@@ -169,7 +175,7 @@ impl TurnError {
             | Cause::Denied { .. }
             | Cause::OutOfMemory { .. }
             | Cause::Deadline
-            | Cause::Stack { .. }
+            | Cause::Stack
             | Cause::OutputTooLarge { .. } => Blame::Guest,
             Cause::Aborted(Abort::Host(_))
             | Cause::PoolExhausted { .. }

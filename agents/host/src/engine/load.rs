@@ -24,6 +24,9 @@ pub const MAX_MODULE_BYTES: usize = 16 << 20;
 /// interpreter guest has fewer than half as many.
 pub const MAX_FUNCTIONS: u64 = 60_000;
 
+/// Largest function, bytes: compiling one takes more than linear time. The largest interpreter loop has a tenth of it.
+pub const MAX_FUNCTION_BYTES: usize = 1 << 20;
+
 /// What a module may be.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadLimits {
@@ -31,11 +34,17 @@ pub struct LoadLimits {
     pub module_bytes: usize,
     /// Functions, over all nested modules.
     pub functions: u64,
+    /// Size of one function, bytes.
+    pub function_bytes: usize,
 }
 
 impl Default for LoadLimits {
     fn default() -> Self {
-        Self { module_bytes: MAX_MODULE_BYTES, functions: MAX_FUNCTIONS }
+        Self {
+            module_bytes: MAX_MODULE_BYTES,
+            functions: MAX_FUNCTIONS,
+            function_bytes: MAX_FUNCTION_BYTES,
+        }
     }
 }
 
@@ -46,6 +55,7 @@ pub struct Module(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) pre: InstancePre<State>,
     pub(super) handle: ComponentExportIndex,
+    pub(super) memory_bytes: usize,
     hash: [u8; 32],
     imports: Vec<String>,
 }
@@ -90,7 +100,7 @@ impl Engine {
         let wasm = binary(bytes)?;
         fits(wasm.len(), limits)?;
         let form = scan::form(&wasm).ok_or(LoadError::NotWasm)?;
-        let facts = scan::scan(&wasm, form, limits.functions)?;
+        let facts = scan::scan(&wasm, form, limits)?;
         let component = self.compiled(&wasm, &facts, &hash, cache)?;
         self.link(component, hash, facts.imports)
     }
@@ -142,7 +152,8 @@ impl Engine {
             _ => return Err(missing()),
         }
         let handle = component.get_export_index(None, loket_abi::HANDLE).ok_or_else(missing)?;
-        Ok(Module(Arc::new(Inner { pre, handle, hash, imports })))
+        let memory_bytes = self.memory_bytes;
+        Ok(Module(Arc::new(Inner { pre, handle, memory_bytes, hash, imports })))
     }
 }
 

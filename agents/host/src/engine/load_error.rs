@@ -38,6 +38,16 @@ pub enum LoadError {
         /// The limit.
         max: u64,
     },
+    /// One function is too large: compiling it would take too long.
+    #[error(
+        "the module has a function of {bytes} bytes, the limit is {max}: split it, or raise the limit"
+    )]
+    FunctionTooLarge {
+        /// The size of the first that is.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
     /// It imports what Loket does not give.
     #[error(
         "the module imports {import:?}, and a guest may import only {counter:?}: build it without WASI \
@@ -94,6 +104,7 @@ impl LoadError {
             Self::WrongType { .. } => "M007",
             Self::Invalid { .. } => "M008",
             Self::DoesNotFit { .. } => "M009",
+            Self::FunctionTooLarge { .. } => "M010",
         }
     }
 

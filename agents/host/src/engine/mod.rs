@@ -29,7 +29,7 @@ pub use config::{
     Ticker,
 };
 pub use error::{Abort, Blame, Cause, TrapKind, TurnError};
-pub use load::{LoadLimits, MAX_FUNCTIONS, MAX_MODULE_BYTES, Module};
+pub use load::{LoadLimits, MAX_FUNCTION_BYTES, MAX_FUNCTIONS, MAX_MODULE_BYTES, Module};
 pub use load_error::LoadError;
 pub use run::{Host, MAX_ARGS_BYTES, MAX_CAPABILITY_BYTES, RunLimits, SliceVerdict};
 pub use slices::{Background, Sliced};

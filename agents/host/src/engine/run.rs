@@ -13,9 +13,9 @@ use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
 use super::classify::{Phase, classify};
 use super::error::{Abort, Cause, TurnError};
-use super::limiter::Limiter;
+use super::limiter::{Ceilings, Limiter};
 use super::load::Module;
-use super::slot::{Event, Request, Slot};
+use super::slot::{Asked, Event, Request, Slot};
 use super::types::{Answer, Failure, Message};
 
 /// Largest args of one call, bytes. What is larger does not belong in the ledger's records; the guest gets a failure that
@@ -81,6 +81,7 @@ pub trait Host {
 pub(super) struct State {
     limiter: Limiter,
     slot: Arc<Slot>,
+    ticks: u64,
 }
 
 /// The guest was told to stop at the end of its last slice.
@@ -94,13 +95,20 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     let mut counter = linker.instance(loket_abi::COUNTER)?;
     counter.func_wrap_async(
         loket_abi::CALL,
-        |store: StoreContextMut<'_, State>, (capability, args): (WasmStr, WasmList<u8>)| {
+        |mut store: StoreContextMut<'_, State>, (capability, args): (WasmStr, WasmList<u8>)| {
             Box::new(async move {
                 let request = match lift(&store, &capability, &args)? {
                     Ok(request) => request,
                     Err(failure) => return Ok((Err(failure),)),
                 };
-                Ok((store.data().slot.ask(request).await,))
+                let asked = store.data().slot.ask(request).await;
+                // While it waited, others ran: it begins a new slice, and is not sent to the end of a queue for
+                // ticks that passed without it. An answer without a wait is part of the old slice.
+                if asked.waited {
+                    let ticks = store.data().ticks;
+                    store.set_epoch_deadline(ticks);
+                }
+                Ok((asked.answer,))
             })
         },
     )?;
@@ -178,8 +186,8 @@ impl Module {
             match step {
                 Step::Done(done) => return done,
                 Step::Kill => return Err(TurnError::plain(Cause::Killed)),
-                Step::Call(request) => match host.call(request.capability, request.args).await {
-                    Ok(answer) => slot.answer(answer),
+                Step::Call(request) => match ask(host, request).await {
+                    Ok(asked) => slot.answer(asked),
                     Err(abort) => return Err(TurnError::plain(Cause::Aborted(abort))),
                 },
             }
@@ -194,20 +202,24 @@ impl Module {
         slot: Arc<Slot>,
     ) -> Result<Answer, TurnError> {
         let inner = &*self.0;
-        let limiter = Limiter::new(limits.memory_bytes, limits.table_elements);
-        let mut store = Store::new(inner.pre.engine(), State { limiter, slot });
+        let limiter = Limiter::new(Ceilings {
+            memory_bytes: limits.memory_bytes,
+            each_bytes: inner.memory_bytes,
+            table_elements: limits.table_elements,
+        });
+        let ticks = limits.slice_ticks;
+        let mut store = Store::new(inner.pre.engine(), State { limiter, slot, ticks });
         store.limiter(|state| &mut state.limiter);
         // Whatever the guest hands over lies in its memory, so no value of it can honestly be larger than that. What
         // is too large for us but not for its memory is refused with the limit's name, not with a trap.
         store.set_hostcall_fuel(limits.memory_bytes);
-        let ticks = limits.slice_ticks;
         store.set_epoch_deadline(ticks);
         store.epoch_deadline_callback(move |cx| match cx.data().slot.slice_over() {
             true => Err(Stopped.into()),
             false => Ok(UpdateDeadline::Yield(ticks)),
         });
         let failed = |e: &wasmtime::Error, phase, store: &Store<State>| {
-            classify(e, phase, store.data().limiter.denied(), limits)
+            classify(e, phase, &store.data().limiter)
         };
         let instance = match inner.pre.instantiate_async(&mut store).await {
             Ok(instance) => instance,
@@ -221,6 +233,18 @@ impl Module {
             Err(e) => Err(failed(&e, Phase::Handle, &store)),
         }
     }
+}
+
+/// Asks the driver, and notes whether the lane went on meanwhile.
+async fn ask<H: Host>(host: &mut H, request: Request) -> Result<Asked, Abort> {
+    let mut waited = false;
+    let mut call = pin!(host.call(request.capability, request.args));
+    let answer = std::future::poll_fn(|cx| {
+        let polled = call.as_mut().poll(cx);
+        waited |= polled.is_pending();
+        polled
+    });
+    answer.await.map(|answer| Asked { answer, waited })
 }
 
 /// Nothing is cut: an answer over the limit ends the turn.

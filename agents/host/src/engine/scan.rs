@@ -5,6 +5,7 @@
 
 use wasmparser::{ComponentTypeRef, Encoding, Parser, Payload, TypeBounds, TypeRef};
 
+use super::load::LoadLimits;
 use super::load_error::LoadError;
 use super::stubs::WASI;
 
@@ -43,6 +44,7 @@ pub(super) fn form(bytes: &[u8]) -> Option<Form> {
 struct Scan {
     depth: usize,
     functions: u64,
+    largest: usize,
     imports: Vec<String>,
     foreign: Option<String>,
     exports: Vec<String>,
@@ -50,13 +52,17 @@ struct Scan {
 }
 
 /// Reads the sections. Refuses a foreign import by its name, a missing export by its, and too many functions.
-pub(super) fn scan(bytes: &[u8], form: Form, max_functions: u64) -> Result<Facts, LoadError> {
+pub(super) fn scan(bytes: &[u8], form: Form, limits: &LoadLimits) -> Result<Facts, LoadError> {
     let mut scan = Scan::default();
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(malformed)?;
         scan.payload(payload).map_err(malformed)?;
-        if scan.functions > max_functions {
-            return Err(LoadError::TooManyFunctions { max: max_functions });
+        if scan.functions > limits.functions {
+            return Err(LoadError::TooManyFunctions { max: limits.functions });
+        }
+        if scan.largest > limits.function_bytes {
+            let (bytes, max) = (scan.largest, limits.function_bytes);
+            return Err(LoadError::FunctionTooLarge { bytes, max });
         }
     }
     if let Some(import) = scan.foreign {
@@ -89,6 +95,9 @@ impl Scan {
             }
             Payload::End(_) => self.depth = self.depth.saturating_sub(1),
             Payload::CodeSectionStart { count, .. } => self.functions += u64::from(count),
+            Payload::CodeSectionEntry(body) => {
+                self.largest = self.largest.max(body.range().len());
+            }
             _ if self.depth != 1 => {}
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {

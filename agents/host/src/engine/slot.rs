@@ -15,6 +15,13 @@ pub(super) struct Request {
     pub(super) args: Vec<u8>,
 }
 
+/// The answer to a call.
+pub(super) struct Asked {
+    pub(super) answer: Answer,
+    /// Whether the lane did other things meanwhile.
+    pub(super) waited: bool,
+}
+
 /// Why the guest's future is pending.
 pub(super) enum Event {
     /// It called.
@@ -26,7 +33,7 @@ pub(super) enum Event {
 #[derive(Default)]
 struct Inner {
     event: Option<Event>,
-    answer: Option<Answer>,
+    answer: Option<Asked>,
     stop: bool,
 }
 
@@ -40,7 +47,7 @@ impl Slot {
     }
 
     /// From the fibre: asks, and suspends until answered.
-    pub(super) async fn ask(&self, request: Request) -> Answer {
+    pub(super) async fn ask(&self, request: Request) -> Asked {
         self.lock().event = Some(Event::Call(request));
         std::future::poll_fn(|_| match self.lock().answer.take() {
             Some(answer) => Poll::Ready(answer),
@@ -64,7 +71,7 @@ impl Slot {
     }
 
     /// From the lane: the answer to the last [`Event::Call`].
-    pub(super) fn answer(&self, answer: Answer) {
+    pub(super) fn answer(&self, answer: Asked) {
         self.lock().answer = Some(answer);
     }
 
