@@ -41,6 +41,7 @@ rules! {
     c4_an_older_incarnation_is_fenced,
     c4_racing_incarnations_never_both_write,
     c4_the_first_outcome_wins,
+    c4_an_end_cannot_change_a_result,
     d1_the_end_answers_the_caller,
     d1_a_turn_ends_once,
     e6_turns_are_kept_until_the_brain_has_them,

@@ -18,6 +18,8 @@ const FROM: &str = "LOKET_LEDGER_TEST_FROM";
 fn options(dir: &Path) -> Options {
     let mut options = Options::new(dir);
     options.durability = Durability::Process;
+    // The messages of these tests are accepted in 1970.
+    options.clock = Arc::new(|| 2_000);
     options
 }
 
@@ -39,7 +41,7 @@ fn child(test: &str, dir: &Path, from: u64) -> Child {
         .env(DIR, dir)
         .env(FROM, from.to_string())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::inherit())
         .spawn()
         .unwrap()
 }

@@ -155,6 +155,14 @@ impl Journal {
                 self.hash.call(call, capability, args, &outcome);
                 return Ok(Step::Answer(outcome));
             }
+            if self.mode == Mode::CatchUp {
+                // A turn that has ended has every result; nothing is sent to mend a record that lacks one (rule F1).
+                return Err(Stop::Diverged(Diverged {
+                    call,
+                    recorded: format!("{} (no result)", shown(&record.capability, &record.args)),
+                    rerun: shown(capability, args),
+                }));
+            }
             resend = true;
         }
         Ok(Step::Send(Live {
@@ -173,9 +181,15 @@ impl Journal {
         let kept = class.records_success() || (outcome.is_err() && class != EffectClass::Side);
         if live.resend {
             if let Some(record) = self.records.get_mut(self.cursor) {
+                let before = record.bytes();
                 record.outcome = Some(outcome);
                 record.stamp_ms = stamp_ms;
+                self.bytes += record.bytes().saturating_sub(before);
                 self.clock_ms = self.clock_ms.max(stamp_ms);
+                if !durable {
+                    // A failure that only the guest saw goes out with the next write (rule C6).
+                    self.written = self.written.min(self.cursor);
+                }
             }
             self.cursor += 1;
         } else if kept {

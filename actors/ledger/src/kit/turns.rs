@@ -2,8 +2,9 @@
 
 use super::{Subject, begin, failed_with, message, send, staged, turn_hash, wait};
 use loket_turn::{
-    Accept, AcceptError, Blame, CallNo, End, FailVerdict, Failure, Hash, IntentWritten,
-    LedgerError, LedgerEvent, MessageId, ReplyTo, ResultWrite, TurnKey, TurnNo,
+    Accept, AcceptError, Blame, CallNo, EffectClass, End, FailVerdict, Failure, Hash,
+    IntentWritten, LedgerError, LedgerEvent, MessageId, Record, ReplyTo, ResultWrite, TurnKey,
+    TurnNo,
 };
 
 fn result(it: &Subject, turn: &TurnKey, call: u32, text: &str, stamp_ms: u64) -> ResultWrite {
@@ -104,6 +105,36 @@ pub fn c4_the_first_outcome_wins(it: &Subject) {
     assert_eq!(read, Some((timeout.outcome, 3_000)));
     let unknown = wait(it.ledger.result(result(it, &turn, 9, "x", 1)));
     assert!(matches!(unknown, Err(LedgerError::NotFound(_))));
+}
+
+/// C4, C6: an end may bring the outcome of an intent that has none; it cannot change one.
+pub fn c4_an_end_cannot_change_a_result(it: &Subject) {
+    let turn = it.opened("a");
+    it.accept("a", "x");
+    wait(it.ledger.intent(it.intent(&turn, 1, "one"))).expect("intent");
+    wait(it.ledger.intent(it.intent(&turn, 2, "two"))).expect("intent");
+    let _ = wait(it.ledger.result(result(it, &turn, 1, "late", 2_500))).expect("written");
+    let record = |call: u32, args: &str| Record {
+        call: CallNo(call),
+        class: EffectClass::Keyed,
+        capability: "llm.chat".to_owned(),
+        args: args.as_bytes().to_vec(),
+        outcome: Some(Err(Failure::new("refused", "revoked"))),
+        stamp_ms: 2_600,
+        intent: Some(it.key(&turn, call)),
+        effect: None,
+    };
+    let mut end = it.ending(&turn);
+    end.records = vec![record(2, "two"), record(1, "one")];
+    let refused = wait(it.ledger.end(end.clone()));
+    assert_eq!(refused, Err(LedgerError::OtherOutcome(it.key(&turn, 1))));
+    assert_eq!(wait(it.ledger.result_of(it.key(&turn, 2))), Ok(None), "all of it or nothing");
+    end.records.truncate(1);
+    wait(it.ledger.end(end)).expect("end");
+    let ended = wait(it.ledger.ended_after("a".into(), TurnNo(0))).expect("ended");
+    let records = &ended[0].ran.as_ref().expect("ran").records;
+    assert_eq!(records[0].outcome, Some(Ok(b"late".to_vec())));
+    assert_eq!(records[1], record(2, "two"));
 }
 
 /// D1, I1: the end of the callee is the result of the caller, in one step.
