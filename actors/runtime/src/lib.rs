@@ -25,6 +25,8 @@ pub mod metrics;
 mod node;
 mod panic;
 mod registry;
+mod runtime;
+mod shared;
 mod signals;
 mod slots;
 mod supervisor_actor;
@@ -49,8 +51,9 @@ pub use kernel_actor::kernel_body;
 pub use lane::{Lane, Lanes, LanesError};
 pub use ledger_events::{DynamicChildren, LedgerEvents};
 pub use mailbox::{Mailbox, Overloaded, Rejected, SendError};
-pub use node::{Node, NodeConfig, OnUp, Runtime, StartError};
+pub use node::{Node, NodeConfig, OnUp, StartError};
 pub use registry::{MailboxView, Place, PlaceState, Registry, TreeView};
+pub use runtime::Runtime;
 pub use slots::{SlotPermit, Slots};
 pub use tree::{
     DoorSpec, LaneChoice, NodeSpec, PrincipalSpec, Service, SupervisorNode, TreeError, TreeSpec,

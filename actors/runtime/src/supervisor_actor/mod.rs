@@ -4,17 +4,17 @@
 //! supervisor is a child like any other; only its kill differs, for all below it must go first. Start reading at
 //! [`launch_supervisor`].
 
+mod children;
+
 use crate::cell::{self, CellControl, Seed};
 use crate::control::DynamicSpec;
-use crate::node::{Shared, blame_of};
-use crate::panic::guard;
 use crate::registry::{Life, Place};
+use crate::shared::Shared;
 use crate::signals::{Signal, Signals};
-use crate::tree::{NodeSpec, SupervisorNode};
-use crate::{ChildContext, ChildKind, ChildPlan, Control, Door, metrics};
+use crate::tree::SupervisorNode;
+use crate::{ChildContext, ChildKind, Control, Door};
 use loket_supervision::machine::{
-    Answer, ApiError, Blame, Call, Cause, ChildId, ChildState, Event, Exit, Now, Order, Supervisor,
-    Timer,
+    Answer, Blame, Call, Cause, ChildId, Event, Exit, Now, Order, Supervisor, Timer,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -172,14 +172,6 @@ impl Actor {
         }
     }
 
-    fn gone(&self, id: &ChildId, incarnation: u64) {
-        if let Some(place) = self.shared.registry.find(id)
-            && place.incarnation() == incarnation
-        {
-            place.status().life = None;
-        }
-    }
-
     fn call(
         &mut self,
         call: Call,
@@ -202,26 +194,6 @@ impl Actor {
         self.feed(Event::Call { tag, call }, control);
     }
 
-    /// Makes the place of a dynamic child.
-    fn make_room(&self, id: &ChildId, child: &DynamicSpec) -> Result<(), ApiError> {
-        let [NodeSpec::Worker(template)] = &*self.node.children else {
-            return Err(ApiError::NotFound);
-        };
-        if !self.node.is_simple() {
-            return Err(ApiError::NotFound);
-        }
-        let mut worker = template.clone();
-        worker.spec.id = Arc::clone(id);
-        worker.kind = Arc::clone(&child.kind);
-        worker.last_incarnation = child.last_incarnation;
-        let there = |place: Arc<Place>| ApiError::AlreadyStarted(place.incarnation());
-        self.shared.place_worker(&worker, Some(&self.place)).map_err(|error| match error {
-            crate::node::PlaceError::Taken(place) => there(place),
-            crate::node::PlaceError::Authority(_) => ApiError::MaxChildren(u32::MAX),
-        })?;
-        Ok(())
-    }
-
     /// One step of the machine and all that follows from it.
     fn feed(&mut self, event: Event, control: &mut Control) {
         let mut touched = Vec::new();
@@ -229,31 +201,23 @@ impl Actor {
         let now = Now(self.shared.clock.monotonic_ms());
         let mut orders = std::mem::take(&mut self.orders);
         self.machine.step_into(event, now, &mut orders);
-        for order in orders.drain(..) {
-            self.obey(order, control, &mut touched);
-        }
-        self.orders = orders;
+        touched.extend(orders.iter().filter_map(order_child));
+        // Written down first: whoever sees a deed done also sees it in the registry.
         for id in touched {
             self.note(&id);
         }
+        for order in orders.drain(..) {
+            self.obey(order, control);
+        }
+        self.orders = orders;
     }
 
-    fn obey(&mut self, order: Order, control: &mut Control, touched: &mut Vec<ChildId>) {
+    fn obey(&mut self, order: Order, control: &mut Control) {
         match order {
-            Order::Start { id, incarnation } => {
-                self.start(&id, incarnation);
-                touched.push(id);
-            }
-            Order::Stop { id, incarnation } => {
-                self.reach(&id, incarnation, Life::stop);
-                touched.push(id);
-            }
-            Order::Kill { id, incarnation } => {
-                self.reach(&id, incarnation, Life::kill);
-                touched.push(id);
-            }
+            Order::Start { id, incarnation } => self.start(&id, incarnation),
+            Order::Stop { id, incarnation } => self.reach(&id, incarnation, Life::stop),
+            Order::Kill { id, incarnation } => self.reach(&id, incarnation, Life::kill),
             Order::SetTimer { timer, at } => {
-                touched.push(Arc::clone(&timer.id));
                 self.timers.insert((at.0, self.next_timer), timer);
                 self.next_timer += 1;
             }
@@ -263,7 +227,6 @@ impl Actor {
                 }
             }
             Order::Report(report) => {
-                touched.push(Arc::clone(&report.offender.id));
                 let at = self.shared.clock.now();
                 self.shared.history.report(at, &self.place.name, report);
             }
@@ -274,118 +237,6 @@ impl Actor {
                 }
             }
             Order::Exit { reason } => self.ended = Some(reason),
-        }
-    }
-
-    fn reach(&self, id: &str, incarnation: u64, deed: impl FnOnce(&Life)) {
-        let place = self.shared.registry.find(id);
-        let place = place.filter(|place| place.incarnation() == incarnation);
-        if let Some(life) = place.and_then(|place| place.life()) {
-            deed(&life);
-        }
-    }
-
-    fn start(&mut self, id: &ChildId, incarnation: u64) {
-        let failed = |reason| {
-            let id = Arc::clone(id);
-            self.signals.event(Event::StartFailed { id, incarnation, reason });
-        };
-        let Some(place) = self.shared.registry.find(id) else {
-            return failed(Exit::crash(Cause::Start, Blame::Host, "the child has no place"));
-        };
-        place.door.reopen();
-        let kind = match self.node.child(id) {
-            Some(NodeSpec::Supervisor(node)) => {
-                let (node, parent) = (node.clone(), self.signals.clone());
-                return launch_supervisor(&self.shared, node, &place, parent, incarnation);
-            }
-            Some(NodeSpec::Worker(worker)) => Arc::clone(&worker.kind),
-            None => match self.dynamic.get(id) {
-                Some(kind) => Arc::clone(kind),
-                None => return failed(Exit::crash(Cause::Start, Blame::Host, "unknown child")),
-            },
-        };
-        place.incarnation.store(incarnation, Ordering::Release);
-        if let Some(principal) = place.principal {
-            self.shared.authority.set_incarnation(principal, incarnation);
-        }
-        let blame = blame_of(&kind, &place.door);
-        let plan = ChildPlan { name: Arc::clone(id), incarnation, spec: kind };
-        let body = match guard(Blame::Host, || self.shared.factory.build(&plan)) {
-            Ok(Ok(body)) => body,
-            Ok(Err(exit)) | Err(exit) => return failed(exit),
-        };
-        let (name, signals) = (Arc::clone(id), self.signals.clone());
-        let control = Arc::new(CellControl::new(Arc::clone(id), incarnation, signals));
-        place.status().life = Some(Life::Cell(Arc::clone(&control)));
-        let (lane, door) = (place.lane.clone(), place.door.clone());
-        let place = place.number;
-        cell::launch(Seed { name, place, incarnation, lane, door, blame, body, control });
-    }
-
-    /// Writes down what the machine says of a child now.
-    fn note(&mut self, id: &ChildId) {
-        let view = self.machine.child(id);
-        if self.dynamic.contains_key(id) && view.is_none() {
-            self.dynamic.remove(id);
-            self.shared.remove_worker(id);
-            return;
-        }
-        let Some(place) = self.shared.registry.find(id) else {
-            return;
-        };
-        let Some(view) = view else {
-            // A temporary child has ended: its spec is gone, its place is kept for `tree`.
-            place.status().state = crate::PlaceState::Stopped;
-            self.idle.insert(Arc::clone(id));
-            return;
-        };
-        let restarts = place.note(&view);
-        if restarts > 0 {
-            let cause = view.last_exit.as_ref().map_or("none", Exit::code);
-            metrics::restarted(place.kind, cause, restarts);
-        }
-        if view.state == ChildState::Undefined {
-            self.idle.insert(Arc::clone(id));
-        }
-    }
-
-    /// Closes the doors of children that nobody is about to start, so that their callers do not wait for ever. Not while a group
-    /// is being restarted: its mailboxes are to survive that.
-    fn close_idle(&mut self) {
-        if self.idle.is_empty() || self.doomed {
-            return;
-        }
-        let settled = |state| matches!(state, ChildState::Running | ChildState::Undefined);
-        if !self.machine.children().all(|child| settled(child.state)) {
-            return;
-        }
-        for id in std::mem::take(&mut self.idle) {
-            let state = self.machine.child(&id).map(|child| child.state);
-            if state.is_none_or(|state| state == ChildState::Undefined)
-                && let Some(place) = self.shared.registry.find(&id)
-            {
-                place.close();
-            }
-        }
-    }
-
-    /// Killed: all below goes too, then the supervisor itself.
-    fn die(&mut self) {
-        self.doomed = true;
-        self.kill_all();
-        self.end_if_alone();
-    }
-
-    fn kill_all(&self) {
-        let children = crate::lock(&self.place.children).clone();
-        children.iter().filter_map(|child| child.life()).for_each(|life| life.kill());
-    }
-
-    fn end_if_alone(&mut self) {
-        let children = crate::lock(&self.place.children).clone();
-        if children.iter().all(|child| child.life().is_none()) {
-            self.ended = Some(Exit::Killed);
         }
     }
 }
@@ -419,5 +270,16 @@ fn event_child(event: &Event) -> Option<ChildId> {
             _ => None,
         },
         Event::Start | Event::Stop { .. } => None,
+    }
+}
+
+fn order_child(order: &Order) -> Option<ChildId> {
+    match order {
+        Order::Start { id, .. } | Order::Stop { id, .. } | Order::Kill { id, .. } => {
+            Some(Arc::clone(id))
+        }
+        Order::SetTimer { timer, .. } => Some(Arc::clone(&timer.id)),
+        Order::Report(report) => Some(Arc::clone(&report.offender.id)),
+        Order::Reply { .. } | Order::Up | Order::Exit { .. } => None,
     }
 }
