@@ -90,6 +90,9 @@ impl Actor {
     /// Writes down what the machine says of a child now.
     pub(super) fn note(&mut self, id: &ChildId) {
         let view = self.machine.child(id);
+        if view.is_none() {
+            self.unsettled.remove(id);
+        }
         if self.dynamic.contains_key(id) && view.is_none() {
             self.dynamic.remove(id);
             self.shared.remove_worker(id);
@@ -109,8 +112,13 @@ impl Actor {
             let cause = view.last_exit.as_ref().map_or("none", Exit::code);
             metrics::restarted(place.kind, cause, restarts);
         }
-        if view.state == ChildState::Undefined {
-            self.idle.insert(Arc::clone(id));
+        match view.state {
+            ChildState::Running => drop(self.unsettled.remove(id)),
+            ChildState::Undefined => {
+                self.unsettled.remove(id);
+                self.idle.insert(Arc::clone(id));
+            }
+            _ => drop(self.unsettled.insert(Arc::clone(id))),
         }
     }
 
@@ -120,8 +128,7 @@ impl Actor {
         if self.idle.is_empty() || self.doomed {
             return;
         }
-        let settled = |state| matches!(state, ChildState::Running | ChildState::Undefined);
-        if !self.machine.children().all(|child| settled(child.state)) {
+        if !self.unsettled.is_empty() {
             return;
         }
         for id in std::mem::take(&mut self.idle) {

@@ -74,6 +74,8 @@ struct Actor {
     next_tag: u64,
     /// Children that were seen not running: their doors are closed once nothing is going on.
     idle: HashSet<ChildId>,
+    /// Children that neither run nor rest: on their way up or down.
+    unsettled: HashSet<ChildId>,
     orders: Vec<Order>,
     doomed: bool,
     ended: Option<Exit>,
@@ -107,6 +109,7 @@ impl Actor {
             replies: HashMap::new(),
             next_tag: 0,
             idle: HashSet::new(),
+            unsettled: HashSet::new(),
             orders: Vec::new(),
             doomed: false,
             ended: None,
