@@ -243,3 +243,56 @@ fn what_otp_refuses_is_refused() {
     assert_eq!(code(any, vec![significant(temporary("a"))]), None);
     assert_eq!(code(simple, vec![child("a")]), None);
 }
+
+#[test]
+fn before_its_start_and_after_its_end_there_is_nobody() {
+    let mut w = World::new(lenient(Strategy::OneForOne), vec![child("a")]);
+    assert_eq!(w.sup.phase(), Phase::New);
+    assert_eq!(w.code(Call::WhichChildren), "noproc");
+    w.stop();
+    assert_eq!((w.took().as_str(), w.sup.phase()), ("exit shutdown", Phase::Ended));
+    w.feed(Event::Start);
+    w.stop();
+    assert_eq!((w.took().as_str(), w.code(Call::Stop)), ("", "noproc"));
+}
+
+#[test]
+fn a_second_start_is_of_no_effect() {
+    let mut w = World::up(lenient(Strategy::OneForOne), vec![child("a")]);
+    w.feed(Event::Start);
+    w.run();
+    assert_eq!((w.took().as_str(), w.sup.phase()), ("", Phase::Up));
+}
+
+#[test]
+fn a_stop_during_the_first_start_ends_what_is_up() {
+    let mut w = World::new(lenient(Strategy::OneForOne), vec![child("a"), child("b"), child("c")]);
+    w.starts("b", &[Start::Hangs]);
+    w.feed(Event::Start);
+    w.run();
+    assert_eq!(w.sup.phase(), Phase::Starting);
+    w.feed(Event::Stop { reason: Exit::ShutdownTerm("update".into()) });
+    w.run();
+    assert_eq!(w.took(), "start a, start b, stop b, stop a, exit shutdown_term");
+}
+
+#[test]
+fn time_does_not_run_backwards() {
+    let spec = ChildSpec { shutdown: Shutdown::Timeout(10), ..child("a") };
+    let mut w = World::up(lenient(Strategy::OneForOne), vec![spec]);
+    w.pass(1_000);
+    w.exits("a", crash());
+    w.stubborn.insert("a".into());
+    let orders = w.sup.step(Event::Stop { reason: Exit::Shutdown }, Now(3));
+    let Some(Order::SetTimer { at, .. }) = orders.last() else { panic!() };
+    assert_eq!(*at, Now(1_010));
+}
+
+#[test]
+fn states_are_the_views_in_short() {
+    let mut w = World::up(lenient(Strategy::OneForOne), vec![child("a"), transient("b")]);
+    w.exits("b", Exit::Normal);
+    let states: Vec<_> = w.sup.states().map(|(id, state)| (id.to_string(), state)).collect();
+    let expected = [("a".into(), ChildState::Running), ("b".into(), ChildState::Undefined)];
+    assert_eq!(states, expected);
+}

@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Breaks the supervisor machine in one place at a time, in a scratch copy, and expects its tests to go red.
+# Breaks the supervisor machine in one place at a time, in a scratch copy, and expects its tests
+# to go red.
 #
 #   supervision/tests/mutations.sh [NAME...]      # all mutants, or those whose name begins so
 #
-# The first 13 are the ones that issue 4 names. Exits 0 only when the unbroken copy is green and every mutant is caught.
+# The first 13 are the ones that issue 4 names. Exits 0 only when the unbroken copy is green and
+# every mutant is caught.
 # SCRATCH (default: a new directory) may be given to build in the same place again.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -11,7 +13,9 @@ scratch=${SCRATCH:-$(mktemp -d)}
 mkdir -p "$scratch"
 export PROPERTY_CASES=${PROPERTY_CASES:-2000} RUST_BACKTRACE=0
 tests=()
-for file in "$root"/supervision/tests/machine_*.rs; do tests+=(--test "$(basename "$file" .rs)"); done
+for file in "$root"/supervision/tests/machine_*.rs; do
+  tests+=(--test "$(basename "$file" .rs)")
+done
 
 fresh() {
   for crate in kernel supervision; do
@@ -93,11 +97,10 @@ mutant 07-ended-transient-not-started-by-a-group-restart job \
                     continue;
                 }'
 mutant 08-stale-exit-not-ignored lifecycle \
-  'pub(super) fn on_exited(&mut self, id: &str, incarnation: u64, reason: Exit) {
-        let Some(seq) = self.children.find_life(id, incarnation) else { return };' \
-  'pub(super) fn on_exited(&mut self, id: &str, _: u64, reason: Exit) {
-        let Some(seq) = self.children.find(id) else { return };
-        let Some(incarnation) = self.children.get(seq).map(|c| c.incarnation) else { return };'
+  'fn on_exited(&mut self, id: &str, incarnation: u64, reason: Exit) {' \
+  'fn on_exited(&mut self, id: &str, incarnation: u64, reason: Exit) {
+        let current = self.children.find(id).and_then(|seq| self.children.get(seq));
+        let incarnation = current.map_or(incarnation, |child| child.incarnation);'
 mutant 09-retry-of-the-wrong-child job 'return self.restart_failed(seq, &reason)' \
   'let rest = self.flags.strategy == Strategy::RestForOne;
                 return self.restart_failed(if rest { job.stop.start } else { seq }, &reason)'
@@ -135,12 +138,15 @@ mutant 25-late-start-counts lifecycle \
 mutant 26-backoff-never-resets decide 'child.failures = 0;' ''
 mutant 27-backoff-without-maximum backoff '.min(max) as u64' ' as u64' \
   backoff '.powi(power)).min(max)' '.powi(power))'
-mutant 28-attempt-without-own-budget decide '&& !child.window.admit(self.now, own, window)' '&& false'
+mutant 28-attempt-without-own-budget decide \
+  '&& !child.window.admit(self.now, own, window)' '&& false'
 mutant 29-lost-lane-charged exit '!matches!(self, Self::LaneLost)' 'true'
 mutant 30-escalation-orderly exit 'matches!(self, Self::Normal |' \
   'matches!(self, Self::Escalated { .. } | Self::Normal |'
-mutant 31-removed-child-s-lives-begin-again child 'self.floor = self.floor.max(child.incarnation);' ''
-mutant 32-exit-while-busy-lost lifecycle 'self.deferred.push_back(Deferred::Exit { id, incarnation });' \
+mutant 31-removed-child-s-lives-begin-again child \
+  'self.floor = self.floor.max(child.incarnation);' ''
+mutant 32-exit-while-busy-lost lifecycle \
+  'self.deferred.push_back(Deferred::Exit { id, incarnation });' \
   'let _ = (id, incarnation);'
 mutant 33-any-significant-waits-for-all decide 'AutoShutdown::AnySignificant => true' \
   'AutoShutdown::AnySignificant => all_ended()'
