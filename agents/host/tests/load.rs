@@ -82,6 +82,8 @@ fn a_component_with_any_other_import_is_refused_by_name() {
     let bytes = component(&core, &other, "import acme:disk/exit@0.2.0;");
     let error = load(&bytes).unwrap_err();
     assert_eq!(error, LoadError::ForeignImport { import: "acme:disk/exit@0.2.0".into() });
+    let bare = wat::parse_str(r#"(component (import "f" (func)))"#).unwrap();
+    assert_eq!(load(&bare).unwrap_err(), LoadError::ForeignImport { import: "f".into() });
     // Another version of the contract is not this one.
     let newer = wat::parse_str(r#"(component (import "loket:agent/counter@1.1.0" (instance)))"#);
     let error = load(&newer.unwrap()).unwrap_err();
