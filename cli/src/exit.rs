@@ -50,8 +50,7 @@ impl CliError {
     /// Prints it to standard error: a JSON object when asked, otherwise a line for people.
     pub(crate) fn print(&self, json: bool) {
         if json {
-            let object =
-                serde_json::json!({"error": {"code": self.code, "message": self.message}});
+            let object = serde_json::json!({"error": {"code": self.code, "message": self.message}});
             eprintln!("{object}");
         } else {
             eprintln!("error[{}]: {}", self.code, self.message);

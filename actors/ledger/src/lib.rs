@@ -1,8 +1,10 @@
-//! The ledger's embedded engine: one SQLite file per data directory, written by one thread in group commits.
+//! The ledger's embedded engine: one SQLite file per data directory, written by one thread in group
+//! commits.
 //!
-//! It never acknowledges what is not durable by the fleet's level, never checks a fence anywhere but in the writer, never lets a
-//! queue or its write-ahead log grow without bound, and knows neither actors nor guests. The rules that the code names (A1 … K)
-//! are the turn rules. Start reading at [`SqliteLedger`], then `writer.rs`, then `ops/`.
+//! It never acknowledges what is not durable by the fleet's level, never checks a fence anywhere
+//! but in the writer, never lets a queue or its write-ahead log grow without bound, and knows
+//! neither actors nor guests. The rules that the code names (A1 … K) are the turn rules. Start
+//! reading at [`SqliteLedger`], then `writer.rs`, then `ops/`.
 #![forbid(unsafe_code)]
 
 mod book;
@@ -22,6 +24,7 @@ mod writer;
 
 pub use dir::{LEDGER_FILE, LOCK_FILE};
 pub use ledger::{Events, SqliteLedger};
+pub use schema::{FORMAT as DATA_FORMAT, sqlite_version};
 pub use open_turns::{OpenTurn, OpenTurns};
 pub use options::{Clock, Durability, OpenError, Options, SIZE_LIMIT_BYTES};
 pub use schema::{APPLICATION_ID, FORMAT};

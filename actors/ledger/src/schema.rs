@@ -86,3 +86,8 @@ fn make(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "user_version", FORMAT)?;
     conn.execute_batch("COMMIT")
 }
+
+/// The version of the SQLite that is compiled in.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}

@@ -26,7 +26,11 @@ pub(super) fn letters(args: LettersArgs, json: bool) -> Result<Code, CliError> {
         LettersVerb::Retry { letter, yes } => retry(&data, letter, yes, json),
         LettersVerb::Drop { letter } => {
             let answer = ask("drop", json!({"letter": letter}))?;
-            if json { Ok(output::json(&answer)) } else { Ok(output::line(&format!("dropped {letter}"))) }
+            if json {
+                Ok(output::json(&answer))
+            } else {
+                Ok(output::line(&format!("dropped {letter}")))
+            }
         }
     }
 }
@@ -36,7 +40,8 @@ fn list(answer: &Value) -> Code {
     if letters.is_empty() {
         return output::line("no dead letters");
     }
-    let mut text = format!("{:>6}  {:<24} {:<12} {:>8}  message", "letter", "agent", "cause", "attempts");
+    let mut text =
+        format!("{:>6}  {:<24} {:<12} {:>8}  message", "letter", "agent", "cause", "attempts");
     for letter in &letters {
         text.push_str(&format!(
             "\n{:>6}  {:<24} {:<12} {:>8}  {}",

@@ -51,11 +51,14 @@ fn body(message: &str) -> Result<Value, CliError> {
         text.clear();
         let limit = loket_turn::limits::BODY_BYTES_MAX as u64 + 1;
         let read = std::io::stdin().take(limit).read_to_string(&mut text);
-        read.map_err(|error| CliError::new("C006", exit::USAGE, format!("standard input: {error}")))?;
+        read.map_err(|error| {
+            CliError::new("C006", exit::USAGE, format!("standard input: {error}"))
+        })?;
     }
     if text.len() > loket_turn::limits::BODY_BYTES_MAX {
         let limit = loket_turn::limits::BODY_BYTES_MAX;
-        let text = format!("the message is over the limit of {limit} bytes; send a file's name instead");
+        let text =
+            format!("the message is over the limit of {limit} bytes; send a file's name instead");
         return Err(CliError::new("too_large", exit::USAGE, text));
     }
     // Text that is a JSON object or list reaches the agent as it is, byte for byte: a JSON string body is its text.
@@ -63,7 +66,7 @@ fn body(message: &str) -> Result<Value, CliError> {
 }
 
 /// An answer with an `answer` field is for people: show that, and what it cites.
-fn readable(answer: &Value) -> String {
+pub(crate) fn readable(answer: &Value) -> String {
     let Some(text) = answer.get("answer").and_then(Value::as_str) else {
         return match answer {
             Value::String(text) => text.clone(),

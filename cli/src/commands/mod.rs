@@ -10,6 +10,10 @@ mod status;
 mod tree;
 mod version;
 
+pub(crate) use messages::readable;
+pub(crate) use status::text as status_line;
+pub(crate) use tree::draw as draw_tree;
+
 use crate::args::{Args, Command};
 use crate::exit::{CliError, Code};
 

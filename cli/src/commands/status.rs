@@ -23,7 +23,7 @@ pub(super) fn status(target: Target, as_json: bool) -> Result<Code, CliError> {
 }
 
 /// One line for people.
-pub(super) fn text(answer: &Value) -> String {
+pub(crate) fn text(answer: &Value) -> String {
     format!(
         "{} accepted, {} completed, {} waiting, {} dead letters, {} crashes survived, {} lost",
         answer["accepted"],

@@ -1,16 +1,16 @@
 //! From the fleet file to the tree that the runtime runs: the `system` supervisor, then the fleet's own root.
 
-use super::grants::{GrantIds, grant_set};
+use super::grants::{self, GrantIds, grant_set};
 use crate::exit::{self, CliError};
 use loket_contract::Operation;
-use loket_kernel::GrantSet;
+use loket_kernel::{Bound, Capability, Grant, GrantSet, Pattern, Scope};
 use loket_runtime::{
     ChildKind, DoorSpec, LaneChoice, NodeSpec, PrincipalSpec, STORE_MAILBOX_CAPACITY, Service,
     SupervisorNode, TreeSpec, WorkerNode,
 };
-use loket_supervision::fleet::{self, AgentSpec, Fleet, GrantSpec, Node, ProviderSpec, SupervisorSpec};
-use loket_supervision::machine::{self, ChildSpec, Flags};
-use std::collections::{BTreeMap, HashMap};
+use loket_supervision::fleet::{AgentSpec, Fleet, Node, ProviderSpec, SupervisorSpec};
+use loket_supervision::machine::{ChildSpec, Flags};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Calls that may wait at one of the small providers every fleet has.
@@ -58,15 +58,10 @@ pub(crate) fn tree(
 
 /// `@timer` may wake any agent: the fleet file's `every:` says which.
 fn timer(ids: &GrantIds) -> Result<Arc<GrantSet>, CliError> {
-    let any = fleet::BoundSpec::Names(vec!["*".to_owned()]);
-    let grant = GrantSpec {
-        cap: "agent.send".to_owned(),
-        scope: BTreeMap::from([("to".to_owned(), any)]),
-        budget: None,
-        approve: Vec::new(),
-        expires_ms: None,
-    };
-    grant_set(ids, &[grant])
+    let mut scope = Scope::new();
+    scope.insert("to", Bound::Names(vec![Pattern::parse("*").map_err(bug)?]));
+    let send = Capability::parse("agent.send").map_err(bug)?;
+    grants::set(vec![Grant::new(send, Arc::new(scope), None, Vec::new(), None, ids.next())])
 }
 
 struct Builder<'a> {
@@ -114,7 +109,8 @@ impl Builder<'_> {
         door: DoorSpec,
         serves: Option<Service>,
     ) -> NodeSpec {
-        let id = if lane == LaneChoice::System { name.to_owned() } else { format!("{name}/{index}") };
+        let id =
+            if lane == LaneChoice::System { name.to_owned() } else { format!("{name}/{index}") };
         NodeSpec::Worker(WorkerNode {
             spec: ChildSpec::worker(id.as_str()),
             kind: Arc::new(ChildKind::System(name, index)),
@@ -127,23 +123,13 @@ impl Builder<'_> {
     }
 
     fn supervisor(&self, spec: &SupervisorSpec) -> Result<SupervisorNode, CliError> {
-        let children: Result<Vec<_>, _> = spec.children.iter().map(|node| self.node(node)).collect();
-        let flags = Flags {
-            strategy: strategy(spec.strategy),
-            intensity: spec.intensity,
-            period_ms: spec.period_ms,
-            auto_shutdown: auto_shutdown(spec.auto_shutdown),
-            max_children: spec.max_children,
-            ..Flags::default()
-        };
-        let child = ChildSpec {
-            restart: restart(spec.restart),
-            significant: spec.significant,
-            shutdown: shutdown(spec.shutdown),
-            backoff: spec.backoff.as_ref().map(backoff),
-            ..ChildSpec::supervisor(spec.id.as_str())
-        };
-        Ok(SupervisorNode { spec: child, flags, children: children? })
+        let children: Result<Vec<_>, _> =
+            spec.children.iter().map(|node| self.node(node)).collect();
+        Ok(SupervisorNode {
+            spec: Node::Supervisor(spec.clone()).child_spec(),
+            flags: spec.flags(),
+            children: children?,
+        })
     }
 
     fn node(&self, node: &Node) -> Result<NodeSpec, CliError> {
@@ -157,16 +143,8 @@ impl Builder<'_> {
     fn provider(&self, spec: &ProviderSpec) -> Result<NodeSpec, CliError> {
         let capabilities = spec.capabilities.iter().map(String::as_str);
         let serves = Service::new(spec.id.as_str(), capabilities).map_err(bug)?;
-        let child = ChildSpec {
-            restart: restart(spec.restart),
-            significant: spec.significant,
-            shutdown: shutdown(spec.shutdown),
-            backoff: spec.backoff.as_ref().map(backoff),
-            start_timeout_ms: Some(spec.start_timeout_ms),
-            ..ChildSpec::worker(spec.id.as_str())
-        };
         Ok(NodeSpec::Worker(WorkerNode {
-            spec: child,
+            spec: Node::Provider(spec.clone()).child_spec(),
             kind: Arc::new(ChildKind::Provider(Box::new(spec.clone()))),
             door: DoorSpec::Provider { capacity: spec.mailbox.capacity as usize },
             lane: LaneChoice::Any,
@@ -177,19 +155,8 @@ impl Builder<'_> {
     }
 
     fn agent(&self, spec: &AgentSpec) -> Result<NodeSpec, CliError> {
-        let child = ChildSpec {
-            restart: restart(spec.restart),
-            significant: spec.significant,
-            shutdown: shutdown(spec.shutdown),
-            backoff: spec.backoff.as_ref().map(backoff),
-            charge: match spec.charge {
-                fleet::Charge::Exit => machine::Charge::Exit,
-                fleet::Charge::Letter => machine::Charge::Letter,
-            },
-            ..ChildSpec::worker(spec.id.as_str())
-        };
         Ok(NodeSpec::Worker(WorkerNode {
-            spec: child,
+            spec: Node::Agent(spec.clone()).child_spec(),
             kind: Arc::new(ChildKind::Agent(Box::new(spec.clone()))),
             door: DoorSpec::Agent,
             lane: LaneChoice::Any,
@@ -215,51 +182,4 @@ fn bug(error: impl std::fmt::Display) -> CliError {
 
 fn system_flags() -> Flags {
     Flags { intensity: SYSTEM_INTENSITY, period_ms: SYSTEM_PERIOD_MS, ..Flags::default() }
-}
-
-fn strategy(strategy: fleet::Strategy) -> machine::Strategy {
-    match strategy {
-        fleet::Strategy::OneForOne => machine::Strategy::OneForOne,
-        fleet::Strategy::OneForAll => machine::Strategy::OneForAll,
-        fleet::Strategy::RestForOne => machine::Strategy::RestForOne,
-        fleet::Strategy::SimpleOneForOne => machine::Strategy::SimpleOneForOne,
-    }
-}
-
-fn restart(restart: fleet::Restart) -> machine::Restart {
-    match restart {
-        fleet::Restart::Permanent => machine::Restart::Permanent,
-        fleet::Restart::Transient => machine::Restart::Transient,
-        fleet::Restart::Temporary => machine::Restart::Temporary,
-    }
-}
-
-fn shutdown(shutdown: fleet::Shutdown) -> machine::Shutdown {
-    match shutdown {
-        fleet::Shutdown::BrutalKill => machine::Shutdown::BrutalKill,
-        fleet::Shutdown::Timeout(ms) => machine::Shutdown::Timeout(ms),
-        fleet::Shutdown::Infinity => machine::Shutdown::Infinity,
-    }
-}
-
-fn auto_shutdown(auto: fleet::AutoShutdown) -> machine::AutoShutdown {
-    match auto {
-        fleet::AutoShutdown::Never => machine::AutoShutdown::Never,
-        fleet::AutoShutdown::AnySignificant => machine::AutoShutdown::AnySignificant,
-        fleet::AutoShutdown::AllSignificant => machine::AutoShutdown::AllSignificant,
-    }
-}
-
-fn backoff(backoff: &fleet::Backoff) -> machine::Backoff {
-    machine::Backoff {
-        first: match backoff.first_ms {
-            0 => machine::First::Immediate,
-            ms => machine::First::Ms(ms),
-        },
-        min_ms: backoff.min_ms,
-        max_ms: backoff.max_ms,
-        factor: backoff.factor,
-        jitter: backoff.jitter,
-        reset_after_ms: backoff.reset_after_ms,
-    }
 }

@@ -5,9 +5,7 @@ use crate::exit::{self, CliError};
 use loket_contract::facts;
 use loket_host::driver::{ModuleSource, Modules};
 use loket_host::engine::{Engine, EngineConfig, LoadLimits};
-use loket_supervision::fleet::{
-    CapabilityFact, Catalog, ConfigError, ModuleFact, ProviderFacts,
-};
+use loket_supervision::fleet::{CapabilityFact, Catalog, ConfigError, ModuleFact, ProviderFacts};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,7 +15,8 @@ const KINDS: &[&str] = &["Chaos", "Fs", "Llm"];
 /// The catalogue of this binary, for a fleet file in a folder.
 pub(crate) struct FileCatalog {
     folder: PathBuf,
-    modules: Arc<Modules>,
+    /// `None`: every module is believed in.
+    modules: Option<Arc<Modules>>,
 }
 
 impl FileCatalog {
@@ -32,7 +31,12 @@ impl FileCatalog {
 
     /// For `run`: what is compiled here is run later.
     pub(crate) fn with(fleet: &Path, modules: Arc<Modules>) -> Self {
-        Self { folder: folder_of(fleet), modules }
+        Self { folder: folder_of(fleet), modules: Some(modules) }
+    }
+
+    /// For a first look at a file whose data directory and slots the engine depends on.
+    pub(crate) fn believing(fleet: &Path) -> Self {
+        Self { folder: folder_of(fleet), modules: None }
     }
 }
 
@@ -79,12 +83,12 @@ impl Catalog for FileCatalog {
     }
 
     fn module(&self, reference: &str) -> ModuleFact {
+        let Some(modules) = &self.modules else { return ModuleFact::Ok };
         let source = source(&self.folder, reference);
-        let bytes = match self.modules.read(&source) {
-            Ok(bytes) => bytes,
-            Err(message) => return ModuleFact::Missing(message),
-        };
-        match self.modules.load(bytes) {
+        if let Err(message) = modules.read(&source) {
+            return ModuleFact::Missing(message);
+        }
+        match modules.preload(&source) {
             Ok(_) => ModuleFact::Ok,
             Err(message) => {
                 let (code, text) = message.split_once(": ").unwrap_or(("M000", &message));

@@ -76,9 +76,10 @@ fn too_large(what: &str, bytes: usize, limit: usize) -> Result<(), Failure> {
 
 fn in_turn(turn: TurnView<'_>, to: &AgentName, is_call: bool) -> Result<InTurn, Failure> {
     let chain = turn.on_the_way().to_vec();
-    let to_newborn = turn.staged().iter().any(
-        |effect| matches!(effect, Effect::Spawn { agent, .. } if agent == to),
-    );
+    let to_newborn = turn
+        .staged()
+        .iter()
+        .any(|effect| matches!(effect, Effect::Spawn { agent, .. } if agent == to));
     if is_call {
         if chain.last() == Some(to) {
             return Err(Failure::new("calling_self", format!("{to} cannot call itself")));
@@ -93,7 +94,8 @@ fn in_turn(turn: TurnView<'_>, to: &AgentName, is_call: bool) -> Result<InTurn, 
             return Err(Failure::new("chain_too_long", text));
         }
         if to_newborn {
-            let text = format!("{to} is spawned by this turn: it starts with its end; send instead");
+            let text =
+                format!("{to} is spawned by this turn: it starts with its end; send instead");
             return Err(Failure::new("not_started", text));
         }
     }
@@ -116,10 +118,8 @@ impl Mail {
             body: self.body.clone(),
             key: self.key.clone(),
             id: turn.map(|turn| turn.id),
-            reply_to: turn.map(|turn| ReplyTo::Intent {
-                agent: turn.turn.agent.clone(),
-                intent: turn.call,
-            }),
+            reply_to: turn
+                .map(|turn| ReplyTo::Intent { agent: turn.turn.agent.clone(), intent: turn.call }),
             chain: turn.map(|turn| turn.chain.clone()).unwrap_or_default(),
             unless_waiting: self.unless_waiting,
             now_ms: services.clock.now().0,
@@ -198,7 +198,9 @@ async fn outside(services: &AgentServices, mail: &Mail, message: MessageId) -> P
     }
     match tokio::time::timeout(mail.timeout, waiting).await {
         Ok(Some(outcome)) => Performed::Done(outcome),
-        Ok(None) => Performed::failed(Failure::retryable("stopping", "the fleet is stopping", None)),
+        Ok(None) => {
+            Performed::failed(Failure::retryable("stopping", "the fleet is stopping", None))
+        }
         Err(_) => Performed::failed(Failure::retryable(
             "timeout",
             format!("no answer of {} yet; message {message} stays accepted", mail.to),

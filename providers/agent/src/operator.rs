@@ -157,9 +157,7 @@ pub(crate) fn remove(services: &AgentServices, agent: AgentName) -> Performed {
     let ledger = services.ledger.clone();
     Performed::Later(Box::pin(async move {
         match ledger.remove(agent.clone(), "stopped by an operator".to_owned()).await {
-            Ok(removed) => {
-                Performed::json(&json!({"stopped": agent, "letters": removed.letters}))
-            }
+            Ok(removed) => Performed::json(&json!({"stopped": agent, "letters": removed.letters})),
             Err(error) => ledger_failed(&error),
         }
     }))

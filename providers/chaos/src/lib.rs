@@ -3,9 +3,7 @@
 //! It kills only what the grant's scope names; the choice comes from the turn's seed, so that a re-run chooses the same.
 #![forbid(unsafe_code)]
 
-use loket_contract::{
-    CallView, Operation, Performed, Provider, ScopeForm, ScopeKey, parse_args,
-};
+use loket_contract::{CallView, Operation, Performed, Provider, ScopeForm, ScopeKey, parse_args};
 use loket_kernel::Scope;
 use loket_runtime::TreeControl;
 use loket_turn::{EffectClass, Failure};
@@ -66,10 +64,12 @@ impl Provider for ChaosProvider {
     fn prepare(&mut self, call: &CallView<'_>) -> Result<Prepared, Failure> {
         let Args {} = parse_args(call)?;
         let Some(turn) = call.turn else {
-            let text = "chaos.kill draws from a turn's seed; an operator names the child: `loket kill`";
+            let text =
+                "chaos.kill draws from a turn's seed; an operator names the child: `loket kill`";
             return Err(Failure::new("no_turn", text));
         };
-        let draw = turn.seed().wrapping_add(u64::from(turn.call()).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let draw =
+            turn.seed().wrapping_add(u64::from(turn.call()).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         Ok(Prepared { scope: Arc::clone(call.badge.scope()), caller: call.caller().clone(), draw })
     }
 

@@ -28,11 +28,7 @@ impl Caller {
     /// When `capability` is no name: a kit is for tests.
     pub fn new(name: &str, capability: &str, scope: Scope) -> Self {
         let name: Arc<str> = name.into();
-        Self {
-            turn: turn_of(&name),
-            name,
-            grant: Some((capability.to_owned(), scope)),
-        }
+        Self { turn: turn_of(&name), name, grant: Some((capability.to_owned(), scope)) }
     }
 
     /// The turn that its calls belong to.
@@ -73,10 +69,7 @@ impl Caller {
         };
         table = table.with_principal(principal, Arc::clone(&self.name), 1, Arc::new(grants));
         let envelope = Envelope {
-            from: Address {
-                principal,
-                incarnation: 1,
-            },
+            from: Address { principal, incarnation: 1 },
             capability: capability.into(),
             args: Vec::new(),
             chain: Chain::default(),
@@ -101,17 +94,10 @@ impl Caller {
         args: &serde_json::Value,
     ) -> Result<P::Prepared, Failure> {
         let operation = find(provider.operations(), capability)?;
-        let badge = self
-            .badge(capability)
-            .map_err(|text| Failure::new("refused", text))?;
+        let badge = self.badge(capability).map_err(|text| Failure::new("refused", text))?;
         let args = args.to_string().into_bytes();
         let turn = Some(TurnView(&self.turn));
-        provider.prepare(&CallView {
-            operation,
-            badge: &badge,
-            turn,
-            args: &args,
-        })
+        provider.prepare(&CallView { operation, badge: &badge, turn, args: &args })
     }
 }
 
@@ -137,12 +123,7 @@ fn turn_of(agent: &Arc<str>) -> TurnCall {
     let (life, message) = (Life(1), MessageId([1; 16]));
     let journal = Journal::new(life, message, Mode::Live, begin, false, Vec::new());
     let context = TurnContext {
-        key: TurnKey {
-            agent: Arc::clone(agent),
-            life,
-            incarnation: 1,
-            n: TurnNo(1),
-        },
+        key: TurnKey { agent: Arc::clone(agent), life, incarnation: 1, n: TurnNo(1) },
         message,
         on_the_way: vec![Arc::clone(agent)],
         seed: 7,
@@ -156,9 +137,5 @@ fn turn_of(agent: &Arc<str>) -> TurnCall {
         pure_only: false,
         resend: false,
     };
-    TurnCall {
-        turn: Arc::new(context),
-        live,
-        clock_ms: 1_000_000,
-    }
+    TurnCall { turn: Arc::new(context), live, clock_ms: 1_000_000 }
 }

@@ -14,6 +14,7 @@ mod wrapper;
 
 pub use describe::{facts, failure_for_accept};
 pub use provider::{
-    CODE_ENVIRONMENT, CallView, IN_FLIGHT_MAX, Operation, Performed, Provider, ScopeForm, ScopeKey, TurnView, parse_args,
+    CODE_ENVIRONMENT, CallView, IN_FLIGHT_MAX, Operation, Performed, Provider, ScopeForm, ScopeKey,
+    TurnView, parse_args,
 };
 pub use serve::{ProviderServices, provider_body};

@@ -12,16 +12,8 @@ pub const PROVIDERS_STOPPED: &str = "loket_providers_stopped_total";
 /// Describes them to the recorder.
 pub fn describe() {
     describe_counter!(CALLS_ANSWERED, Unit::Count, "Calls answered by providers");
-    describe_counter!(
-        CALLS_RESENT,
-        Unit::Count,
-        "Keyed calls sent again under the same key"
-    );
-    describe_counter!(
-        PROVIDERS_STOPPED,
-        Unit::Count,
-        "Providers that ended in order"
-    );
+    describe_counter!(CALLS_RESENT, Unit::Count, "Keyed calls sent again under the same key");
+    describe_counter!(PROVIDERS_STOPPED, Unit::Count, "Providers that ended in order");
 }
 
 pub(crate) fn answered(capability: &'static str, ok: bool) {

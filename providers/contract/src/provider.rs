@@ -151,10 +151,7 @@ impl Performed {
     /// A result, as JSON.
     pub fn json(value: &impl serde::Serialize) -> Self {
         Self::Done(serde_json::to_vec(value).map_err(|error| {
-            Failure::new(
-                "internal",
-                format!("the answer cannot be written as JSON: {error}"),
-            )
+            Failure::new("internal", format!("the answer cannot be written as JSON: {error}"))
         }))
     }
 
@@ -191,9 +188,7 @@ pub trait Provider: 'static {
     fn brain(&mut self, request: BrainRequest) {
         let reason = "this provider keeps no brains".to_owned();
         let agent = request.agent.clone();
-        let _ = request
-            .reply
-            .send(Err(BrainError::Environment { agent, reason }));
+        let _ = request.reply.send(Err(BrainError::Environment { agent, reason }));
     }
 }
 
@@ -202,11 +197,7 @@ pub trait Provider: 'static {
 /// # Errors
 /// `bad_args`, with what was wrong.
 pub fn parse_args<T: DeserializeOwned>(call: &CallView<'_>) -> Result<T, Failure> {
-    let args: &[u8] = if call.args.is_empty() {
-        b"{}"
-    } else {
-        call.args
-    };
+    let args: &[u8] = if call.args.is_empty() { b"{}" } else { call.args };
     serde_json::from_slice(args).map_err(|error| {
         let name = call.operation.capability;
         Failure::new("bad_args", format!("the arguments of {name}: {error}"))

@@ -34,12 +34,7 @@ impl Ticket {
         metrics::answered(self.operation.capability, outcome.is_ok());
         let class = self.class();
         // A caller that has gone away is no error: its turn was killed, or it gave up.
-        let _ = self.reply.send(Reply::Done {
-            class,
-            outcome,
-            recorded_ms,
-            effect: None,
-        });
+        let _ = self.reply.send(Reply::Done { class, outcome, recorded_ms, effect: None });
     }
 }
 
@@ -51,26 +46,14 @@ pub(crate) fn serve<P: Provider>(
 ) -> Option<InFlight> {
     let (badge, capability, args, cargo) = call.into_parts();
     let operations = provider.borrow().operations();
-    let Some(operation) = operations
-        .iter()
-        .find(|known| known.capability == &*capability)
-    else {
+    let Some(operation) = operations.iter().find(|known| known.capability == &*capability) else {
         let message = format!("{capability} is not an operation; see `loket explain capabilities`");
         let outcome = Err(Failure::new("unknown_operation", message));
         let class = EffectClass::Pure;
-        let _ = cargo.reply.send(Reply::Done {
-            class,
-            outcome,
-            recorded_ms: None,
-            effect: None,
-        });
+        let _ = cargo.reply.send(Reply::Done { class, outcome, recorded_ms: None, effect: None });
         return None;
     };
-    let ticket = Ticket {
-        operation,
-        turn: cargo.turn,
-        reply: cargo.reply,
-    };
+    let ticket = Ticket { operation, turn: cargo.turn, reply: cargo.reply };
     if ticket.turn.as_ref().is_some_and(|turn| turn.live.pure_only)
         && !matches!(ticket.class(), EffectClass::Pure | EffectClass::Side)
     {
@@ -89,9 +72,7 @@ pub(crate) fn serve<P: Provider>(
     if ticket.class().has_intent() && ticket.turn.is_some() {
         let provider = Rc::clone(provider);
         let services = services.clone();
-        return Some(Box::pin(journaled(
-            provider, services, ticket, prepared, args,
-        )));
+        return Some(Box::pin(journaled(provider, services, ticket, prepared, args)));
     }
     let performed = provider.borrow_mut().perform(prepared);
     settle(ticket, performed)
@@ -104,12 +85,7 @@ fn prepare<P: Provider>(
     args: &[u8],
 ) -> Result<P::Prepared, Failure> {
     let turn = ticket.turn.as_ref().map(TurnView);
-    let view = CallView {
-        operation: ticket.operation,
-        badge,
-        turn,
-        args,
-    };
+    let view = CallView { operation: ticket.operation, badge, turn, args };
     provider.borrow_mut().prepare(&view)
 }
 
@@ -209,20 +185,12 @@ async fn journaled<P: Provider>(
 
 fn intent_write(turn: &TurnCall, ticket: &Ticket, args: &[u8], now_ms: u64) -> IntentWrite {
     let context = &turn.turn;
-    let journal = context
-        .journal
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let journal = context.journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     IntentWrite {
         turn: context.key.clone(),
         begin: journal.unwritten_begin().cloned(),
         records: journal.unwritten().to_vec(),
-        intent: Journal::intent(
-            &turn.live,
-            ticket.class(),
-            ticket.operation.capability,
-            args,
-        ),
+        intent: Journal::intent(&turn.live, ticket.class(), ticket.operation.capability, args),
         now_ms,
     }
 }
@@ -230,11 +198,7 @@ fn intent_write(turn: &TurnCall, ticket: &Ticket, args: &[u8], now_ms: u64) -> I
 /// Writes the result; the first durable one is the answer, whoever wrote it (rule C4).
 async fn record(services: ProviderServices, turn: TurnCall, ticket: Ticket, outcome: Outcome) {
     let stamp_ms = services.clock.now().0;
-    let write = ResultWrite {
-        intent: turn.live.key,
-        outcome,
-        stamp_ms,
-    };
+    let write = ResultWrite { intent: turn.live.key, outcome, stamp_ms };
     match services.ledger.result(write).await {
         Ok(kept) => ticket.done(kept, Some(stamp_ms)),
         Err(LedgerError::NotFound(_)) => {

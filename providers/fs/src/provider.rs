@@ -132,8 +132,9 @@ impl FsProvider {
         if call.scope().allows("roots", root) {
             return Ok(self.base.join(root));
         }
-        let text =
-            format!("the grant does not allow folder {root:?}; add it: scope: {{\"roots\": [{root:?}]}}");
+        let text = format!(
+            "the grant does not allow folder {root:?}; add it: scope: {{\"roots\": [{root:?}]}}"
+        );
         Err(Failure::new("out_of_scope", text))
     }
 

@@ -52,7 +52,8 @@ impl Threads {
             return Performed::failed(Failure::retryable("overloaded", text, Some(RETRY_MS)));
         }
         Performed::Later(Box::pin(async move {
-            let gone = || Failure::retryable("restarting", "the disk's thread died", Some(RETRY_MS));
+            let gone =
+                || Failure::retryable("restarting", "the disk's thread died", Some(RETRY_MS));
             Performed::Done(answered.await.unwrap_or_else(|_| Err(gone())))
         }))
     }

@@ -40,7 +40,9 @@ impl Folder {
         scope.insert("roots", Bound::Names(vec![Pattern::parse("docs").unwrap()]));
         scope.insert("max_bytes", Bound::AtMost(16));
         let job = Caller::new("a", "fs", scope).prepare(&mut self.fs, capability, args)?;
-        let Performed::Later(later) = self.fs.perform(job) else { panic!("the disk is off the lane") };
+        let Performed::Later(later) = self.fs.perform(job) else {
+            panic!("the disk is off the lane")
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let Performed::Done(outcome) = runtime.block_on(later) else { panic!("an answer") };
         Ok(serde_json::from_slice(&outcome?).unwrap())
@@ -63,12 +65,17 @@ fn reads_text_with_its_size() {
 fn nothing_leads_out_of_the_folder() {
     let mut folder = folder();
     let outside = folder.dir.path().join("secret").display().to_string();
-    for path in ["../secret", "out.md", "up/secret", "sub/../../secret", outside.as_str(), "/etc/passwd"] {
+    for path in
+        ["../secret", "out.md", "up/secret", "sub/../../secret", outside.as_str(), "/etc/passwd"]
+    {
         let failure = folder.read(path).unwrap_err();
         assert!(!failure.message.contains("canary"));
         assert_eq!(failure.code, "out_of_scope", "{path}");
     }
-    assert_eq!(folder.ask("fs.read", &json!({"root": "..", "path": "secret"})).unwrap_err().code, "out_of_scope");
+    assert_eq!(
+        folder.ask("fs.read", &json!({"root": "..", "path": "secret"})).unwrap_err().code,
+        "out_of_scope"
+    );
     assert_eq!(folder.read("inside.md").unwrap()["text"], "héllo");
 }
 
@@ -122,7 +129,8 @@ fn lists_sorted_pages_and_says_what_it_skipped() {
     }
     assert_eq!(paths, ["a.md", "empty.md", "new\nline.md", "sub/b.txt"]);
     let page = list(&mut folder, Value::Null);
-    let codes: Vec<_> = page["skipped"].as_array().unwrap().iter().map(|s| s["code"].clone()).collect();
+    let codes: Vec<_> =
+        page["skipped"].as_array().unwrap().iter().map(|s| s["code"].clone()).collect();
     assert_eq!(codes, ["link", "link", "link", "not_utf8"]);
     let only = json!({"root": "docs", "recursive": true, "extensions": ["TXT"]});
     assert_eq!(folder.ask("fs.list", &only).unwrap()["entries"][0]["path"], "sub/b.txt");
@@ -134,6 +142,13 @@ fn a_missing_folder_and_a_pipe_are_told() {
     assert_eq!(folder.read("nothing.md").unwrap_err().code, "not_found");
     assert_eq!(folder.read("sub").unwrap_err().code, "not_a_file");
     let pipe = folder.dir.path().join("docs/pipe");
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
     assert_eq!(folder.read("pipe").unwrap_err().code, "not_a_file");
 }

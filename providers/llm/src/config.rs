@@ -40,8 +40,8 @@ fn embedded() -> Vec<ModelConfig> {
 /// # Errors
 /// What is wrong, and the byte offset where it is known.
 pub fn parse_config(ron: &str) -> Result<LlmConfig, (String, Option<usize>)> {
-    let options = ron::Options::default()
-        .with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
+    let options =
+        ron::Options::default().with_default_extension(ron::extensions::Extensions::IMPLICIT_SOME);
     let config: LlmConfig = options.from_str(ron).map_err(|error| {
         let offset = offset_of(ron, error.span.start.line, error.span.start.col);
         (error.code.to_string(), offset)
@@ -61,8 +61,7 @@ pub fn parse_config(ron: &str) -> Result<LlmConfig, (String, Option<usize>)> {
 }
 
 fn offset_of(text: &str, line: usize, column: usize) -> Option<usize> {
-    let start: usize =
-        text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum();
+    let start: usize = text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum();
     Some(start + column.checked_sub(1)?)
 }
 

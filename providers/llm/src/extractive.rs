@@ -134,7 +134,11 @@ mod tests {
             key: None,
         };
         let answer = Extractive.answer(&request).unwrap();
-        assert_eq!(answer, Extractive.answer(&request).unwrap(), "the same question, the same answer");
+        assert_eq!(
+            answer,
+            Extractive.answer(&request).unwrap(),
+            "the same question, the same answer"
+        );
         answer
     }
 
@@ -143,7 +147,10 @@ mod tests {
 
     #[test]
     fn picks_the_sentence_that_answers() {
-        assert_eq!(ask(CONTEXT, "What is a brain?", 100).content, "A brain is the agent's SQLite file.");
+        assert_eq!(
+            ask(CONTEXT, "What is a brain?", 100).content,
+            "A brain is the agent's SQLite file."
+        );
         assert_eq!(ask(CONTEXT, "Who checks a grant?", 100).content, "The kernel checks grants.");
     }
 

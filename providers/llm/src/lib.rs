@@ -13,5 +13,5 @@ mod worker;
 
 pub use config::{LlmConfig, ModelConfig, parse_config};
 pub use extractive::Extractive;
-pub use model::{ChatAnswer, ChatMessage, ChatRequest, Finish, Model, Role, Usage};
+pub use model::{Answering, ChatAnswer, ChatMessage, ChatRequest, Finish, Model, Role, Usage};
 pub use provider::{LlmProvider, OPERATIONS};

@@ -110,7 +110,8 @@ impl Provider for LlmProvider {
             return Err(Failure::new("not_found", text));
         };
         if args.messages.is_empty() || args.messages.len() > MESSAGES_MAX {
-            let text = format!("a chat has 1 to {MESSAGES_MAX} messages, not {}", args.messages.len());
+            let text =
+                format!("a chat has 1 to {MESSAGES_MAX} messages, not {}", args.messages.len());
             return Err(Failure::new("bad_args", text));
         }
         let wanted = args.max_output_tokens.unwrap_or(OUTPUT_TOKENS_DEFAULT);
@@ -159,10 +160,12 @@ mod tests {
     #[test]
     fn the_scope_is_enforced_here() {
         let mut llm = LlmProvider::new(&parse_config("()").unwrap()).unwrap();
-        let ask = |model: &str| json!({"model": model, "messages": [{"role": "user", "content": "?"}]});
+        let ask =
+            |model: &str| json!({"model": model, "messages": [{"role": "user", "content": "?"}]});
         let refused = caller().prepare(&mut llm, "llm.chat", &ask("other")).err().unwrap();
         assert_eq!(refused.code, "out_of_scope");
-        let Prepared::Chat(_, request) = caller().prepare(&mut llm, "llm.chat", &ask("default")).unwrap()
+        let Prepared::Chat(_, request) =
+            caller().prepare(&mut llm, "llm.chat", &ask("default")).unwrap()
         else {
             panic!("a chat")
         };

@@ -11,12 +11,13 @@ pub(crate) struct Sentence<'a> {
 
 /// Words that say nothing about the matter.
 const STOP_WORDS: &[&str] = &[
-    "a", "about", "after", "all", "also", "an", "and", "any", "are", "as", "at", "be", "been", "but",
-    "by", "can", "could", "did", "do", "does", "for", "from", "had", "has", "have", "how", "i", "if",
-    "in", "into", "is", "it", "its", "may", "me", "more", "must", "my", "no", "not", "of", "on", "one",
-    "only", "or", "our", "out", "shall", "should", "so", "some", "such", "than", "that", "the", "their",
-    "them", "then", "there", "these", "they", "this", "those", "to", "up", "was", "we", "were", "what",
-    "when", "where", "which", "while", "who", "whose", "why", "will", "with", "would", "you", "your",
+    "a", "about", "after", "all", "also", "an", "and", "any", "are", "as", "at", "be", "been",
+    "but", "by", "can", "could", "did", "do", "does", "for", "from", "had", "has", "have", "how",
+    "i", "if", "in", "into", "is", "it", "its", "may", "me", "more", "must", "my", "no", "not",
+    "of", "on", "one", "only", "or", "our", "out", "shall", "should", "so", "some", "such", "than",
+    "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "to", "up",
+    "was", "we", "were", "what", "when", "where", "which", "while", "who", "whose", "why", "will",
+    "with", "would", "you", "your",
 ];
 
 /// Splits at ends of sentences, blank lines, list items and headings.
@@ -79,10 +80,11 @@ mod tests {
 
     #[test]
     fn splits_where_a_reader_would() {
-        let texts: Vec<_> = sentences("# Turn\nA turn ends. It commits 3.5 rows!\n\n- an item\n- two")
-            .into_iter()
-            .map(|sentence| sentence.text)
-            .collect();
+        let texts: Vec<_> =
+            sentences("# Turn\nA turn ends. It commits 3.5 rows!\n\n- an item\n- two")
+                .into_iter()
+                .map(|sentence| sentence.text)
+                .collect();
         assert_eq!(texts, ["# Turn\nA turn ends.", "It commits 3.5 rows!", "- an item", "- two"]);
     }
 

@@ -79,7 +79,8 @@ impl Provider for LogProvider {
 fn prepare(call: &CallView<'_>) -> Result<Option<Line>, Failure> {
     let Args { level, message, fields } = parse_args(call)?;
     if call.args.len() > LINE_BYTES_MAX {
-        let text = format!("a log line has at most {LINE_BYTES_MAX} bytes, not {}", call.args.len());
+        let text =
+            format!("a log line has at most {LINE_BYTES_MAX} bytes, not {}", call.args.len());
         return Err(Failure::new("too_large", text));
     }
     if call.turn.is_some_and(|turn| turn.is_rerun()) {

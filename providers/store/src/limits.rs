@@ -46,9 +46,10 @@ pub const FORGET_IDS_MAX: usize = 1_000;
 /// Rows that one `memory.forget` takes; a source with more of them is refused, to be forgotten by ids.
 pub const FORGET_ROWS_MAX: usize = 20_000;
 
-/// Steps of SQLite's machine that one call may take (rule C7): ten times what the bounds on rows allow. A call that gets there
-/// is stopped, which is no answer to the guest but the end of its turn (rule C6).
-pub const STEPS_MAX: u64 = 400_000_000;
+/// Steps of SQLite's machine that one call may take (rule C7). The bounds on rows allow about a million; only counting the rows
+/// of one source takes more, some four for each row. A call that gets there is stopped, which is no answer to the guest but the
+/// end of its turn (rule C6).
+pub const STEPS_MAX: u64 = 100_000_000;
 
 /// Calls and requests that may wait for one brain while it is out on a store thread. An agent makes one call at a time, so a
 /// longer queue is a mistake of the host.
@@ -63,8 +64,9 @@ pub const JOBS_MAX: usize = 4_096;
 /// Names whose newest incarnation is remembered while their brain is closed.
 pub const FENCES_MAX: usize = 100_000;
 
-/// Commits after which a brain is made durable (rule E6): bounds its log to some megabytes and what the ledger keeps for it.
-pub const COMMITS_BEFORE_DURABLE: u32 = 256;
+/// Commits after which a brain is made durable (rule E6): bounds its log to some megabytes and what the ledger keeps for it. Bringing
+/// them to the disk takes some 13 ms, so a brain that never rests waits 13 µs for each.
+pub const COMMITS_BEFORE_DURABLE: u32 = 1_024;
 /// Milliseconds after the first commit that is not on disk when a brain is made durable (rule E6): an idle brain pins the
 /// ledger no longer than this.
 pub const DURABLE_AFTER_MS: u64 = 2_000;

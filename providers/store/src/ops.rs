@@ -64,10 +64,7 @@ impl Op {
     pub(crate) fn is_heavy(&self) -> bool {
         match self {
             Self::Get { .. } | Self::Put { .. } | Self::Delete { .. } | Self::List { .. } => false,
-            Self::Add { items } => {
-                let bytes: usize = items.iter().map(|item| item.text.len()).sum();
-                items.len() > ADD_ON_LANE_ITEMS || bytes > ADD_ON_LANE_BYTES
-            }
+            Self::Add { items } => is_heavy_add(items),
             Self::Search { .. } | Self::Forget { .. } | Self::Count { .. } => true,
         }
     }
@@ -106,6 +103,12 @@ impl Op {
             CallError::Sqlite(error) => environment(format!("the brain's file: {error}")),
         })
     }
+}
+
+/// Whether adding these takes longer than a slice on the lane.
+pub(crate) fn is_heavy_add(items: &[memory::Item]) -> bool {
+    let bytes: usize = items.iter().map(|item| item.text.len()).sum();
+    items.len() > ADD_ON_LANE_ITEMS || bytes > ADD_ON_LANE_BYTES
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>, CallError> {

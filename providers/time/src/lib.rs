@@ -127,7 +127,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn answer(caller: &Caller, capability: &str, args: &Value) -> Result<Value, Failure> {
-        let mut provider = TimeProvider::new(Clock::manual(5));
+        let mut provider = TimeProvider::new(Clock::manual(loket_kernel::Moment(5)));
         let prepared = caller.prepare(&mut provider, capability, args)?;
         match provider.perform(prepared) {
             Performed::Done(outcome) => Ok(serde_json::from_slice(&outcome?).unwrap()),

@@ -87,7 +87,8 @@ async fn take_over(
     background: Background,
     context: &ChildContext,
 ) -> Result<(Agent, Option<NextTurn>), Failed> {
-    let Some(doors) = services.doors.get(context.lane.index()).cloned() else {
+    let doors = context.lane.index().and_then(|lane| services.doors.get(lane)).cloned();
+    let Some(doors) = doors else {
         return Err(Failed::host("start", "the lane has no doors"));
     };
     let module = services.modules.source(source).await.map_err(|message| Failed {

@@ -1,5 +1,6 @@
 //! `store.brain.memory.forget`: rows and their words are gone; their ids never come back (rule E2).
 
+use super::flush::flush;
 use super::{CallError, too_large};
 use crate::limits::FORGET_ROWS_MAX;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -27,6 +28,7 @@ pub(crate) fn forget(
         words.execute(params![id, text])?;
         row.execute([id])?;
     }
+    flush(conn)?;
     Ok(doomed.len() as u64)
 }
 

@@ -1,6 +1,7 @@
 //! `store.brain.memory.add` and `count`. Rows are only ever appended, each with the message whose turn added it.
 
 use super::CallError;
+use super::flush::flush;
 use rusqlite::{Connection, params};
 use serde_json::value::RawValue;
 
@@ -34,6 +35,9 @@ pub(crate) fn add(
         let id = row.insert(params![at_ms, message, item.source, meta, item.text])?;
         words.execute(params![id, item.text])?;
         ids.push(id);
+    }
+    if crate::ops::is_heavy_add(items) {
+        flush(conn)?;
     }
     Ok(ids)
 }

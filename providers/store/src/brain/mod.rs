@@ -6,6 +6,7 @@
 
 mod error;
 mod files;
+mod flush;
 pub(crate) mod forget;
 pub(crate) mod kv;
 pub(crate) mod memory;

@@ -17,7 +17,8 @@ const CACHE_KIB: i64 = 64;
 const STATEMENTS: usize = 24;
 
 /// `memory.at_ms` stands before the long columns, so that ranking never reads their overflow pages. AUTOINCREMENT: an id that was
-/// forgotten never comes back (rule E2). The index keeps no text of its own.
+/// forgotten never comes back (rule E2). The index keeps no text of its own, and few new words in memory: writing them is part of
+/// a commit on the lane.
 const SCHEMA: &str = "
 CREATE TABLE loket (
     one          INTEGER PRIMARY KEY CHECK (one = 1),
@@ -41,6 +42,7 @@ CREATE VIRTUAL TABLE memory_words USING fts5 (
     text, content = 'memory', content_rowid = 'id',
     tokenize = 'porter unicode61 remove_diacritics 2'
 );
+INSERT INTO memory_words (memory_words, rank) VALUES ('hashsize', 65536);
 ";
 
 /// Writes the schema into an empty file.

@@ -1,0 +1,139 @@
+//! Dynamic children: rows of the ledger that become children of the tree (rule A6), at a spawn, when their supervisor comes up,
+//! and after a restart of the process.
+
+use loket_runtime::{ChildKind, ControlError, DynamicSpec, TreeControl};
+use loket_supervision::fleet::Strategy;
+use loket_supervision::fleet::{AgentSpec, Node, SupervisorSpec};
+use loket_turn::{DynamicChild, Enrol, Ledger};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The templates of the fleet's SimpleOneForOne supervisors.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Templates {
+    by_supervisor: HashMap<String, (AgentSpec, Option<u32>)>,
+}
+
+impl Templates {
+    pub(super) fn of(root: &SupervisorSpec) -> Self {
+        let mut by_supervisor = HashMap::new();
+        let mut open = vec![root];
+        while let Some(supervisor) = open.pop() {
+            for child in &supervisor.children {
+                match child {
+                    Node::Supervisor(below) => open.push(below),
+                    Node::Agent(spec) if supervisor.strategy == Strategy::SimpleOneForOne => {
+                        let row = (spec.clone(), supervisor.max_children);
+                        by_supervisor.insert(supervisor.id.clone(), row);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Self { by_supervisor }
+    }
+
+    /// Supervisor and bound, for the agent provider.
+    pub(super) fn pools(&self) -> loket_agent::Pools {
+        let pools = self.by_supervisor.iter();
+        loket_agent::Pools(pools.map(|(name, (_, max))| (name.as_str().into(), *max)).collect())
+    }
+
+    /// The child of a row: its template with its own name, and its own settings over the template's.
+    fn spec(&self, row: &DynamicChild) -> Option<AgentSpec> {
+        let (template, _) = self.by_supervisor.get(&*row.under)?;
+        let mut spec = template.clone();
+        spec.id = row.agent.to_string();
+        let own: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&row.settings).unwrap_or_default();
+        for (key, value) in own {
+            let text = match value {
+                serde_json::Value::String(text) => text,
+                other => other.to_string(),
+            };
+            spec.settings.insert(key, text);
+        }
+        Some(spec)
+    }
+}
+
+/// Brings rows to life.
+#[derive(Clone)]
+pub(super) struct Spawner {
+    pub(super) templates: Arc<Templates>,
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) tree: Arc<dyn TreeControl>,
+}
+
+impl Spawner {
+    /// All rows under a supervisor that has come up.
+    pub(super) async fn bring_back(self, under: String) {
+        if !self.templates.by_supervisor.contains_key(&under) {
+            return;
+        }
+        match self.ledger.dynamic_children().await {
+            Ok(rows) => {
+                let rows = rows.into_iter().filter(|row| *row.under == *under).collect();
+                self.start(rows).await;
+            }
+            Err(error) => tracing::error!(under, "dynamic children were not brought back: {error}"),
+        }
+    }
+
+    /// Starts the children of these rows, with the inbox bounds of their template.
+    pub(super) async fn start(self, rows: Vec<DynamicChild>) {
+        for row in rows {
+            let Some(spec) = self.templates.spec(&row) else {
+                tracing::warn!(
+                    child = &*row.agent,
+                    under = &*row.under,
+                    "no template in this fleet"
+                );
+                continue;
+            };
+            let enrol = enrol(&spec, Some(row.clone()));
+            let last_incarnation = match self.ledger.enrol(vec![enrol]).await {
+                Ok(enrolled) => enrolled.first().map_or(0, |known| known.incarnation),
+                Err(error) => {
+                    tracing::error!(child = &*row.agent, "not enrolled: {error}");
+                    continue;
+                }
+            };
+            let kind = Arc::new(ChildKind::Agent(Box::new(spec)));
+            let child = DynamicSpec { name: row.agent.clone(), kind, last_incarnation };
+            match self.tree.start_dynamic(&row.under, child).await {
+                // It came with its supervisor meanwhile.
+                Ok(_) | Err(ControlError::Taken(_)) => {}
+                Err(error) => tracing::error!(child = &*row.agent, "not started: {error}"),
+            }
+        }
+    }
+}
+
+/// An agent's row for the ledger.
+pub(super) fn enrol(spec: &AgentSpec, dynamic: Option<DynamicChild>) -> Enrol {
+    Enrol {
+        agent: spec.id.as_str().into(),
+        inbox_rows: u64::from(spec.mailbox.capacity),
+        inbox_bytes: spec.inbox_bytes,
+        dynamic,
+    }
+}
+
+/// The rows of all static agents.
+pub(super) fn static_agents(root: &SupervisorSpec) -> Vec<Enrol> {
+    let mut found = Vec::new();
+    let mut open = vec![root];
+    while let Some(supervisor) = open.pop() {
+        for child in &supervisor.children {
+            match child {
+                Node::Supervisor(below) => open.push(below),
+                Node::Agent(spec) if supervisor.strategy != Strategy::SimpleOneForOne => {
+                    found.push(enrol(spec, None));
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}

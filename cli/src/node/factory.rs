@@ -1,0 +1,148 @@
+//! How a child's spec becomes an actor: the one match over all kinds of children.
+
+use super::assemble::names;
+use super::catalog::source;
+use loket_agent::{AgentProvider, AgentServices};
+use loket_chaos::ChaosProvider;
+use loket_contract::{ProviderServices, provider_body};
+use loket_fs::FsProvider;
+use loket_host::driver::{AgentPlan, HostServices, agent_body};
+use loket_host::engine::Background;
+use loket_llm::LlmProvider;
+use loket_log::LogProvider;
+use loket_runtime::{
+    Authority, Body, ChildContext, ChildFactory, ChildKind, ChildPlan, Registry, TreeControl,
+    kernel_body,
+};
+use loket_store::{StoreOptions, StoreProvider, StoreThreads};
+use loket_supervision::fleet::{AgentSpec, ProviderSpec};
+use loket_supervision::machine::{Blame, Cause, Exit};
+use loket_time::TimeProvider;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Makes the children of this node.
+pub(super) struct Factory {
+    pub(super) folder: PathBuf,
+    pub(super) data: PathBuf,
+    pub(super) host: HostServices,
+    pub(super) authority: Arc<Authority>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) tree: Arc<dyn TreeControl>,
+    pub(super) store_threads: StoreThreads,
+    pub(super) agents: AgentServices,
+}
+
+impl ChildFactory for Factory {
+    fn build(&self, child: &ChildPlan) -> Result<Body, Exit> {
+        match &*child.spec {
+            ChildKind::Agent(spec) => self.agent(child, spec),
+            ChildKind::Provider(spec) => self.provider(spec),
+            ChildKind::System(name, index) => self.system(name, *index),
+            other => Err(start_failed(format!("no actor for {other:?}"))),
+        }
+    }
+}
+
+fn start_failed(message: impl Into<String>) -> Exit {
+    Exit::crash(Cause::Start, Blame::Host, message.into())
+}
+
+fn no_thread(error: std::io::Error) -> Exit {
+    Exit::crash(Cause::Start, Blame::Environment, format!("no thread: {error}"))
+}
+
+impl Factory {
+    fn services(&self) -> ProviderServices {
+        ProviderServices { ledger: self.host.ledger.clone(), clock: self.host.clock.clone() }
+    }
+
+    fn system(&self, name: &str, index: usize) -> Result<Body, Exit> {
+        let services = self.services();
+        match name {
+            names::KERNEL => Ok(kernel_body(Arc::clone(&self.authority), self.host.clock.clone())),
+            names::LEDGER => Ok(Box::new(|context| Box::pin(stand(context)))),
+            names::STORE => {
+                let options = StoreOptions {
+                    dir: self.data.clone(),
+                    shard: index,
+                    threads: self.store_threads.clone(),
+                    ledger: self.host.ledger.clone(),
+                    clock: self.host.clock.clone(),
+                };
+                Ok(provider_body(services, move |_| Ok(StoreProvider::new(options))))
+            }
+            names::TIME => {
+                let clock = self.host.clock.clone();
+                Ok(provider_body(services, move |_| Ok(TimeProvider::new(clock))))
+            }
+            names::LOG => Ok(provider_body(services, |context| Ok(LogProvider::new(context)))),
+            names::AGENT => {
+                let agents = self.agents.clone();
+                Ok(provider_body(services, move |_| Ok(AgentProvider::new(agents))))
+            }
+            other => Err(start_failed(format!("no system child {other}"))),
+        }
+    }
+
+    fn provider(&self, spec: &ProviderSpec) -> Result<Body, Exit> {
+        let services = self.services();
+        let refused = |(message, _): (String, Option<usize>)| {
+            Exit::crash(Cause::Start, Blame::Config, message)
+        };
+        match spec.kind.as_str() {
+            "Llm" => {
+                let config = loket_llm::parse_config(&spec.config).map_err(refused)?;
+                Ok(provider_body(services, move |_| LlmProvider::new(&config).map_err(no_thread)))
+            }
+            "Fs" => {
+                let folder = self.folder.clone();
+                Ok(provider_body(services, move |_| FsProvider::new(folder).map_err(no_thread)))
+            }
+            "Chaos" => {
+                let tree = Arc::clone(&self.tree);
+                Ok(provider_body(services, move |_| Ok(ChaosProvider::new(tree))))
+            }
+            other => Err(start_failed(format!("no provider {other}"))),
+        }
+    }
+
+    fn agent(&self, child: &ChildPlan, spec: &AgentSpec) -> Result<Body, Exit> {
+        let place = self.registry.find(&child.name);
+        let Some(principal) = place.and_then(|place| place.principal()) else {
+            return Err(start_failed(format!("{} is no principal", child.name)));
+        };
+        let table = self.authority.table();
+        let grants = table.grants(principal).cloned().unwrap_or_default();
+        let settings = serde_json::to_string(&spec.settings)
+            .map_err(|error| start_failed(format!("settings as JSON: {error}")))?;
+        let plan = AgentPlan {
+            name: Arc::clone(&child.name),
+            principal,
+            spec: Arc::new(spec.clone()),
+            settings: settings.into(),
+            grants,
+        };
+        let source = source(&self.folder, &spec.module);
+        Ok(agent_body(self.host.clone(), plan, source, lane_background))
+    }
+}
+
+/// The ledger's place in the tree: its thread is the process's, and ends after everybody else.
+async fn stand(mut context: ChildContext) -> Exit {
+    context.control.started();
+    context.control.stop().await;
+    Exit::Shutdown
+}
+
+/// The background queue of the lane this is called on; made, and set going, at the first call.
+fn lane_background() -> Background {
+    thread_local! {
+        static BACKGROUND: Background = {
+            let background = Background::new();
+            tokio::task::spawn_local(background.clone().drive());
+            background
+        };
+    }
+    BACKGROUND.with(Background::clone)
+}

@@ -1,0 +1,35 @@
+//! Reading the fleet file and the command line's parameters.
+
+use crate::exit::{self, CliError};
+use loket_supervision::fleet::MAX_TEXT_BYTES;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// The text of a fleet file.
+pub(crate) fn read_fleet(path: &Path) -> Result<String, CliError> {
+    let failed = |why: String| {
+        let text = format!("the fleet file {} cannot be read: {why}", path.display());
+        CliError::new("E009", exit::USAGE, text)
+    };
+    let file = File::open(path).map_err(|error| failed(error.to_string()))?;
+    let mut text = String::new();
+    let limit = MAX_TEXT_BYTES as u64 + 1;
+    match file.take(limit).read_to_string(&mut text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+/// `--set name=value`, split.
+pub(crate) fn sets(sets: &[String]) -> Result<Vec<(String, String)>, CliError> {
+    let mut split = Vec::with_capacity(sets.len());
+    for set in sets {
+        let Some((name, value)) = set.split_once('=') else {
+            let text = format!("--set takes NAME=VALUE, not {set:?}");
+            return Err(CliError::new("usage", exit::USAGE, text));
+        };
+        split.push((name.to_owned(), value.to_owned()));
+    }
+    Ok(split)
+}

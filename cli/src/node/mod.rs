@@ -1,0 +1,23 @@
+//! Putting a node together: fleet file, ledger, engine, providers, tree, control socket. The one place that knows all crates.
+//!
+//! Start reading at `start.rs`.
+
+mod assemble;
+mod builtins;
+mod catalog;
+mod console;
+mod dynamic;
+mod factory;
+mod file;
+mod grants;
+mod http;
+mod opening;
+mod operator;
+mod screen;
+mod socket;
+mod start;
+mod ticks;
+
+pub(crate) use catalog::FileCatalog;
+pub(crate) use file::{read_fleet, sets};
+pub(crate) use start::{RunOptions, run};

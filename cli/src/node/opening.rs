@@ -1,0 +1,125 @@
+//! The opening messages: sent once per data directory, one after the other, each when the fleet is quiet.
+
+use super::operator::Outsider;
+use loket_supervision::fleet::{AgentSpec, Node, Opening, SupervisorSpec};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::fmt;
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+
+/// How often the inboxes are looked at while the fleet is busy.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long an opening message may wait for a quiet fleet, and then for its answer.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+/// What became of an opening message.
+#[derive(Debug, Serialize)]
+pub(super) struct Told {
+    title: String,
+    to: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n{}", self.title)?;
+        if let Some(failure) = &self.failure {
+            return write!(f, "  failed: {failure}");
+        }
+        let Some(answer) = &self.answer else { return Ok(()) };
+        let text = crate::commands::readable(answer);
+        write!(f, "  {}", text.replace('\n', "\n  "))
+    }
+}
+
+/// Sends them all. The key makes each the same message at every start (rule A2).
+pub(super) async fn run(
+    openings: &[Opening],
+    root: &SupervisorSpec,
+    operator: &Outsider,
+    tell: Sender<Told>,
+) {
+    let restless = restless(root);
+    for (index, opening) in openings.iter().enumerate() {
+        quiet(operator, &restless).await;
+        let body = opening.body.to_string();
+        let key = format!("opening:{index}:{}", blake3::hash(body.as_bytes()).to_hex());
+        let patience = u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
+        let args = json!({
+            "to": opening.to, "kind": opening.kind, "body": opening.body, "key": key,
+            "timeout_ms": patience,
+        });
+        let outcome = operator.call("agent.call", args.to_string().into_bytes()).await;
+        let title = match (&opening.title, &opening.body) {
+            (Some(title), Value::String(text)) => format!("{title}: {text}"),
+            (Some(title), _) => title.clone(),
+            (None, body) => format!("{}: {body}", opening.to),
+        };
+        let (answer, failure) = match outcome {
+            Ok(answer) => {
+                let text = || Value::String(String::from_utf8_lossy(&answer).into_owned());
+                (Some(serde_json::from_slice(&answer).unwrap_or_else(|_| text())), None)
+            }
+            Err(failure) => (None, Some(failure.to_string())),
+        };
+        let told = Told { title, to: opening.to.clone(), answer, failure };
+        if tell.send(told).await.is_err() {
+            return;
+        }
+    }
+    quiet(operator, &restless).await;
+}
+
+/// Agents that are never quiet: those with `every`.
+fn restless(root: &SupervisorSpec) -> HashSet<String> {
+    let mut found = HashSet::new();
+    let mut open = vec![root];
+    while let Some(supervisor) = open.pop() {
+        for child in &supervisor.children {
+            match child {
+                Node::Supervisor(below) => open.push(below),
+                Node::Agent(AgentSpec { id, every_ms: Some(_), .. }) => {
+                    found.insert(id.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Waits until no inbox but those of the restless holds a message.
+async fn quiet(operator: &Outsider, restless: &HashSet<String>) {
+    let looked = async {
+        loop {
+            let tree = operator.call("agent.tree", b"{}".to_vec()).await.ok();
+            let tree = tree.and_then(|tree| serde_json::from_slice::<Value>(&tree).ok());
+            if tree.is_some_and(|tree| waiting(&tree, restless) == 0) {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, looked).await.is_err() {
+        tracing::warn!(
+            "the fleet was not quiet for an hour; the next opening message goes out all the same"
+        );
+    }
+}
+
+fn waiting(node: &Value, restless: &HashSet<String>) -> u64 {
+    let own = match (node["kind"].as_str(), node["id"].as_str()) {
+        (Some("agent"), Some(id)) if !restless.contains(id) => {
+            node["mailbox"]["depth"].as_u64().unwrap_or(0)
+        }
+        _ => 0,
+    };
+    let below = node["children"].as_array().map_or(&[][..], Vec::as_slice);
+    own + below.iter().map(|child| waiting(child, restless)).sum::<u64>()
+}

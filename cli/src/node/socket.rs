@@ -1,0 +1,118 @@
+//! The control socket: a Unix socket in the data directory, JSON lines, every call as `@operator` through the kernel.
+//!
+//! It never decides what is allowed: the directory's mode and the peer's user say who may speak, the kernel what.
+
+use super::operator::Outsider;
+use crate::client::{LINE_BYTES_MAX, Request, Response, SOCKET};
+use loket_turn::Failure;
+use serde_json::Value;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+
+/// Connections served at the same time; more wait in the listener's queue.
+const CONNECTIONS_MAX: usize = 256;
+
+/// Binds the socket, through the directory's descriptor: a socket's path may hold 107 bytes only. The lock on the data
+/// directory is held, so an old socket file is nobody's.
+pub(super) fn bind(data: &Path) -> io::Result<std::os::unix::net::UnixListener> {
+    let directory = File::open(data)?;
+    let short = format!("/proc/self/fd/{}/{SOCKET}", directory.as_raw_fd());
+    match std::fs::remove_file(data.join(SOCKET)) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let listener = std::os::unix::net::UnixListener::bind(short)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Serves connections until it is dropped.
+pub(super) async fn serve(listener: std::os::unix::net::UnixListener, operator: Outsider) {
+    let listener = match UnixListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!("the control socket cannot be served: {error}");
+            return;
+        }
+    };
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let operator = operator.clone();
+                tokio::task::spawn_local(async move {
+                    if let Err(error) = connection(stream, operator).await {
+                        tracing::debug!("a control connection ended: {error}");
+                    }
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!("the control socket did not accept: {error}");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// One client: a line in, a line out.
+async fn connection(stream: UnixStream, operator: Outsider) -> io::Result<()> {
+    let peer = stream.peer_cred()?.uid();
+    let own = rustix::process::geteuid().as_raw();
+    if peer != own && peer != 0 {
+        tracing::warn!(peer, "a stranger at the control socket was turned away");
+        return Ok(());
+    }
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = (&mut lines).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        let whole = line.ends_with(b"\n");
+        let response = if whole {
+            answer(&line, &operator).await
+        } else {
+            let text = format!("a line of more than {LINE_BYTES_MAX} bytes");
+            Response::Error(Failure::new("too_large", text))
+        };
+        let mut out = serde_json::to_vec(&response)?;
+        out.push(b'\n');
+        write.write_all(&out).await?;
+        if !whole {
+            return Ok(());
+        }
+    }
+}
+
+async fn answer(line: &[u8], operator: &Outsider) -> Response {
+    let request: Request = match serde_json::from_slice(line) {
+        Ok(request) => request,
+        Err(error) => {
+            let text = format!("a request is a JSON object with capability and args: {error}");
+            return Response::Error(Failure::new("bad_request", text));
+        }
+    };
+    let args = request.args.to_string().into_bytes();
+    match operator.call(&request.capability, args).await {
+        Ok(result) => Response::Ok(as_json(&result)),
+        Err(failure) => Response::Error(failure),
+    }
+}
+
+/// An answer is JSON by convention; one that is not is given as a string.
+fn as_json(result: &[u8]) -> Value {
+    serde_json::from_slice(result)
+        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(result).into_owned()))
+}

@@ -1,0 +1,374 @@
+//! A node from its fleet file to its end.
+
+use super::assemble::{self, names};
+use super::catalog::{FileCatalog, folder_of};
+use super::dynamic::{Spawner, Templates, static_agents};
+use super::factory::Factory;
+use super::operator::Outsider;
+use super::{builtins, console, file, http, socket, ticks};
+use crate::exit::{self, CliError, Code};
+use crate::output;
+use loket_agent::AgentServices;
+use loket_host::driver::{HostServices, LaneDoors, Modules};
+use loket_host::engine::{Cache, Engine, EngineConfig, LoadLimits, SLICE};
+use loket_kernel::Moment;
+use loket_ledger::{Options, SqliteLedger};
+use loket_runtime::{Clock, Node, NodeConfig, Runtime, Slots, StartError, Waiters, WatchdogConfig};
+use loket_store::StoreThreads;
+use loket_supervision::fleet::{self, Durability, Finding, Fleet};
+use loket_supervision::machine::Exit;
+use loket_turn::{Ledger, LedgerEvent, OpenTurnMark, OpenTurns, TurnKey};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// Instance slots when the fleet file does not say: turns beyond it wait for a core anyway; each slot reserves address space.
+const SLOTS_DEFAULT: u32 = 128;
+
+/// Threads that open, search and checkpoint brains: a disk serves a few at a time.
+const STORE_THREADS: usize = 2;
+
+/// Lanes at most: one per core, and no more than anyone has measured.
+const LANES_MAX: usize = 64;
+
+/// How long the threads may take to end once the tree has, milliseconds.
+const CLOSE_MS: u64 = 10_000;
+
+/// What `loket run` was asked.
+pub(crate) struct RunOptions {
+    pub(crate) fleet: PathBuf,
+    pub(crate) sets: Vec<String>,
+    pub(crate) data: Option<PathBuf>,
+    pub(crate) once: bool,
+    pub(crate) plain: bool,
+    pub(crate) json: bool,
+}
+
+/// A fleet file, read and checked, with the engine that its modules were compiled by.
+struct Checked {
+    fleet: Fleet,
+    folder: PathBuf,
+    data: PathBuf,
+    slots: u32,
+    modules: Arc<Modules>,
+}
+
+/// Runs a fleet to its end.
+pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
+    let metrics = install_metrics()?;
+    let checked = check(options)?;
+    let lanes = lanes(&checked.fleet);
+    let engine = checked.modules.engine();
+    let (ticker, tick_us) = (engine.ticker(), u64::try_from(SLICE.as_micros()).unwrap_or(200));
+    let node = Node::new(NodeConfig {
+        lanes,
+        clock: Clock::machine(Moment(0)),
+        watchdog: WatchdogConfig {
+            tick: Arc::new(move || ticker.tick()),
+            tick_us,
+            ..WatchdogConfig::default()
+        },
+    })
+    .map_err(start_failed)?;
+    let waiters = Arc::<Waiters>::default();
+    let spawner = Arc::new(OnceLock::new());
+    let ledger = open_ledger(&checked, &node, &waiters, &spawner)?;
+    let started = start(&checked, node, lanes, waiters, Arc::clone(&ledger), &spawner);
+    let (runtime, spare) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            ledger.stop();
+            return Err(error);
+        }
+    };
+    let serving = serve(&checked, &runtime, metrics);
+    let code = match serving {
+        Ok(operator) => console::watch(options, &checked.fleet, &runtime, operator),
+        Err(error) => {
+            runtime.control().stop(true);
+            runtime.wait();
+            Err(error)
+        }
+    };
+    if let Err(error) = runtime.close(CLOSE_MS) {
+        tracing::warn!("threads were left behind: {error}");
+    }
+    spare.stop();
+    ledger.stop();
+    // The socket names a fleet that runs no more. If it cannot be removed, clients are told so when they connect.
+    let _ = std::fs::remove_file(checked.data.join(crate::client::SOCKET));
+    code
+}
+
+/// Reads and checks; all findings are printed.
+fn check(options: &RunOptions) -> Result<Checked, CliError> {
+    let folder = folder_of(&options.fleet);
+    let text = file::read_fleet(&options.fleet)?;
+    let sets = file::sets(&options.sets)?;
+    let name = options.fleet.display().to_string();
+    let parse = |catalog: &FileCatalog| {
+        fleet::parse(&text, &name, &sets, catalog).map_err(|findings| told(&findings, options.json))
+    };
+    let (first, _) = parse(&FileCatalog::believing(&options.fleet))?;
+    let data = options.data.clone().unwrap_or_else(|| folder.join(&first.data));
+    let slots = first.slots.unwrap_or(SLOTS_DEFAULT);
+    let engine = Engine::new(EngineConfig::with_slots(slots)).map_err(|error| {
+        let text = format!("the engine does not start: {error}");
+        CliError::new(error.code(), exit::BUG, text)
+    })?;
+    make_data_directory(&data)?;
+    let cache = cache_in(&data);
+    let modules = Arc::new(Modules::new(engine, LoadLimits::default(), cache, builtins::modules()));
+    let (fleet, warnings) = parse(&FileCatalog::with(&options.fleet, Arc::clone(&modules)))?;
+    for warning in &warnings {
+        tracing::warn!(code = warning.code, "{}", warning.message);
+    }
+    Ok(Checked { fleet, folder, data, slots, modules })
+}
+
+/// Nobody else may look into it: it holds what agents know, and the control socket.
+fn make_data_directory(data: &Path) -> Result<(), CliError> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.map_err(|error| {
+        let text = format!("the data directory {} cannot be made: {error}", data.display());
+        CliError::new("L104", exit::DATA, text)
+    })
+}
+
+/// Compiled code is kept in the data directory; without a place for it, it is compiled at each start.
+fn cache_in(data: &Path) -> Option<Cache> {
+    match Cache::new(data.join("modules")) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            tracing::warn!("compiled modules are not kept: {error}");
+            None
+        }
+    }
+}
+
+fn told(findings: &[Finding], json: bool) -> CliError {
+    if json {
+        output::json(&serde_json::json!({"version": 1, "ok": false, "findings": findings}));
+    } else {
+        for finding in findings {
+            eprintln!("{}", output::safe(&finding.to_string()));
+        }
+    }
+    let errors = findings.iter().filter(|finding| finding.is_error()).count();
+    let code = findings.iter().find(|finding| finding.is_error()).map_or("E001", |f| f.code);
+    CliError::new(
+        code,
+        exit::FAILED,
+        format!("{errors} errors in the fleet file; nothing was started"),
+    )
+}
+
+fn lanes(fleet: &Fleet) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    fleet.lanes.map_or(cores, |lanes| lanes as usize).clamp(1, LANES_MAX)
+}
+
+fn install_metrics() -> Result<PrometheusHandle, CliError> {
+    let handle = PrometheusBuilder::new().install_recorder().map_err(|error| {
+        CliError::new("internal", exit::BUG, format!("metrics cannot be recorded: {error}"))
+    })?;
+    loket_contract::metrics::describe();
+    loket_host::driver::metrics::describe();
+    loket_ledger::metrics::describe();
+    loket_runtime::metrics::describe();
+    loket_store::metrics::describe();
+    Ok(handle)
+}
+
+fn start_failed(error: StartError) -> CliError {
+    CliError::new(error.code(), exit::BUG, format!("the node does not start: {error}"))
+}
+
+/// Opens the ledger; what it tells is handed to wakers, waiters and the spawner.
+fn open_ledger(
+    checked: &Checked,
+    node: &Node,
+    waiters: &Arc<Waiters>,
+    spawner: &Arc<OnceLock<Spawner>>,
+) -> Result<Arc<SqliteLedger>, CliError> {
+    let clock = node.clock().clone();
+    let options = Options {
+        durability: match checked.fleet.durability {
+            Durability::Power => loket_ledger::Durability::Power,
+            Durability::Process => loket_ledger::Durability::Process,
+        },
+        clock: Arc::new(move || clock.now().0),
+        ..Options::new(&checked.data)
+    };
+    let (registry, waiters) = (Arc::clone(node.registry()), Arc::clone(waiters));
+    let (spawner, system, tree) = (Arc::clone(spawner), node.system().clone(), node.control());
+    let events = move |event: LedgerEvent| match event {
+        LedgerEvent::Arrived { agent } => {
+            registry.wake(&agent);
+        }
+        LedgerEvent::Spawned(rows) => {
+            if let Some(spawner) = spawner.get().cloned() {
+                system.spawn(move || spawner.start(rows));
+            }
+        }
+        LedgerEvent::Stopped(agents) => {
+            for agent in agents {
+                // Under way; a child that is gone already is as stopped as it can be.
+                drop(tree.stop_dynamic(&agent));
+            }
+        }
+        other => waiters.on_ledger_event(&other),
+    };
+    SqliteLedger::open(options, Box::new(events)).map_err(|error| {
+        CliError::new(
+            error.code(),
+            exit::DATA,
+            format!("the data directory cannot be used: {error}"),
+        )
+    })
+}
+
+/// What lives beside the tree and is stopped after it.
+struct Spare {
+    threads: StoreThreads,
+}
+
+impl Spare {
+    fn stop(&self) {
+        self.threads.stop();
+    }
+}
+
+/// The note of open turns, for the driver.
+struct Marks(Arc<loket_ledger::OpenTurns>);
+
+impl OpenTurns for Marks {
+    fn enter(&self, turn: &TurnKey, alone: bool) -> OpenTurnMark {
+        Box::new(self.0.enter(turn, alone))
+    }
+}
+
+/// Enrols the agents, builds the tree, runs it.
+fn start(
+    checked: &Checked,
+    node: Node,
+    lanes: usize,
+    waiters: Arc<Waiters>,
+    sqlite: Arc<SqliteLedger>,
+    spawner_cell: &Arc<OnceLock<Spawner>>,
+) -> Result<(Runtime, Spare), CliError> {
+    let ledger: Arc<dyn Ledger> = Arc::clone(&sqlite) as _;
+    let failed = |error: loket_turn::LedgerError| {
+        CliError::new(error.code(), exit::DATA, format!("the ledger cannot be read: {error}"))
+    };
+    let enrolled = wait(ledger.enrol(static_agents(&checked.fleet.root))).map_err(failed)?;
+    let last = enrolled.into_iter().map(|row| (row.agent, row.incarnation)).collect();
+    let tree = assemble::tree(&checked.fleet, lanes, &last)?;
+    let templates = Arc::new(Templates::of(&checked.fleet.root));
+    let spawner = Spawner {
+        templates: Arc::clone(&templates),
+        ledger: Arc::clone(&ledger),
+        tree: node.control(),
+    };
+    let _ = spawner_cell.set(spawner.clone());
+    let threads = StoreThreads::start(STORE_THREADS).map_err(|error| {
+        CliError::new("no_thread", exit::BUG, format!("no thread for the store: {error}"))
+    })?;
+    let factory = factory(checked, &node, waiters, &sqlite, &threads, templates.pools());
+    let system = node.system().clone();
+    let on_up = move |name: &str| {
+        let (spawner, name) = (spawner.clone(), name.to_owned());
+        system.spawn(move || spawner.bring_back(name));
+    };
+    let runtime = node.run(tree, Arc::new(factory), Some(Arc::new(on_up))).map_err(start_failed)?;
+    Ok((runtime, Spare { threads }))
+}
+
+fn factory(
+    checked: &Checked,
+    node: &Node,
+    waiters: Arc<Waiters>,
+    sqlite: &Arc<SqliteLedger>,
+    threads: &StoreThreads,
+    pools: loket_agent::Pools,
+) -> Factory {
+    let ledger: Arc<dyn Ledger> = Arc::clone(sqlite) as _;
+    let doors = node
+        .lanes()
+        .iter()
+        .map(|lane| LaneDoors { kernel: lane.kernel().clone(), store: lane.store().clone() });
+    let host = HostServices {
+        ledger: Arc::clone(&ledger),
+        open_turns: Arc::new(Marks(sqlite.open_turns())),
+        slots: Slots::new(checked.slots),
+        waiters: Arc::clone(&waiters),
+        clock: node.clock().clone(),
+        modules: Arc::clone(&checked.modules),
+        doors: Arc::new(doors.collect()),
+        running_guests: node.running_guests().clone(),
+        pure_version: loket_store::PURE_VERSION,
+    };
+    Factory {
+        folder: checked.folder.clone(),
+        data: checked.data.clone(),
+        authority: Arc::clone(node.authority()),
+        registry: Arc::clone(node.registry()),
+        tree: node.control(),
+        store_threads: threads.clone(),
+        agents: AgentServices {
+            ledger,
+            tree: node.control(),
+            waiters,
+            clock: node.clock().clone(),
+            pools: Arc::new(pools),
+        },
+        host,
+    }
+}
+
+/// Opens the doors to the outside once the tree is up.
+fn serve(
+    checked: &Checked,
+    runtime: &Runtime,
+    metrics: PrometheusHandle,
+) -> Result<Outsider, CliError> {
+    let node = runtime.node();
+    if let Err(exit) = runtime.wait_up() {
+        return Err(ended(&exit));
+    }
+    let kernel = || node.lanes().first().map(|lane| lane.kernel().clone());
+    let outsider = |name| kernel().and_then(|door| Outsider::new(node.authority(), name, door));
+    let (Some(operator), Some(timer)) = (outsider(names::OPERATOR), outsider(names::TIMER)) else {
+        return Err(CliError::new("internal", exit::BUG, "the operator is no principal"));
+    };
+    let listener = socket::bind(&checked.data).map_err(|error| {
+        let text = format!("no control socket in {}: {error}", checked.data.display());
+        CliError::new("C010", exit::DATA, text)
+    })?;
+    let caller = operator.clone();
+    node.system().spawn(move || socket::serve(listener, caller));
+    if let Some(listen) = &checked.fleet.listen {
+        let listener = http::bind(listen)
+            .map_err(|why| CliError::new("C011", exit::USAGE, format!("`listen`: {why}")))?;
+        let pages = http::Pages { metrics, tree: runtime.control() };
+        node.system().spawn(move || http::serve(listener, pages));
+    }
+    for tick in ticks::ticks(&checked.fleet.root) {
+        let timer = timer.clone();
+        node.system().spawn(move || ticks::beat(tick, timer));
+    }
+    Ok(operator)
+}
+
+/// Why the tree ended by itself.
+pub(super) fn ended(exit: &Exit) -> CliError {
+    let text =
+        format!("the fleet gave up: {exit}; what was accepted stays, start it again to go on");
+    CliError::new("C012", exit::GAVE_UP, text)
+}
+
+/// Blocks on an answer of the ledger. For the main thread only.
+pub(super) fn wait<T>(pending: impl Future<Output = T>) -> T {
+    futures_executor::block_on(pending)
+}

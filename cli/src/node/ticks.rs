@@ -1,0 +1,47 @@
+//! `every: "3s"`: a tick message from `@timer`, skipped while one is waiting.
+
+use super::operator::Outsider;
+use loket_supervision::fleet::{AgentSpec, Node, SupervisorSpec};
+use std::time::Duration;
+
+/// An agent to wake.
+#[derive(Debug, Clone)]
+pub(super) struct Tick {
+    agent: String,
+    every: Duration,
+}
+
+/// The static agents with `every`.
+pub(super) fn ticks(root: &SupervisorSpec) -> Vec<Tick> {
+    let mut found = Vec::new();
+    let mut open = vec![root];
+    while let Some(supervisor) = open.pop() {
+        for child in &supervisor.children {
+            match child {
+                Node::Supervisor(below) => open.push(below),
+                Node::Agent(AgentSpec { id, every_ms: Some(ms), .. }) => {
+                    found.push(Tick { agent: id.clone(), every: Duration::from_millis(*ms) });
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// Wakes one agent for ever. A late tick does not make the next ones hurry.
+pub(super) async fn beat(tick: Tick, timer: Outsider) {
+    let args = serde_json::json!({
+        "to": tick.agent, "kind": "tick", "body": "", "unless_waiting": true,
+    });
+    let args = args.to_string().into_bytes();
+    let mut interval = tokio::time::interval(tick.every);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval.tick().await;
+    loop {
+        interval.tick().await;
+        if let Err(failure) = timer.call("agent.send", args.clone()).await {
+            tracing::debug!(agent = tick.agent, "a tick was not accepted: {failure}");
+        }
+    }
+}
