@@ -1,8 +1,9 @@
 //! The store: keeps the brains, one SQLite file per life of an agent, one shard of them per lane.
 //!
-//! All of its operations are Pure (rule E2): what they answer is a function of the brain, the arguments, the message and the
-//! turn's clock. It never asks the wall clock or chance for a guest, never lets a guest write SQL, and never blocks its lane.
-//! Start reading at [`StoreProvider`], then `shard.rs` (who waits for which brain), `brain/` (what a brain is).
+//! All of its operations are Pure (rule E2): what they answer is a function of the brain, the
+//! arguments, the message and the turn's clock. It never asks the wall clock or chance for a guest,
+//! never lets a guest write SQL, and never blocks its lane. Start reading at [`StoreProvider`],
+//! then `shard.rs` (who waits for which brain), `brain/` (what a brain is).
 #![forbid(unsafe_code)]
 
 mod brain;
@@ -18,6 +19,7 @@ pub use ops::ENVIRONMENT;
 pub use provider::{OPERATIONS, Prepared, StoreOptions, StoreProvider};
 pub use threads::StoreThreads;
 
-/// Raised whenever a Pure result could change (rule E4): another SQLite that ranks otherwise, another tokenizer, other stop words,
-/// limits, weights or texts of refusals. Written into every brain with each turn; the driver compares it with the ledger's begins.
+/// Raised whenever a Pure result could change (rule E4): another SQLite that ranks otherwise,
+/// another tokenizer, other stop words, limits, weights or texts of refusals. Written into every
+/// brain with each turn; the driver compares it with the ledger's begins.
 pub const PURE_VERSION: u32 = 1;

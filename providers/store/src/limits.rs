@@ -1,17 +1,21 @@
-//! Bounds of the store. Every one has its unit in its name and its reason beside it; a refusal names the limit, nothing is cut.
+//! Bounds of the store. Every one has its unit in its name and its reason beside it; a refusal
+//! names the limit, nothing is cut.
 
 /// Bytes of a key of `kv`: room for a path, not for a document.
 pub const KEY_BYTES_MAX: usize = 1024;
-/// Bytes of the JSON text of a value of `kv`: as large as a message's body, so that a message can be kept whole.
+/// Bytes of the JSON text of a value of `kv`: as large as a message's body, so that a message can
+/// be kept whole.
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;
 /// Entries that one `kv.list` answers at most; `more` says whether there are more.
 pub const LIST_ENTRIES_MAX: usize = 1_000;
 /// Entries that `kv.list` answers when the guest says nothing.
 pub const LIST_ENTRIES: usize = 100;
-/// Bytes of keys and values in one answer of `kv.list` after which it stops and says `more`: four of the largest values.
+/// Bytes of keys and values in one answer of `kv.list` after which it stops and says `more`: four
+/// of the largest values.
 pub const LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Bytes of one memory's text: a long chapter. Larger documents are remembered in parts, which search finds better, too.
+/// Bytes of one memory's text: a long chapter. Larger documents are remembered in parts, which
+/// search finds better, too.
 pub const TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a memory's source.
 pub const SOURCE_BYTES_MAX: usize = 1024;
@@ -21,8 +25,8 @@ pub const META_BYTES_MAX: usize = 16 * 1024;
 pub const ITEMS_MAX: usize = 256;
 /// Bytes of text of one `memory.add`: 64 of the longest items, half a second of indexing.
 pub const ADD_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Bytes of text up to which `memory.add` runs on the lane: indexing them takes less than a slice of a guest (200 µs). More
-/// goes to a store thread.
+/// Bytes of text up to which `memory.add` runs on the lane: indexing them takes less than a slice
+/// of a guest (200 µs). More goes to a store thread.
 pub const ADD_ON_LANE_BYTES: usize = 4 * 1024;
 /// Items up to which it does, for the same reason: each costs some 15 µs however short it is.
 pub const ADD_ON_LANE_ITEMS: usize = 8;
@@ -35,44 +39,51 @@ pub const HITS: usize = 10;
 pub const QUERY_BYTES_MAX: usize = 8 * 1024;
 /// Different words of a query that count, stop words not included.
 pub const TERMS_MAX: usize = 64;
-/// Rows in which a word may stand and still tell rows apart (rule C7). A word in more rows ranks nothing unless the query has
-/// no other; then the newest rows that hold it are answered.
+/// Rows in which a word may stand and still tell rows apart (rule C7). A word in more rows ranks
+/// nothing unless the query has no other; then the newest rows that hold it are answered.
 pub const TERM_ROWS_MAX: usize = 10_000;
-/// Rows that one search ranks at most (rule C7): the rarest words first, until their rows are that many.
+/// Rows that one search ranks at most (rule C7): the rarest words first, until their rows are that
+/// many.
 pub const CANDIDATE_ROWS_MAX: usize = 40_000;
 
 /// Ids of one `memory.forget`.
 pub const FORGET_IDS_MAX: usize = 1_000;
-/// Rows that one `memory.forget` takes; a source with more of them is refused, to be forgotten by ids.
+/// Rows that one `memory.forget` takes; a source with more of them is refused, to be forgotten by
+/// ids.
 pub const FORGET_ROWS_MAX: usize = 20_000;
 
-/// Steps of SQLite's machine that one call may take (rule C7). The bounds on rows allow about a million; only counting the rows
-/// of one source takes more, some four for each row. A call that gets there is stopped, which is no answer to the guest but the
-/// end of its turn (rule C6).
+/// Steps of SQLite's machine that one call may take (rule C7). The bounds on rows allow about a
+/// million; only counting the rows of one source takes more, some four for each row. A call that
+/// gets there is stopped, which is no answer to the guest but the end of its turn (rule C6).
 pub const STEPS_MAX: u64 = 100_000_000;
 
-/// Calls and requests that may wait for one brain while it is out on a store thread. An agent makes one call at a time, so a
-/// longer queue is a mistake of the host.
+/// Calls and requests that may wait for one brain while it is out on a store thread. An agent makes
+/// one call at a time, so a longer queue is a mistake of the host.
 pub const WAITING_MAX: usize = 64;
-/// Open brains of one shard: three file descriptors (file, log, index of the log) and 92 KiB each, so 2,048 are 190 MiB at
-/// most. A small limit of descriptors lowers it further.
+/// Open brains of one shard: three file descriptors (file, log, index of the log) and 92 KiB each,
+/// so 2,048 are 190 MiB at most. A small limit of descriptors lowers it further.
 pub const OPEN_BRAINS_MAX: usize = 2_048;
-/// The least bound on open brains, whatever the limit of descriptors: below it a fleet would only open and close.
+/// The least bound on open brains, whatever the limit of descriptors: below it a fleet would only
+/// open and close.
 pub const OPEN_BRAINS_MIN: usize = 16;
-/// Jobs that wait for a store thread, of all shards together. Above it a lane's tasks wait for room.
+/// Jobs that wait for a store thread, of all shards together. Above it a lane's tasks wait for
+/// room.
 pub const JOBS_MAX: usize = 4_096;
 /// Names whose newest incarnation is remembered while their brain is closed.
 pub const FENCES_MAX: usize = 100_000;
 
-/// Commits after which a brain is made durable (rule E6): bounds its log to some megabytes and what the ledger keeps for it. Bringing
-/// them to the disk takes some 13 ms, so a brain that never rests waits 13 µs for each.
+/// Commits after which a brain is made durable (rule E6): bounds its log to some megabytes and what
+/// the ledger keeps for it. Bringing them to the disk takes some 13 ms, so a brain that never rests
+/// waits 13 µs for each.
 pub const COMMITS_BEFORE_DURABLE: u32 = 1_024;
-/// Milliseconds after the first commit that is not on disk when a brain is made durable (rule E6): an idle brain pins the
-/// ledger no longer than this.
+/// Milliseconds after the first commit that is not on disk when a brain is made durable (rule E6):
+/// an idle brain pins the ledger no longer than this.
 pub const DURABLE_AFTER_MS: u64 = 2_000;
-/// Milliseconds that a store thread waits for a lock that an earlier incarnation's connection still holds.
+/// Milliseconds that a store thread waits for a lock that an earlier incarnation's connection still
+/// holds.
 pub const BUSY_MS: u64 = 2_000;
-/// Milliseconds that a store thread waits for the ledger's word when a brain is closed at the end of its shard.
+/// Milliseconds that a store thread waits for the ledger's word when a brain is closed at the end
+/// of its shard.
 pub const REPORT_MS: u64 = 10_000;
 
 const _: () = assert!(TERM_ROWS_MAX <= CANDIDATE_ROWS_MAX && HITS <= HITS_MAX);

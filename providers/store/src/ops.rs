@@ -1,6 +1,7 @@
 //! The operations on a brain: arguments as a guest writes them, the bounds on them, running them.
 //!
-//! Parsing and refusing happen before anything is touched; what is refused names the limit and nothing is cut.
+//! Parsing and refusing happen before anything is touched; what is refused names the limit and
+//! nothing is cut.
 
 mod args;
 #[cfg(test)]
@@ -12,8 +13,9 @@ use loket_turn::{Failure, MessageId, Outcome};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// The code of a failure that is no answer: an I/O error, an interrupt, a lost shard (rule C6). A driver that gets it ends the turn
-/// with blame Environment; no guest may ever see it, for it is no function of the brain.
+/// The code of a failure that is no answer: an I/O error, an interrupt, a lost shard (rule C6). A
+/// driver that gets it ends the turn with blame Environment; no guest may ever see it, for it is no
+/// function of the brain.
 pub const ENVIRONMENT: &str = "environment";
 
 /// Such a failure.
@@ -60,7 +62,8 @@ impl Op {
         args::parse(capability, args)
     }
 
-    /// Whether it may take longer than a slice on the lane and so runs on a store thread (DESIGN, lanes).
+    /// Whether it may take longer than a slice on the lane and so runs on a store thread (DESIGN,
+    /// lanes).
     pub(crate) fn is_heavy(&self) -> bool {
         match self {
             Self::Get { .. } | Self::Put { .. } | Self::Delete { .. } | Self::List { .. } => false,

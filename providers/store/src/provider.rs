@@ -20,7 +20,8 @@ const fn pure(capability: &'static str, summary: &'static str) -> Operation {
 /// The capability that answers the turn's settings.
 const SETTINGS: &str = "store.brain.settings";
 
-/// All that the store serves. A grant on `store.brain` is for the caller's own brain; no other can be named, so there is no scope.
+/// All that the store serves. A grant on `store.brain` is for the caller's own brain; no other can
+/// be named, so there is no scope.
 pub const OPERATIONS: &[Operation] = &[
     pure("store.brain.kv.get", "the value of a key"),
     pure("store.brain.kv.put", "sets the value of a key"),

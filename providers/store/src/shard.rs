@@ -1,7 +1,8 @@
 //! One lane's open brains: whose turn is open, who waits, what is not on disk yet.
 //!
-//! Requests and calls for one brain keep their order even while it is out on a store thread; other brains are not delayed. Nothing
-//! here blocks the lane. Start reading at [`Shard::call`], [`Shard::request`], then `advance`.
+//! Requests and calls for one brain keep their order even while it is out on a store thread; other
+//! brains are not delayed. Nothing here blocks the lane. Start reading at [`Shard::call`],
+//! [`Shard::request`], then `advance`.
 
 mod durable;
 mod jobs;
@@ -61,12 +62,13 @@ pub(crate) struct Shard {
 
 struct Inner {
     tools: Tools,
-    /// Brains that are open, on their way, or asked for; closed ones with nobody waiting are forgotten.
+    /// Brains that are open, on their way, or asked for; closed ones with nobody waiting are
+    /// forgotten.
     slots: HashMap<AgentName, Slot>,
     /// Most brains that may be open.
     bound: usize,
-    /// Newest incarnations of agents without a slot. Forgetting some is safe: only an incarnation whose end the ledger took
-    /// commits, and the ledger keeps the fence (rule J4).
+    /// Newest incarnations of agents without a slot. Forgetting some is safe: only an incarnation
+    /// whose end the ledger took commits, and the ledger keeps the fence (rule J4).
     fences: HashMap<AgentName, u64>,
     /// Counts uses, for the least recently used.
     uses: u64,

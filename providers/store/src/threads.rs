@@ -1,7 +1,9 @@
-//! Store threads: where SQLite may block. One small pool for all shards; a brain travels with its job and comes back with it.
+//! Store threads: where SQLite may block. One small pool for all shards; a brain travels with its
+//! job and comes back with it.
 //!
-//! A job whose shard is gone closes the brain itself, durably: no brain is lost between a lane and a thread. The queue is bounded;
-//! a lane's task waits for room, the lane does not. Start reading at [`StoreThreads::run`].
+//! A job whose shard is gone closes the brain itself, durably: no brain is lost between a lane and
+//! a thread. The queue is bounded; a lane's task waits for room, the lane does not. Start reading
+//! at [`StoreThreads::run`].
 
 use crate::brain::Brain;
 use crate::limits::{JOBS_MAX, REPORT_MS};
@@ -77,8 +79,9 @@ impl StoreThreads {
         Ok(pool)
     }
 
-    /// Does what is queued, makes every brain of a stopped shard durable and tells the ledger, ends the threads. Blocks; call it
-    /// after the tree has stopped and before the ledger does. Calling it again does nothing.
+    /// Does what is queued, makes every brain of a stopped shard durable and tells the ledger, ends
+    /// the threads. Blocks; call it after the tree has stopped and before the ledger does. Calling
+    /// it again does nothing.
     pub fn stop(&self) {
         self.0.room.close();
         let handles: Vec<JoinHandle<()>> = lock(&self.0.handles).drain(..).collect();
@@ -93,7 +96,8 @@ impl StoreThreads {
         self.close_orphans();
     }
 
-    /// Runs a job on a thread. When its caller is gone by the time it is done, `orphaned` gets what came out.
+    /// Runs a job on a thread. When its caller is gone by the time it is done, `orphaned` gets what
+    /// came out.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         kind: &'static str,
@@ -117,7 +121,8 @@ impl StoreThreads {
     pub(crate) fn adopt(&self, orphan: Orphan) {
         lock(&self.0.orphans).push(orphan);
         if !self.0.called.swap(true, Ordering::AcqRel) {
-            // There is room for this one; were there none, a thread would look for orphans after its job all the same.
+            // There is room for this one; were there none, a thread would look for orphans after
+            // its job all the same.
             let _ = self.0.jobs.try_send(Job::Orphans);
         }
     }

@@ -1,7 +1,8 @@
-//! Where brains lie: `<data>/brains/<low byte of the life>/<life>.db`, two levels so that no directory grows too long.
+//! Where brains lie: `<data>/brains/<low byte of the life>/<life>.db`, two levels so that no
+//! directory grows too long.
 //!
-//! A brain is made whole under another name, fsynced, renamed, and its directory fsynced (rule E1): a file under a brain's name
-//! is never half made.
+//! A brain is made whole under another name, fsynced, renamed, and its directory fsynced (rule E1):
+//! a file under a brain's name is never half made.
 
 use super::{OpenError, schema};
 use loket_turn::Life;

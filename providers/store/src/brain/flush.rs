@@ -1,5 +1,5 @@
-//! The index collects new words in memory; a commit writes them. After much work on a store thread they are written there, so that
-//! the commit on the lane is short.
+//! The index collects new words in memory; a commit writes them. After much work on a store thread
+//! they are written there, so that the commit on the lane is short.
 
 use super::CallError;
 use rusqlite::Connection;

@@ -6,7 +6,8 @@ use crate::limits::FORGET_ROWS_MAX;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeSet;
 
-/// Forgets the rows with these ids, or of this source; of both, when both are given. Tells how many there were.
+/// Forgets the rows with these ids, or of this source; of both, when both are given. Tells how many
+/// there were.
 pub(crate) fn forget(
     conn: &Connection,
     ids: Option<&[i64]>,

@@ -1,4 +1,5 @@
-//! `store.brain.kv.*`: values by key. Values are kept as the JSON text the guest gave, so that no number loses a digit.
+//! `store.brain.kv.*`: values by key. Values are kept as the JSON text the guest gave, so that no
+//! number loses a digit.
 
 use super::CallError;
 use crate::limits::LIST_BYTES_MAX;
@@ -43,14 +44,16 @@ pub(crate) fn delete(conn: &Connection, key: &str) -> Result<bool, CallError> {
     Ok(removed > 0)
 }
 
-/// Entries whose keys begin with `prefix` and stand after `after`, in key order, and whether more follow.
+/// Entries whose keys begin with `prefix` and stand after `after`, in key order, and whether more
+/// follow.
 pub(crate) fn list(
     conn: &Connection,
     prefix: &str,
     after: Option<&str>,
     limit: usize,
 ) -> Result<(Vec<Entry>, bool), CallError> {
-    // Keys are compared as bytes, so those of a prefix stand together and the first other one ends the walk.
+    // Keys are compared as bytes, so those of a prefix stand together and the first other one ends
+    // the walk.
     let (sql, from) = match after {
         Some(after) if after >= prefix => {
             ("SELECT key, value FROM kv WHERE key > ?1 ORDER BY key", after)

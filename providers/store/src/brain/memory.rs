@@ -1,4 +1,5 @@
-//! `store.brain.memory.add` and `count`. Rows are only ever appended, each with the message whose turn added it.
+//! `store.brain.memory.add` and `count`. Rows are only ever appended, each with the message whose
+//! turn added it.
 
 use super::CallError;
 use super::flush::flush;
@@ -16,7 +17,8 @@ pub(crate) struct Item {
     pub(crate) meta: Option<Box<RawValue>>,
 }
 
-/// Appends items; gives their ids, in order. `message` is the id of the message that is handled, `at_ms` the turn's clock.
+/// Appends items; gives their ids, in order. `message` is the id of the message that is handled,
+/// `at_ms` the turn's clock.
 pub(crate) fn add(
     conn: &Connection,
     items: &[Item],

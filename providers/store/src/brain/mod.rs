@@ -1,8 +1,10 @@
 //! One agent's brain: an SQLite file, its open connection, the turn in it.
 //!
-//! What is computed here is a function of the file and the call's arguments alone: no SQL here may ask for wall time, random
-//! numbers or rowids that can come back (rule E2); [`PURE_VERSION`](crate::PURE_VERSION) is raised whenever a result could change.
-//! A brain is used by one thread at a time and travels with the job (DESIGN, lanes). Start reading at [`Brain::open`].
+//! What is computed here is a function of the file and the call's arguments alone: no SQL here may
+//! ask for wall time, random numbers or rowids that can come back (rule E2);
+//! [`PURE_VERSION`](crate::PURE_VERSION) is raised whenever a result could change. A brain is used
+//! by one thread at a time and travels with the job (DESIGN, lanes). Start reading at
+//! [`Brain::open`].
 
 mod error;
 mod files;
@@ -118,7 +120,8 @@ impl Brain {
         self.turn_open
     }
 
-    /// Begins a turn; an open one is rolled back. `patient`: waits for another connection's lock, for store threads only.
+    /// Begins a turn; an open one is rolled back. `patient`: waits for another connection's lock,
+    /// for store threads only.
     pub(crate) fn begin(&mut self, patient: bool) -> Result<(), TurnError> {
         self.roll_back();
         if let Some(reason) = &self.damage {
@@ -133,7 +136,8 @@ impl Brain {
         Ok(())
     }
 
-    /// Commits the open turn with "N applied" inside (rule D2). On an error the turn is rolled back.
+    /// Commits the open turn with "N applied" inside (rule D2). On an error the turn is rolled
+    /// back.
     pub(crate) fn commit(&mut self, n: TurnNo, chain: Hash) -> Result<(), TurnError> {
         let committed = self.try_commit(n, chain);
         if committed.is_err() {
@@ -146,7 +150,8 @@ impl Brain {
         if !self.turn_open {
             return Err(TurnError::NoTurn);
         }
-        // SQLite ends a transaction by itself after some errors; what followed would have been written at once.
+        // SQLite ends a transaction by itself after some errors; what followed would have been
+        // written at once.
         if self.broken || self.conn.is_autocommit() {
             return Err(TurnError::Broken);
         }
@@ -175,7 +180,8 @@ impl Brain {
         self.steps.unlimited();
         if !self.conn.is_autocommit() {
             let undone = self.conn.execute_batch("ROLLBACK");
-            // After some errors SQLite has rolled back by itself; if not, the next begin fails and says why.
+            // After some errors SQLite has rolled back by itself; if not, the next begin fails and
+            // says why.
             let _ = self.noting(undone);
         }
         self.turn_open = false;
@@ -203,11 +209,12 @@ impl Brain {
         self.broken
     }
 
-    /// Brings all that is committed to the disk, fsynced (rule E6). Blocks: for store threads. Tells up to which turn; `None`
-    /// when another connection was in the way.
+    /// Brings all that is committed to the disk, fsynced (rule E6). Blocks: for store threads.
+    /// Tells up to which turn; `None` when another connection was in the way.
     pub(crate) fn make_durable(&mut self) -> rusqlite::Result<Option<TurnNo>> {
         self.steps.unlimited();
-        // With NORMAL, SQLite syncs the log before and the file after it has copied the one into the other.
+        // With NORMAL, SQLite syncs the log before and the file after it has copied the one into
+        // the other.
         let sql = "PRAGMA wal_checkpoint(PASSIVE)";
         let (busy, log, done): (i64, i64, i64) =
             self.conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;

@@ -1,10 +1,12 @@
-//! What a user wrote, as words to look for. Words are bound and quoted: nobody can write full-text syntax into a query.
+//! What a user wrote, as words to look for. Words are bound and quoted: nobody can write full-text
+//! syntax into a query.
 
 use super::too_large;
 use crate::limits::{QUERY_BYTES_MAX, TERMS_MAX};
 use loket_turn::Failure;
 
-/// Words that stand in nearly every English text and tell nothing apart. Sorted. They count when a query has no others.
+/// Words that stand in nearly every English text and tell nothing apart. Sorted. They count when a
+/// query has no others.
 const STOP_WORDS: &[&str] = &[
     "a", "about", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can", "could",
     "did", "do", "does", "for", "from", "had", "has", "have", "he", "her", "his", "how", "i", "if",
@@ -16,8 +18,8 @@ const STOP_WORDS: &[&str] = &[
 
 /// The different words of a query, in the order in which they come first.
 ///
-/// Split only where ASCII says that a word ends: the index's tokenizer splits the rest, as it did when the texts were added, so
-/// no table of another Unicode version can disagree with it.
+/// Split only where ASCII says that a word ends: the index's tokenizer splits the rest, as it did
+/// when the texts were added, so no table of another Unicode version can disagree with it.
 ///
 /// # Errors
 /// `too_large` with the limit.

@@ -1,4 +1,5 @@
-//! The format of a brain file, version 1. A change of it needs another `user_version` and a migration.
+//! The format of a brain file, version 1. A change of it needs another `user_version` and a
+//! migration.
 
 use super::OpenError;
 use rusqlite::Connection;
@@ -16,9 +17,9 @@ const CACHE_KIB: i64 = 64;
 /// Prepared statements kept per open brain: all that the operations use.
 const STATEMENTS: usize = 24;
 
-/// `memory.at_ms` stands before the long columns, so that ranking never reads their overflow pages. AUTOINCREMENT: an id that was
-/// forgotten never comes back (rule E2). The index keeps no text of its own, and few new words in memory: writing them is part of
-/// a commit on the lane.
+/// `memory.at_ms` stands before the long columns, so that ranking never reads their overflow pages.
+/// AUTOINCREMENT: an id that was forgotten never comes back (rule E2). The index keeps no text of
+/// its own, and few new words in memory: writing them is part of a commit on the lane.
 const SCHEMA: &str = "
 CREATE TABLE loket (
     one          INTEGER PRIMARY KEY CHECK (one = 1),

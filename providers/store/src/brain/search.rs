@@ -1,8 +1,9 @@
 //! `store.brain.memory.search`: full text, best first, the same on every re-run.
 //!
-//! Bounded in rows (rule C7): a word that stands in more than [`TERM_ROWS_MAX`] rows ranks nothing, and the rarest words come
-//! first until [`CANDIDATE_ROWS_MAX`] rows are reached. Every number that decides is a function of the brain, the query and the
-//! turn's clock; scores are rounded to whole millionths before they are compared, ties go to the smaller id (rule E2).
+//! Bounded in rows (rule C7): a word that stands in more than [`TERM_ROWS_MAX`] rows ranks nothing,
+//! and the rarest words come first until [`CANDIDATE_ROWS_MAX`] rows are reached. Every number that
+//! decides is a function of the brain, the query and the turn's clock; scores are rounded to whole
+//! millionths before they are compared, ties go to the smaller id (rule E2).
 
 use super::{CallError, kv, query};
 use crate::limits::{CANDIDATE_ROWS_MAX, TERM_ROWS_MAX};

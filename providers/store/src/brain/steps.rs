@@ -1,10 +1,12 @@
-//! A call's budget of steps of SQLite's machine (rule C7): counted, never timed, so that it is the same on every machine.
+//! A call's budget of steps of SQLite's machine (rule C7): counted, never timed, so that it is the
+//! same on every machine.
 
 use rusqlite::Connection;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Steps between two looks at the budget: often enough to stop within a millisecond, rare enough to cost nothing.
+/// Steps between two looks at the budget: often enough to stop within a millisecond, rare enough to
+/// cost nothing.
 const STEPS_PER_LOOK: u64 = 4_096;
 
 /// The budget of one open brain.

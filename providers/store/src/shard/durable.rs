@@ -1,5 +1,5 @@
-//! The background pass that brings brains to the disk, so that they do not pin the ledger (rule E6). Driven by commits and one
-//! timer, never by looking around.
+//! The background pass that brings brains to the disk, so that they do not pin the ledger (rule
+//! E6). Driven by commits and one timer, never by looking around.
 
 use super::slot::Slot;
 use super::{Inner, advance};
@@ -14,8 +14,8 @@ use tokio::sync::Notify;
 /// When which brain is due. All wait equally long, so the queue is in the order of time.
 #[derive(Default)]
 pub(super) struct Timers {
-    /// Monotonic milliseconds. At most one entry for each time that a brain went from clean to dirty within
-    /// [`DURABLE_AFTER_MS`].
+    /// Monotonic milliseconds. At most one entry for each time that a brain went from clean to
+    /// dirty within [`DURABLE_AFTER_MS`].
     queue: VecDeque<(u64, AgentName)>,
     changed: Rc<Notify>,
 }

@@ -1,4 +1,5 @@
-//! Work on store threads: the brain goes out with it and comes back, then what waited for it goes on.
+//! Work on store threads: the brain goes out with it and comes back, then what waited for it goes
+//! on.
 
 use super::slot::{Place, Unsynced};
 use super::step::{open_error, state, turn_error};

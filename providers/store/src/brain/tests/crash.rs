@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 
 const DIR: &str = "LOKET_STORE_CRASH_DIR";
 
-/// Not a test of its own: what the killed process does. One turn adds one row and sets "n"; then says so.
+/// Not a test of its own: what the killed process does. One turn adds one row and sets "n"; then
+/// says so.
 #[test]
 fn child() {
     let Some(dir) = std::env::var_os(DIR) else { return };
