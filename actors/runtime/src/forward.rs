@@ -142,3 +142,62 @@ impl Counts {
         self.time.record(nanoseconds as f64);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use ::metrics::{
+        Gauge, Key, KeyName, Metadata, Recorder, SharedString, Unit, with_local_recorder,
+    };
+    use loket_kernel::Capability;
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Keeps counters by their labels.
+    #[derive(Default)]
+    struct Kept(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
+
+    impl Recorder for Kept {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            let labels: Vec<_> = key.labels().map(|label| label.value().to_owned()).collect();
+            let mut kept = self.0.lock().unwrap();
+            Counter::from_arc(Arc::clone(kept.entry(labels.join(" ")).or_default()))
+        }
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            Gauge::noop()
+        }
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    #[test]
+    fn names_that_guests_make_up_do_not_become_labels() {
+        let kept = Kept::default();
+        let table = Table::default().with_route(Capability::parse("p.do").unwrap(), Route(0));
+        with_local_recorder(&kept, || {
+            let mut counts = Counts::new();
+            for n in 0..100 {
+                counts.count(&table, &format!("made.up-{n}").into(), "refused");
+                counts.count(&table, &"p.do".into(), "admitted");
+            }
+            counts.count(&table, &"p.do".into(), "refused");
+            assert_eq!(counts.by_name.len(), 1);
+        });
+        let kept = kept.0.lock().unwrap();
+        let seen: Vec<_> = kept.iter().map(|(k, n)| (&**k, n.load(Ordering::Relaxed))).collect();
+        assert_eq!(seen, [("other refused", 100), ("p.do admitted", 100), ("p.do refused", 1)]);
+    }
+
+    #[test]
+    fn one_admission_in_so_many_is_timed() {
+        let mut counts = Counts::new();
+        let timed = (0..ADMIT_SAMPLE * 3).filter(|_| counts.sample()).count();
+        assert_eq!(timed, 3);
+    }
+}
