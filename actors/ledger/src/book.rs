@@ -1,5 +1,6 @@
-//! What the writer's thread knows by heart of every living agent: places in its inbox, reservations, its fence. Rebuilt from the
-//! durable rows at a start (rules A3, C8). Every change is noted, so that a refused request, or a group that failed, is undone.
+//! What the writer's thread knows by heart of every living agent: places in its inbox,
+//! reservations, its fence. Rebuilt from the durable rows at a start (rules A3, C8). Every change
+//! is noted, so that a refused request, or a group that failed, is undone.
 
 use crate::codec::{self, db, un};
 use loket_turn::{AgentName, Effect, Epoch, Hash, LedgerError, TurnKey, TurnNo};
@@ -118,8 +119,8 @@ impl Book {
         self.undo.clear();
     }
 
-    /// The fence (rules C4, J4): the current incarnation of this life, or a refusal. Only the writer asks, in the same step as
-    /// it writes.
+    /// The fence (rules C4, J4): the current incarnation of this life, or a refusal. Only the
+    /// writer asks, in the same step as it writes.
     pub(crate) fn fence(&self, turn: &TurnKey) -> Result<&Agent, LedgerError> {
         let agent = self
             .get(&turn.agent)

@@ -1,4 +1,5 @@
-//! The only place of this crate that reads a clock: wall time for the default options, elapsed time for metrics.
+//! The only place of this crate that reads a clock: wall time for the default options, elapsed time
+//! for metrics.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,5 +1,5 @@
-//! The small encodings inside columns: failures, effects, lists of names. Length-prefixed, little endian, written once and read
-//! by every later version: a new form gets a new tag.
+//! The small encodings inside columns: failures, effects, lists of names. Length-prefixed, little
+//! endian, written once and read by every later version: a new form gets a new tag.
 
 use loket_turn::{AgentName, Effect, Failure, MessageId, Outcome};
 use rusqlite::types::Type;
@@ -89,7 +89,8 @@ const SEND: u8 = 1;
 const SPAWN: u8 = 2;
 const STOP: u8 = 3;
 
-/// A staged effect as bytes; `None` for one that this version does not know, which it therefore never staged.
+/// A staged effect as bytes; `None` for one that this version does not know, which it therefore
+/// never staged.
 pub(crate) fn effect_bytes(effect: &Effect) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     match effect {
@@ -175,4 +176,55 @@ pub(crate) fn names(bytes: Option<&[u8]>) -> Read<Vec<AgentName>> {
 /// An array of a column's bytes.
 pub(crate) fn array<const N: usize>(bytes: Vec<u8>) -> Read<[u8; N]> {
     bytes.try_into().map_err(|_| damaged("id"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let outcomes = [
+            Ok(Vec::new()),
+            Ok(vec![0, 1, 255]),
+            Err(Failure::new("refused", "no")),
+            Err(Failure::retryable("overloaded", "später", Some(0))),
+        ];
+        for written in outcomes {
+            let (ok, bytes) = outcome_columns(&written);
+            assert_eq!(outcome(Some(ok), Some(bytes)).unwrap(), Some(written));
+        }
+        assert_eq!(outcome(None, None).unwrap(), None);
+        let key = Some(String::new());
+        for key in [None, key, Some("k".to_owned())] {
+            let written = Effect::Send {
+                id: MessageId([1; 16]),
+                to: "a".into(),
+                kind: "note".to_owned(),
+                body: vec![0; 300],
+                key,
+            };
+            let bytes = effect_bytes(&written).unwrap();
+            assert_eq!(effect(&bytes).unwrap(), written);
+        }
+        let texts = ["", "a", "b/c"];
+        assert_eq!(list(list_bytes(&texts).as_deref()).unwrap(), texts);
+    }
+
+    #[test]
+    fn damaged_bytes_are_errors_and_no_panics() {
+        let bytes = effect_bytes(&Effect::Spawn {
+            under: "w".into(),
+            agent: "w/1".into(),
+            settings: "{}".to_owned(),
+        })
+        .unwrap();
+        for cut in 0..bytes.len() {
+            assert!(effect(&bytes[..cut]).is_err());
+        }
+        assert!(effect(&[99]).is_err());
+        assert!(list(Some(&[255; 9])).is_err());
+        assert!(outcome(Some(0), Some(vec![1])).is_err());
+    }
 }

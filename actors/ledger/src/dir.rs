@@ -1,4 +1,5 @@
-//! The data directory: made private, locked against a second process (rule J4), fsynced with its parents (rules J2a, E1).
+//! The data directory: made private, locked against a second process (rule J4), fsynced with its
+//! parents (rules J2a, E1).
 
 use crate::OpenError;
 use rustix::fs::{FlockOperation, flock};
@@ -37,7 +38,8 @@ pub(crate) fn wal_path(dir: &Path) -> PathBuf {
     dir.join(format!("{LEDGER_FILE}-wal"))
 }
 
-/// Makes the directory if absent, mode 0700, and each missing parent; fsyncs every parent that got a new entry.
+/// Makes the directory if absent, mode 0700, and each missing parent; fsyncs every parent that got
+/// a new entry.
 pub(crate) fn create(dir: &Path) -> Result<(), OpenError> {
     let missing: Vec<&Path> =
         dir.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
@@ -82,8 +84,9 @@ pub(crate) fn lock(dir: &Path) -> Result<Lock, OpenError> {
     Ok(Lock { _file: file })
 }
 
-/// Fsyncs what an earlier process may have left written but unsynced, before any of it is read (rule J2a). Called while SQLite
-/// has no file open: closing another descriptor of its file would drop its locks.
+/// Fsyncs what an earlier process may have left written but unsynced, before any of it is read
+/// (rule J2a). Called while SQLite has no file open: closing another descriptor of its file would
+/// drop its locks.
 pub(crate) fn sync_leftovers(dir: &Path) -> Result<(), OpenError> {
     sync(&dir.join(LEDGER_FILE))?;
     sync(&wal_path(dir))?;

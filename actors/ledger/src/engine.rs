@@ -1,7 +1,8 @@
-//! The connection and what belongs to it: opening, the steps of a group commit, the undoing of a refused request.
+//! The connection and what belongs to it: opening, the steps of a group commit, the undoing of a
+//! refused request.
 //!
-//! A request runs inside its own savepoint; a group of requests inside one transaction. Whatever is not committed is undone in
-//! the book as well, so that memory never says more than the file.
+//! A request runs inside its own savepoint; a group of requests inside one transaction. Whatever is
+//! not committed is undone in the book as well, so that memory never says more than the file.
 
 use crate::book::Book;
 use crate::clock::Stopwatch;
@@ -183,7 +184,8 @@ impl Engine {
         }
     }
 
-    /// Ends a group: after `Ok` everything in it is durable by the fleet's level; after `Err` nothing of it is acknowledged.
+    /// Ends a group: after `Ok` everything in it is durable by the fleet's level; after `Err`
+    /// nothing of it is acknowledged.
     pub(crate) fn commit(&mut self) -> Result<(), LedgerError> {
         if self.broken.is_none() {
             let committed = self.write_counts().and_then(|()| self.run("COMMIT"));
@@ -241,7 +243,8 @@ impl Engine {
         self.meters.fsync.record(watch.seconds());
     }
 
-    /// After a failure that leaves the file's state unknown, opens it anew and derives the book from it (rule J2).
+    /// After a failure that leaves the file's state unknown, opens it anew and derives the book
+    /// from it (rule J2).
     ///
     /// # Errors
     /// The file cannot be opened: the writer must end.

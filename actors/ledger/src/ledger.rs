@@ -12,7 +12,8 @@ use loket_turn::{
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-/// Told what has become durable, from the writer's thread, after the commit: it only hands on and never blocks.
+/// Told what has become durable, from the writer's thread, after the commit: it only hands on and
+/// never blocks.
 pub type Events = Box<dyn Fn(LedgerEvent) + Send>;
 
 /// The embedded ledger. Dropping it stops it.
@@ -23,8 +24,8 @@ pub struct SqliteLedger {
 }
 
 impl SqliteLedger {
-    /// Opens or makes the ledger of a data directory, fsyncs what an earlier process left (rule J2a), counts the turns that
-    /// were open when it died (rule B2), and starts the writer.
+    /// Opens or makes the ledger of a data directory, fsyncs what an earlier process left (rule
+    /// J2a), counts the turns that were open when it died (rule B2), and starts the writer.
     ///
     /// # Errors
     /// [`OpenError`]: the directory is in use, the format is newer, the machine refused.
@@ -63,8 +64,8 @@ impl SqliteLedger {
         Arc::clone(&self.open_turns)
     }
 
-    /// Answers what is queued, checkpoints, closes the file, ends the writer. Later requests are answered `Stopped`. Waits for
-    /// the writer; a second call returns at once.
+    /// Answers what is queued, checkpoints, closes the file, ends the writer. Later requests are
+    /// answered `Stopped`. Waits for the writer; a second call returns at once.
     pub fn stop(&self) {
         let writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(writer) = writer {
@@ -109,7 +110,8 @@ impl Ledger for SqliteLedger {
     }
 
     fn release(&self, turn: TurnKey) {
-        // Nobody waits for it; lost with a full queue, it is made up for by the agent's next request for a turn.
+        // Nobody waits for it; lost with a full queue, it is made up for by the agent's next
+        // request for a turn.
         drop(self.queue.ask::<(), LedgerError, _>(move |engine| engine.release(&turn)));
     }
 

@@ -24,8 +24,8 @@ mod writer;
 
 pub use dir::{LEDGER_FILE, LOCK_FILE};
 pub use ledger::{Events, SqliteLedger};
-pub use schema::{FORMAT as DATA_FORMAT, sqlite_version};
 pub use open_turns::{OpenTurn, OpenTurns};
 pub use options::{Clock, Durability, OpenError, Options, SIZE_LIMIT_BYTES};
 pub use schema::{APPLICATION_ID, FORMAT};
+pub use schema::{FORMAT as DATA_FORMAT, sqlite_version};
 pub use writer::{GROUP, QUEUE};

@@ -1,7 +1,8 @@
-//! Which turns are open, in a small file written by plain writes and never synced (rule B2): what is open when the process
-//! dies is counted as one death of that turn at the next start.
+//! Which turns are open, in a small file written by plain writes and never synced (rule B2): what
+//! is open when the process dies is counted as one death of that turn at the next start.
 //!
-//! The file `open-turns` in the data directory is an array of [`SLOTS`] slots of [`SLOT_BYTES`] bytes, little endian:
+//! The file `open-turns` in the data directory is an array of [`SLOTS`] slots of [`SLOT_BYTES`]
+//! bytes, little endian:
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
@@ -12,8 +13,9 @@
 //! | 24 | 8 | the start of the process that opened it, counted from 1 (`boots` of the ledger) |
 //! | 32 | 32 | the start of the agent's name, zero padded: for people |
 //!
-//! A slot is written by one `pwrite`. A clean stop leaves no open slot. Nothing here may fail a turn: when a write fails or all
-//! slots are taken, that turn is simply not counted. Start reading at [`OpenTurns::enter`].
+//! A slot is written by one `pwrite`. A clean stop leaves no open slot. Nothing here may fail a
+//! turn: when a write fails or all slots are taken, that turn is simply not counted. Start reading
+//! at [`OpenTurns::enter`].
 
 use crossbeam_queue::ArrayQueue;
 use loket_turn::{Life, TurnKey, TurnNo};
@@ -26,7 +28,8 @@ use std::sync::Arc;
 /// Bytes of one slot.
 pub const SLOT_BYTES: usize = 64;
 
-/// Slots: turns that are open at once and counted. Above any number of instance slots of one process; the file is 256 KiB.
+/// Slots: turns that are open at once and counted. Above any number of instance slots of one
+/// process; the file is 256 KiB.
 pub const SLOTS: usize = 4096;
 
 /// The file's name in the data directory.
@@ -58,7 +61,8 @@ struct Inner {
 /// The file of open turns. Cheap to share; both operations are one `pwrite`.
 pub struct OpenTurns(Arc<Inner>);
 
-/// A turn that is open; dropping it closes the turn's slot. A killed process never drops it: that is the point.
+/// A turn that is open; dropping it closes the turn's slot. A killed process never drops it: that
+/// is the point.
 #[must_use = "the turn counts as open only while this lives"]
 pub struct OpenTurn {
     inner: Arc<Inner>,
@@ -111,7 +115,8 @@ impl OpenTurns {
         Ok(Self(Arc::new(Inner { file, free, boot })))
     }
 
-    /// Marks `turn` as open until the guard is dropped. `alone`: nothing runs beside it, because it was open at earlier deaths.
+    /// Marks `turn` as open until the guard is dropped. `alone`: nothing runs beside it, because it
+    /// was open at earlier deaths.
     pub fn enter(&self, turn: &TurnKey, alone: bool) -> OpenTurn {
         let mut bytes = [0; SLOT_BYTES];
         bytes[0] = if alone { ALONE } else { OPEN };
@@ -147,7 +152,8 @@ impl Drop for OpenTurn {
             Ok(()) => {
                 let _ = self.inner.free.push(slot);
             }
-            // The slot stays taken: a turn may be counted that had ended, which the ledger's own numbers show.
+            // The slot stays taken: a turn may be counted that had ended, which the ledger's own
+            // numbers show.
             Err(why) => tracing::warn!(%why, "a closed turn could not be noted"),
         }
     }

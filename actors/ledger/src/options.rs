@@ -9,15 +9,17 @@ pub enum Durability {
     /// Fsynced: survives a loss of power.
     #[default]
     Power,
-    /// Written: survives a kill of the process; a loss of power may take the last moments. Intents and the results of Once
-    /// calls are fsynced all the same (rule C2).
+    /// Written: survives a kill of the process; a loss of power may take the last moments. Intents
+    /// and the results of Once calls are fsynced all the same (rule C2).
     Process,
 }
 
-/// The default of [`Options::size_limit_bytes`]: 8 GiB, what a small machine can spare and a copy takes a minute for.
+/// The default of [`Options::size_limit_bytes`]: 8 GiB, what a small machine can spare and a copy
+/// takes a minute for.
 pub const SIZE_LIMIT_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 
-/// A clock: Unix milliseconds. For what the ledger does on its own: forgetting old keys, stamping letters of a removal.
+/// A clock: Unix milliseconds. For what the ledger does on its own: forgetting old keys, stamping
+/// letters of a removal.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// How to open a ledger.
@@ -29,8 +31,8 @@ pub struct Options {
     pub durability: Durability,
     /// Bytes of live data at which new messages are refused (rule A5); see [`SIZE_LIMIT_BYTES`].
     pub size_limit_bytes: u64,
-    /// Bytes that the file never exceeds, whatever is in flight: what would grow it is refused as a full disk (rule J3). `None`:
-    /// only the disk is the bound.
+    /// Bytes that the file never exceeds, whatever is in flight: what would grow it is refused as a
+    /// full disk (rule J3). `None`: only the disk is the bound.
     pub hard_limit_bytes: Option<u64>,
     /// The clock.
     pub clock: Clock,
@@ -62,7 +64,10 @@ pub enum OpenError {
         pid: u32,
     },
     /// A newer loket wrote the file.
-    #[error("{} has format {found}; this loket knows formats up to {known}: use the newer loket", file.display())]
+    #[error(
+        "{} has format {found}; this loket knows formats up to {known}: use the newer loket",
+        file.display()
+    )]
     Newer {
         /// The file.
         file: PathBuf,

@@ -1,5 +1,6 @@
-//! What the writer does between groups: checkpoints, sweeping of what brains have durably (rule E6), forgetting of old keys
-//! (rule A2), giving pages back. Every step is bounded; a failure is logged and tried again later.
+//! What the writer does between groups: checkpoints, sweeping of what brains have durably (rule
+//! E6), forgetting of old keys (rule A2), giving pages back. Every step is bounded; a failure is
+//! logged and tried again later.
 
 use crate::clock::Stopwatch;
 use crate::codec::{db, un};
@@ -11,7 +12,8 @@ use std::sync::atomic::Ordering;
 /// Pages of log after which an idle writer checkpoints: 4 MiB, some milliseconds of work.
 const CHECKPOINT_IDLE_PAGES: u32 = 1024;
 
-/// Pages of log after which a busy writer checkpoints: 64 MiB, so that a burst pays once for pages that it writes often.
+/// Pages of log after which a busy writer checkpoints: 64 MiB, so that a burst pays once for pages
+/// that it writes often.
 const CHECKPOINT_PAGES: u32 = 16 * 1024;
 
 /// Turns that one step sweeps.
@@ -64,8 +66,8 @@ pub(crate) fn idle_step(engine: &mut Engine) -> bool {
     false
 }
 
-/// Runs a step in its own transaction, which need not wait for the disk: what it deletes is deleted again after a crash. The
-/// step says whether there may be more to do.
+/// Runs a step in its own transaction, which need not wait for the disk: what it deletes is deleted
+/// again after a crash. The step says whether there may be more to do.
 fn in_transaction(
     engine: &mut Engine,
     step: impl FnOnce(&mut Engine) -> rusqlite::Result<bool>,
@@ -116,7 +118,8 @@ fn checkpoint(engine: &mut Engine, mode: &str) -> bool {
     }
 }
 
-/// Deletes what is no longer needed of one life: of a living agent the turns that its brain has durably, of a removed one all.
+/// Deletes what is no longer needed of one life: of a living agent the turns that its brain has
+/// durably, of a removed one all.
 fn sweep(engine: &mut Engine, life: u64) -> rusqlite::Result<bool> {
     let conn = &engine.conn;
     let found: Option<(i64, i64, bool)> = conn

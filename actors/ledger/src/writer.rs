@@ -1,4 +1,5 @@
-//! The writer's thread: takes what is queued, runs it in one transaction, delivers all answers, then the events (rule J1).
+//! The writer's thread: takes what is queued, runs it in one transaction, delivers all answers,
+//! then the events (rule J1).
 
 use crate::clock::Stopwatch;
 use crate::engine::{Engine, Op};
@@ -10,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
-/// Requests that wait for the writer at most. Agents have one request at a time each, so this is reached only when senders from
-/// outside outrun the disk; then they are told so.
+/// Requests that wait for the writer at most. Agents have one request at a time each, so this is
+/// reached only when senders from outside outrun the disk; then they are told so.
 pub const QUEUE: usize = 16 * 1024;
 
 /// The part of [`QUEUE`] that new messages may fill: what is in flight always finds room to end.
@@ -20,7 +21,8 @@ const QUEUE_FOR_MESSAGES: usize = QUEUE / 2;
 /// Bytes of message bodies that wait for the writer at most: bounds memory where bodies are large.
 const QUEUE_BYTES: u64 = 256 * 1024 * 1024;
 
-/// Requests of one group commit at most: past some hundreds the fsync is amortised and only latency grows.
+/// Requests of one group commit at most: past some hundreds the fsync is amortised and only latency
+/// grows.
 pub const GROUP: usize = 512;
 
 /// A queued request.
@@ -137,12 +139,14 @@ fn refuse<T: Send + 'static, E: From<LedgerError> + Send + 'static>(
     Box::pin(async move { Err(why.into()) })
 }
 
-/// The thread's loop. Ends at a stop, when all senders are gone, or when the file cannot be opened again.
+/// The thread's loop. Ends at a stop, when all senders are gone, or when the file cannot be opened
+/// again.
 pub(crate) fn run(mut engine: Engine, from: &Receiver<Order>, events: &Events) {
     let mut jobs: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
     let mut stop = false;
     while !stop {
-        // Upkeep only while nobody waits; a request that arrives meanwhile waits for one bounded step of it.
+        // Upkeep only while nobody waits; a request that arrives meanwhile waits for one bounded
+        // step of it.
         let first = match from.try_recv() {
             Ok(order) => order,
             Err(_) if upkeep::idle_step(&mut engine) => continue,

@@ -9,6 +9,7 @@ fn check(rule: fn(&Subject)) {
         let dir = tempfile::tempdir().unwrap();
         let mut options = Options::new(dir.path());
         options.durability = durability;
+        options.clock = std::sync::Arc::new(|| kit::NOW_MS);
         let (to, events) = crossbeam_channel::bounded(4096);
         let ledger =
             SqliteLedger::open(options, Box::new(move |event| drop(to.try_send(event)))).unwrap();

@@ -1,5 +1,6 @@
-//! What a killed process, a full disk and a second process do to the ledger. Children are this test binary itself, started with
-//! an environment variable; what they were told is kept here, outside of them.
+//! What a killed process, a full disk and a second process do to the ledger. Children are this test
+//! binary itself, started with an environment variable; what they were told is kept here, outside
+//! of them.
 #![allow(clippy::unwrap_used)]
 
 use loket_ledger::kit::{Subject, message, wait};
@@ -202,7 +203,8 @@ fn limit(bytes: Option<u64>) {
     setrlimit(Resource::Fsize, limit).unwrap();
 }
 
-/// J2, J3: when a commit cannot be written nothing of it is acknowledged, the writer stays up and goes on once there is room.
+/// J2, J3: when a commit cannot be written nothing of it is acknowledged, the writer stays up and
+/// goes on once there is room.
 #[test]
 fn j3_a_commit_without_room_acknowledges_nothing() {
     let dir = tempfile::tempdir().unwrap();

@@ -101,7 +101,8 @@ fn c8_everything_is_rebuilt_at_a_start() {
     it.nothing_lost(2);
 }
 
-/// J3: what does not fit is refused as a full disk; the rest stands, and room made by upkeep is used again.
+/// J3: what does not fit is refused as a full disk; the rest stands, and room made by upkeep is
+/// used again.
 #[test]
 fn j3_a_full_disk_refuses_and_recovers() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! Random schedules of requests against a model that a page holds: inboxes as queues, keys as a map, one fence an agent.
+//! Random schedules of requests against a model that a page holds: inboxes as queues, keys as a
+//! map, one fence an agent.
 #![allow(clippy::unwrap_used)]
 
 use loket_ledger::kit::{Subject, message, send, wait};
@@ -154,7 +155,8 @@ impl Model {
                 self.letters += 1;
                 let name = AGENTS[at];
                 let words = format!(
-                    "the message failed {attempts} times (trap: {}) and is dead letter {} of {name}",
+                    "the message failed {attempts} times (trap: {}) and is dead letter {} of \
+                     {name}",
                     fail.message, letter.summary.id
                 );
                 let failure = Failure::new("dead_letter", words);
@@ -220,7 +222,8 @@ fn open(dir: &Path) -> (Arc<SqliteLedger>, Subject) {
     (engine, Subject { ledger, events })
 }
 
-/// A1 to A3, C4, D1, E6, G1 to G3, J4: 20 schedules of 500 requests each, the ledger closed and opened anew five times in each.
+/// A1 to A3, C4, D1, E6, G1 to G3, J4: 20 schedules of 500 requests each, the ledger closed and
+/// opened anew five times in each.
 #[test]
 fn random_schedules_agree_with_the_model() {
     for seed in 0..20 {

@@ -13,7 +13,8 @@ fn letter_of(it: &Subject, turn: &TurnKey, max_attempts: u32) -> LetterId {
     }
 }
 
-/// G3: the last attempt makes a letter with the whole reason, skips the turn and fails who waits, in one step.
+/// G3: the last attempt makes a letter with the whole reason, skips the turn and fails who waits,
+/// in one step.
 pub fn g3_the_last_attempt_makes_a_letter(it: &Subject) {
     let caller = it.opened("caller");
     let turn = it.opened("a");

@@ -45,7 +45,8 @@ pub fn a2_same_key_same_message(it: &Subject) {
     it.nothing_lost(0);
 }
 
-/// A2: the same key with another body or kind is refused; another sender's or receiver's key is another key.
+/// A2: the same key with another body or kind is refused; another sender's or receiver's key is
+/// another key.
 pub fn a2_a_key_with_another_body_is_refused(it: &Subject) {
     it.enrol(&["a", "b"], 10);
     let keyed = Accept { key: Some("k".to_owned()), ..message("a", "x") };
@@ -137,7 +138,8 @@ pub fn a3_unless_waiting_skips(it: &Subject) {
     it.nothing_lost(2);
 }
 
-/// A4: removal makes the inbox dead letters and fails who waits, in one step; the next life is another.
+/// A4: removal makes the inbox dead letters and fails who waits, in one step; the next life is
+/// another.
 pub fn a4_removal_leaves_letters_and_failures(it: &Subject) {
     let caller = it.opened("caller");
     let life = it.enrol(&["a"], 10)[0];
@@ -182,7 +184,8 @@ pub fn a4_a_receiver_gone_meanwhile_is_a_letter(it: &Subject) {
     it.nothing_lost(0);
 }
 
-/// A6: spawns and stops of a turn are rows by its end; a child spawned in the turn can be sent to in it.
+/// A6: spawns and stops of a turn are rows by its end; a child spawned in the turn can be sent to
+/// in it.
 pub fn a6_dynamic_children_are_rows(it: &Subject) {
     let turn = it.opened("a");
     it.accept("a", "go");

@@ -1,8 +1,8 @@
-//! Conformance checks for any engine of the [`Ledger`] trait, one function a rule. An engine's tests call each with a fresh,
-//! empty ledger; a check panics where the rule does not hold.
+//! Conformance checks for any engine of the [`Ledger`] trait, one function a rule. An engine's
+//! tests call each with a fresh, empty ledger; a check panics where the rule does not hold.
 //!
-//! The kit never looks behind the trait: what needs a restart, a full disk or a killed process is each engine's own test. Start
-//! reading at [`Subject`].
+//! The kit never looks behind the trait: what needs a restart, a full disk or a killed process is
+//! each engine's own test. Start reading at [`Subject`].
 
 mod letters;
 mod messages;
@@ -50,6 +50,10 @@ pub fn wait<T>(mut pending: Pending<T>) -> T {
     }
 }
 
+/// When the kit's messages are accepted, Unix milliseconds. An engine that forgets keys by its own
+/// clock is opened with a clock that stands here.
+pub const NOW_MS: u64 = 1_000;
+
 /// A plain message to `to` from `@test`.
 pub fn message(to: &str, body: &str) -> Accept {
     Accept {
@@ -62,7 +66,7 @@ pub fn message(to: &str, body: &str) -> Accept {
         reply_to: None,
         chain: Vec::new(),
         unless_waiting: false,
-        now_ms: 1_000,
+        now_ms: NOW_MS,
     }
 }
 
@@ -194,7 +198,8 @@ impl Subject {
         }
     }
 
-    /// The events told so far. Answers come before the events of their group, so a request is made in between.
+    /// The events told so far. Answers come before the events of their group, so a request is made
+    /// in between.
     pub fn told(&self) -> Vec<LedgerEvent> {
         wait(self.ledger.stats()).expect("stats");
         self.events.try_iter().collect()

@@ -35,7 +35,8 @@ pub fn b1_a_turn_needs_its_begin(it: &Subject) {
     it.nothing_lost(1);
 }
 
-/// C4, J4: every write of an older incarnation is refused, in the writer's own step; results are exempt.
+/// C4, J4: every write of an older incarnation is refused, in the writer's own step; results are
+/// exempt.
 pub fn c4_an_older_incarnation_is_fenced(it: &Subject) {
     let old = it.opened("a");
     it.accept("a", "x");
@@ -188,7 +189,8 @@ pub fn d1_a_turn_ends_once(it: &Subject) {
     it.nothing_lost(0);
 }
 
-/// F1, E6: ended and skipped turns are kept for catch-up, until the brain has them durably and no longer.
+/// F1, E6: ended and skipped turns are kept for catch-up, until the brain has them durably and no
+/// longer.
 pub fn e6_turns_are_kept_until_the_brain_has_them(it: &Subject) {
     let mut turn = it.opened("a");
     for n in 1..=4_u64 {
@@ -222,7 +224,8 @@ pub fn e6_turns_are_kept_until_the_brain_has_them(it: &Subject) {
     it.nothing_lost(1);
 }
 
-/// G1, G2: a failed attempt keeps the records up to the last intent; without one the retry is a new begin.
+/// G1, G2: a failed attempt keeps the records up to the last intent; without one the retry is a new
+/// begin.
 pub fn g2_a_retry_keeps_what_was_sent(it: &Subject) {
     let turn = it.opened("a");
     it.accept("a", "x");

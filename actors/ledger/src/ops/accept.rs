@@ -195,7 +195,8 @@ impl Engine {
         Err(AcceptError::LedgerFull { bytes: self.live_bytes, limit })
     }
 
-    /// Puts a message at the end of an inbox, whatever its bounds: who asks has looked, or holds a place.
+    /// Puts a message at the end of an inbox, whatever its bounds: who asks has looked, or holds a
+    /// place.
     pub(crate) fn deliver<E>(&mut self, life: u64, message: &Incoming<'_>) -> Op<MessageId, E> {
         let Some(agent) = self.book.change(life) else {
             return Err(Fault::Sql(rusqlite::Error::QueryReturnedNoRows));
@@ -262,7 +263,8 @@ impl Engine {
         Ok(())
     }
 
-    /// A new message's id: unique by life and number, not to be guessed by who does not have the file.
+    /// A new message's id: unique by life and number, not to be guessed by who does not have the
+    /// file.
     fn mint(&self, life: u64, n: u64) -> MessageId {
         let mut fields = self.seed.clone();
         fields.extend_from_slice(&life.to_le_bytes());

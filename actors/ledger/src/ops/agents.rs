@@ -1,4 +1,5 @@
-//! Who there is: enrolment, removal, dynamic children, taking over as a new incarnation (rules A4, A6, E3, J4).
+//! Who there is: enrolment, removal, dynamic children, taking over as a new incarnation (rules A4,
+//! A6, E3, J4).
 
 use super::letters::Grave;
 use crate::book::Agent;
@@ -10,7 +11,8 @@ use loket_turn::{
 };
 use rusqlite::params;
 
-/// Messages that the inbox of a child holds at most until its supervisor has enrolled it with its own bounds.
+/// Messages that the inbox of a child holds at most until its supervisor has enrolled it with its
+/// own bounds.
 pub(crate) const INBOX_ROWS: u64 = 256;
 
 /// Bytes likewise: as many messages of the size of a page of text, with room for some large ones.

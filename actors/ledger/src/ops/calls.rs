@@ -1,4 +1,5 @@
-//! Calls of an open turn: begin, records, intents, results, parking, pinned bytes (rules B1, C2, C4, H1).
+//! Calls of an open turn: begin, records, intents, results, parking, pinned bytes (rules B1, C2,
+//! C4, H1).
 
 use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op, pin_key};
@@ -120,7 +121,8 @@ impl Engine {
         let pin = self.pin_of(begin)?;
         self.conn
             .prepare_cached(
-                "INSERT INTO turns(life, n, state, pin, time_ms, seed) VALUES (?1, ?2, 0, ?3, ?4, ?5)
+                "INSERT INTO turns(life, n, state, pin, time_ms, seed)
+                 VALUES (?1, ?2, 0, ?3, ?4, ?5)
                  ON CONFLICT(life, n) DO UPDATE SET pin = ?3, time_ms = ?4, seed = ?5",
             )?
             .execute(params![
@@ -143,8 +145,8 @@ impl Engine {
         }
     }
 
-    /// The row that a begin shares with others of its configuration. What it names must have been pinned: without the module's
-    /// bytes the turn could not be re-run.
+    /// The row that a begin shares with others of its configuration. What it names must have been
+    /// pinned: without the module's bytes the turn could not be re-run.
     pub(crate) fn pin_of(&mut self, begin: &Begin) -> Op<i64> {
         let key = pin_key(begin);
         if let Some(pin) = self.pins.get(&key) {
@@ -182,7 +184,8 @@ impl Engine {
         Ok(pin)
     }
 
-    /// Writes records of a turn. One that is there already stays: the first durable outcome counts (rule C4).
+    /// Writes records of a turn. One that is there already stays: the first durable outcome counts
+    /// (rule C4).
     pub(crate) fn write_records(&mut self, life: u64, n: TurnNo, records: &[Record]) -> Op<()> {
         for record in records {
             let columns = record.outcome.as_ref().map(codec::outcome_columns);
@@ -195,7 +198,8 @@ impl Engine {
                          effect, outcome, args)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
                      ON CONFLICT(life, n, call) DO UPDATE
-                        SET ok = excluded.ok, outcome = excluded.outcome, stamp_ms = excluded.stamp_ms
+                        SET ok = excluded.ok, outcome = excluded.outcome,
+                            stamp_ms = excluded.stamp_ms
                       WHERE records.ok IS NULL OR (records.ok IS excluded.ok
                         AND records.outcome IS excluded.outcome)",
                 )?
@@ -222,7 +226,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes a result under its intent; a later one is kept beside the first (rule C4). `None`: no such intent (any more).
+    /// Writes a result under its intent; a later one is kept beside the first (rule C4). `None`: no
+    /// such intent (any more).
     pub(crate) fn write_result<E>(
         &mut self,
         intent: IntentId,

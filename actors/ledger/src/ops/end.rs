@@ -87,7 +87,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Tells everyone who waits for a message's outcome: its dedupe rows, the caller's record, the node (rules A2, I1).
+    /// Tells everyone who waits for a message's outcome: its dedupe rows, the caller's record, the
+    /// node (rules A2, I1).
     pub(crate) fn finished(
         &mut self,
         agent: &Agent,
@@ -132,8 +133,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Carries out one staged effect. It never fails for a reason that lies with the receiver: what cannot be delivered becomes
-    /// a dead letter (rules A3, A4).
+    /// Carries out one staged effect. It never fails for a reason that lies with the receiver: what
+    /// cannot be delivered becomes a dead letter (rules A3, A4).
     fn apply(&mut self, agent: &Agent, effect: &Effect, now_ms: u64) -> Op<()> {
         match effect {
             Effect::Send { .. } => self.send(agent, effect, now_ms),

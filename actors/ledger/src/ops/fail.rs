@@ -1,4 +1,5 @@
-//! A failed attempt: noted, or the last one, which makes the message a dead letter and skips its turn (rules B2, G1 to G3).
+//! A failed attempt: noted, or the last one, which makes the message a dead letter and skips its
+//! turn (rules B2, G1 to G3).
 
 use super::letters::Grave;
 use crate::book::Agent;
@@ -22,7 +23,8 @@ impl Engine {
         Ok(FailVerdict::Retry { attempts })
     }
 
-    /// Keeps the records up to the last intent and drops every later one; without any intent the retry is a new begin (rule G2).
+    /// Keeps the records up to the last intent and drops every later one; without any intent the
+    /// retry is a new begin (rule G2).
     fn note_attempt(&mut self, agent: &Agent, fail: &Fail, attempts: u32) -> Op<()> {
         let (life, n) = (db(agent.life), db(fail.turn.n.0));
         self.conn

@@ -7,7 +7,8 @@ use loket_turn::limits::CATCH_UP_PAGE;
 use loket_turn::{AgentName, EndedTurn, Hash, LedgerError, Life, RanTurn, TurnNo};
 use rusqlite::params;
 
-/// Bytes of records and bodies that one page of catch-up holds at most, its first turn aside: bounds memory.
+/// Bytes of records and bodies that one page of catch-up holds at most, its first turn aside:
+/// bounds memory.
 const PAGE_BYTES: usize = 32 * 1024 * 1024;
 
 impl Engine {

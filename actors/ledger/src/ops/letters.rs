@@ -70,7 +70,8 @@ impl Engine {
         effects.collect()
     }
 
-    /// Makes a waiting message a dead letter. Its turn and who waits for it are the caller's affair.
+    /// Makes a waiting message a dead letter. Its turn and who waits for it are the caller's
+    /// affair.
     pub(crate) fn bury(&mut self, agent: &Agent, n: TurnNo, grave: &Grave<'_>) -> Op<LetterId> {
         self.conn
             .prepare_cached(
@@ -95,7 +96,8 @@ impl Engine {
         Ok(LetterId(un(self.conn.last_insert_rowid())))
     }
 
-    /// A staged message that no inbox can take: accepted with the turn's end, and a dead letter at once.
+    /// A staged message that no inbox can take: accepted with the turn's end, and a dead letter at
+    /// once.
     pub(crate) fn bury_unsent(
         &mut self,
         to: &AgentName,
@@ -161,8 +163,8 @@ impl Engine {
         found.ok_or_else(|| Fault::refused(LedgerError::NotFound(format!("letter {id}"))))
     }
 
-    /// See [`loket_turn::Ledger::retry_letter`]. The letter goes when its message is accepted anew: in one step, so that it is
-    /// never in both places nor in none.
+    /// See [`loket_turn::Ledger::retry_letter`]. The letter goes when its message is accepted anew:
+    /// in one step, so that it is never in both places nor in none.
     pub(crate) fn retry_letter(&mut self, id: LetterId, confirmed: bool) -> Op<RetriedLetter> {
         let letter = self.letter(id)?;
         if !letter.effects.is_empty() && !confirmed {

@@ -1,4 +1,5 @@
-//! The requests, one file per part of a turn's life. Each runs on the writer's thread inside its own savepoint.
+//! The requests, one file per part of a turn's life. Each runs on the writer's thread inside its
+//! own savepoint.
 
 mod accept;
 mod agents;

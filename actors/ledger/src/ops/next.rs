@@ -77,7 +77,8 @@ impl Engine {
         self.next_turn(life)
     }
 
-    /// The turn after the last one that is done, if its message is there. Places of an attempt that is over are given back.
+    /// The turn after the last one that is done, if its message is there. Places of an attempt that
+    /// is over are given back.
     pub(crate) fn next_turn(&mut self, life: u64) -> Op<Option<NextTurn>> {
         let Some(agent) = self.book.life(life) else {
             return Ok(None);

@@ -1,4 +1,5 @@
-//! Places that a turn reserves in other inboxes, so that its end never fails for want of room (rules A3, C8).
+//! Places that a turn reserves in other inboxes, so that its end never fails for want of room
+//! (rules A3, C8).
 
 use super::accept::room;
 use crate::book::Held;
@@ -39,7 +40,8 @@ impl Engine {
         Ok(())
     }
 
-    /// See [`loket_turn::Ledger::release`]. A turn that is over holds nothing; then this does nothing.
+    /// See [`loket_turn::Ledger::release`]. A turn that is over holds nothing; then this does
+    /// nothing.
     pub(crate) fn release(&mut self, turn: &TurnKey) -> Op<()> {
         if let Ok(agent) = self.book.fence(turn) {
             let (life, n) = (agent.life, turn.n);

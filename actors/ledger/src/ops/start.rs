@@ -1,5 +1,5 @@
-//! The start of a process on the data directory: counted, deaths of open turns counted (rule B2), bytes that nobody needs
-//! forgotten (rule E6).
+//! The start of a process on the data directory: counted, deaths of open turns counted (rule B2),
+//! bytes that nobody needs forgotten (rule E6).
 
 use crate::codec::db;
 use crate::engine::{Engine, Op};
@@ -7,7 +7,8 @@ use crate::open_turns::Leftover;
 use rusqlite::params;
 
 impl Engine {
-    /// Runs before the first request. `leftovers` are the turns that were open when the last process ended.
+    /// Runs before the first request. `leftovers` are the turns that were open when the last
+    /// process ended.
     pub(crate) fn start(&mut self, leftovers: &[Leftover]) -> Op<()> {
         // Only the last process's: a crash between this step and the new file must not count twice.
         let last = self.boots;
