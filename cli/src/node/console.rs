@@ -38,7 +38,7 @@ pub(super) fn watch(
     let waiting = waiting.map_err(|error| {
         CliError::new("internal", exit::BUG, format!("no runtime to wait on: {error}"))
     })?;
-    waiting.block_on(Console::new(options, fleet, operator)?.watch(runtime))
+    waiting.block_on(async { Console::new(options, fleet, operator)?.watch(runtime).await })
 }
 
 struct Console<'a> {
