@@ -1,0 +1,338 @@
+//! Who may depend on whom. One row per crate; a crate without a row is an error, and so is a row without a crate.
+//!
+//! Own crates are an allow-list: the layers of ARCHITECTURE.md. Others are an allow-list for the pure crates and "only these
+//! have it" for the heavy ones. What may not come in by a detour is read from cargo's own resolve.
+
+use crate::none;
+use crate::source::root;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+/// A crate's place in the layers.
+struct Row {
+    name: &'static str,
+    folder: &'static str,
+    /// Crates of ours that it may name.
+    ours: &'static [&'static str],
+    /// All other crates that it may name, where it must stay pure.
+    only: Option<&'static [&'static str]>,
+    /// What it may not have, however long the way.
+    never: &'static [&'static str],
+}
+
+const PURE: [&str; 3] = ["loket-kernel", "loket-supervision", "loket-turn"];
+const BELOW_PROVIDERS: &[&str] =
+    &["loket-kernel", "loket-supervision", "loket-turn", "loket-runtime", "loket-contract"];
+const NO_ENGINES: &[&str] = &["wasmtime", "rusqlite", "axum", "clap"];
+const NO_IO: &[&str] = &[
+    "wasmtime",
+    "rusqlite",
+    "axum",
+    "clap",
+    "actix",
+    "actix-rt",
+    "tokio",
+    "crossbeam-channel",
+    "rustix",
+];
+
+const fn provider(name: &'static str, folder: &'static str) -> Row {
+    Row { name, folder, ours: BELOW_PROVIDERS, only: None, never: NO_ENGINES }
+}
+
+const ROWS: [Row; 18] = [
+    Row { name: "loket-kernel", folder: "kernel", ours: &[], only: Some(&["serde"]), never: NO_IO },
+    Row {
+        name: "loket-supervision",
+        folder: "supervision",
+        ours: &["loket-kernel"],
+        only: Some(&["serde", "ron", "thiserror", "serde_json"]),
+        never: NO_IO,
+    },
+    Row {
+        name: "loket-turn",
+        folder: "actors/turn",
+        ours: &["loket-kernel"],
+        only: Some(&["serde", "blake3", "thiserror", "hex", "rand_chacha", "rand_core"]),
+        never: NO_IO,
+    },
+    Row {
+        name: "loket-ledger",
+        folder: "actors/ledger",
+        ours: &["loket-kernel", "loket-turn"],
+        only: None,
+        never: &["wasmtime", "actix", "actix-rt", "axum", "clap"],
+    },
+    Row {
+        name: "loket-runtime",
+        folder: "actors/runtime",
+        ours: &["loket-kernel", "loket-supervision", "loket-turn"],
+        only: None,
+        never: NO_ENGINES,
+    },
+    Row {
+        name: "loket-contract",
+        folder: "providers/contract",
+        ours: &["loket-kernel", "loket-supervision", "loket-turn", "loket-runtime"],
+        only: None,
+        never: NO_ENGINES,
+    },
+    Row { never: &["wasmtime", "axum", "clap"], ..provider("loket-store", "providers/store") },
+    provider("loket-llm", "providers/llm"),
+    provider("loket-fs", "providers/fs"),
+    provider("loket-time", "providers/time"),
+    provider("loket-agent", "providers/agent"),
+    provider("loket-log", "providers/log"),
+    provider("loket-chaos", "providers/chaos"),
+    Row { name: "loket-abi", folder: "agents/abi", ours: &[], only: Some(&[]), never: &[] },
+    Row {
+        name: "loket-host",
+        folder: "agents/host",
+        ours: &[
+            "loket-kernel",
+            "loket-supervision",
+            "loket-turn",
+            "loket-runtime",
+            "loket-contract",
+            "loket-abi",
+        ],
+        only: None,
+        never: &["rusqlite", "axum", "clap"],
+    },
+    Row {
+        name: "loket-cli",
+        folder: "cli",
+        ours: &[
+            "loket-kernel",
+            "loket-supervision",
+            "loket-turn",
+            "loket-ledger",
+            "loket-runtime",
+            "loket-contract",
+            "loket-store",
+            "loket-llm",
+            "loket-fs",
+            "loket-time",
+            "loket-agent",
+            "loket-log",
+            "loket-chaos",
+            "loket-abi",
+            "loket-host",
+        ],
+        only: None,
+        never: &[],
+    },
+    Row {
+        name: "loket-benches",
+        folder: "benches",
+        ours: &[
+            "loket-kernel",
+            "loket-supervision",
+            "loket-turn",
+            "loket-runtime",
+            "loket-contract",
+        ],
+        only: None,
+        never: &[],
+    },
+    // No crate of ours: it must run when one of them does not compile.
+    Row {
+        name: "loket-tests",
+        folder: "tests",
+        ours: &[],
+        only: None,
+        never: &["wasmtime", "actix"],
+    },
+];
+
+/// A heavy crate, and the only crates of ours that may name it, in tests too.
+const OWNERS: [(&str, &[&str]); 9] = [
+    ("wasmtime", &["loket-host"]),
+    ("wit-component", &["loket-host", "loket-abi"]),
+    ("rusqlite", &["loket-ledger", "loket-store", "loket-tests"]),
+    ("actix", &["loket-runtime", "loket-log", "loket-cli", "loket-benches"]),
+    ("actix-rt", &["loket-runtime", "loket-cli", "loket-benches"]),
+    ("axum", &["loket-cli"]),
+    ("clap", &["loket-cli"]),
+    ("metrics-exporter-prometheus", &["loket-cli"]),
+    ("tracing-subscriber", &["loket-cli"]),
+];
+
+/// What `cargo metadata` says; `deps`: with the graph as it is resolved for this machine.
+fn metadata(deps: bool) -> Value {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo.current_dir(root()).args(["metadata", "--format-version", "1", "--offline"]);
+    if deps {
+        cargo.args(["--filter-platform", &host()]);
+    } else {
+        cargo.arg("--no-deps");
+    }
+    let output = cargo.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo metadata: {said}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// This machine's target: crates of other platforms need not be on its disk.
+fn host() -> String {
+    let output = Command::new("rustc").arg("-vV").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    said.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned()
+}
+
+/// A dependency as a manifest names it: crate and whether only tests need it.
+type Edge = (String, bool);
+
+/// Every crate of the workspace: its folder and the dependencies it names.
+fn manifests() -> BTreeMap<String, (String, Vec<Edge>)> {
+    let all = metadata(false);
+    let root = all["workspace_root"].as_str().unwrap().to_owned();
+    let packages = all["packages"].as_array().unwrap();
+    let read = |package: &Value| {
+        let manifest = package["manifest_path"].as_str().unwrap();
+        let folder = manifest.strip_prefix(&root).unwrap().trim_matches('/');
+        let folder = folder.trim_end_matches("/Cargo.toml").to_owned();
+        let edges = package["dependencies"].as_array().unwrap().iter();
+        let edges = edges.map(|edge| {
+            (edge["name"].as_str().unwrap().to_owned(), edge["kind"].as_str() == Some("dev"))
+        });
+        (package["name"].as_str().unwrap().to_owned(), (folder, edges.collect()))
+    };
+    packages.iter().map(read).collect()
+}
+
+#[test]
+fn every_crate_has_its_place_in_the_layers() {
+    let found = manifests();
+    let there: BTreeSet<(&str, &str)> =
+        found.iter().map(|(name, (folder, _))| (name.as_str(), folder.as_str())).collect();
+    let rows: BTreeSet<(&str, &str)> = ROWS.iter().map(|row| (row.name, row.folder)).collect();
+    assert_eq!(there, rows, "the crates (left) and the rows of layering.rs (right)");
+}
+
+#[test]
+fn no_crate_sees_what_is_above_it() {
+    let found = manifests();
+    let mut wrong = Vec::new();
+    for row in &ROWS {
+        let Some((_, edges)) = found.get(row.name) else { continue };
+        for (to, _) in edges.iter().filter(|(to, _)| to.starts_with("loket-")) {
+            if !row.ours.contains(&to.as_str()) {
+                wrong.push(format!("{} may not depend on {to}", row.name));
+            }
+        }
+    }
+    none("a crate sees only what is below it (ARCHITECTURE.md, code map)", wrong);
+}
+
+#[test]
+fn the_pure_crates_have_no_other_dependencies() {
+    let found = manifests();
+    let mut wrong = Vec::new();
+    for row in &ROWS {
+        let (Some(only), Some((_, edges))) = (row.only, found.get(row.name)) else { continue };
+        let theirs = edges.iter().filter(|(to, dev)| !dev && !to.starts_with("loket-"));
+        for (to, _) in theirs.filter(|(to, _)| !only.contains(&to.as_str())) {
+            wrong.push(format!("{} may not depend on {to}, only on {only:?}", row.name));
+        }
+    }
+    none("a pure crate names all it depends on in layering.rs", wrong);
+}
+
+#[test]
+fn heavy_crates_stay_with_their_owners() {
+    let mut wrong = Vec::new();
+    for (name, (_, edges)) in manifests() {
+        for (to, _) in edges {
+            let owners = OWNERS.iter().find(|(heavy, _)| *heavy == to).map(|(_, owners)| owners);
+            if owners.is_some_and(|owners| !owners.contains(&name.as_str())) {
+                wrong.push(format!("{name} may not depend on {to}"));
+            }
+        }
+    }
+    none("one crate per heavy dependency", wrong);
+}
+
+/// What each crate reaches through dependencies that are built into it: name → names.
+fn reach() -> BTreeMap<String, BTreeSet<String>> {
+    let all = metadata(true);
+    let names: BTreeMap<&str, &str> = all["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| (package["id"].as_str().unwrap(), package["name"].as_str().unwrap()))
+        .collect();
+    let built_in = |dep: &&Value| {
+        let kinds = dep["dep_kinds"].as_array().unwrap();
+        kinds.iter().any(|kind| kind["kind"].is_null())
+    };
+    let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for node in all["resolve"]["nodes"].as_array().unwrap() {
+        let deps = node["deps"].as_array().unwrap().iter().filter(built_in);
+        let deps = deps.map(|dep| dep["pkg"].as_str().unwrap());
+        next.insert(node["id"].as_str().unwrap(), deps.collect());
+    }
+    let mut reached = BTreeMap::new();
+    for member in all["workspace_members"].as_array().unwrap() {
+        let start = member.as_str().unwrap();
+        let (mut seen, mut open) = (BTreeSet::new(), vec![start]);
+        while let Some(id) = open.pop() {
+            let unseen = next[id].iter().filter(|to| seen.insert(**to));
+            open.extend(unseen.copied().collect::<Vec<_>>());
+        }
+        let there = seen.iter().map(|id| names[id].to_owned()).collect();
+        reached.insert(names[start].to_owned(), there);
+    }
+    reached
+}
+
+#[test]
+fn nothing_heavy_comes_in_by_a_detour() {
+    let reached = reach();
+    let mut wrong = Vec::new();
+    for row in &ROWS {
+        let Some(there) = reached.get(row.name) else { continue };
+        for never in row.never.iter().filter(|never| there.contains(**never)) {
+            wrong.push(format!("{} reaches {never}", row.name));
+        }
+    }
+    none("what a crate must never have, it has by no way", wrong);
+    // The test sees what is there: without this line an empty graph would pass.
+    assert!(
+        reached["loket-host"].contains("wasmtime") && reached["loket-cli"].contains("rusqlite")
+    );
+}
+
+#[test]
+fn the_guests_know_nothing_of_ours_but_their_sdk() {
+    let mut wrong = Vec::new();
+    for file in crate::source::files("agents/guests", "Cargo.toml") {
+        let dependencies = file.text.lines().skip_while(|line| *line != "[dependencies]").skip(1);
+        let names = dependencies.take_while(|line| !line.starts_with('['));
+        for name in names.filter(|line| !line.trim().is_empty()) {
+            if !name.starts_with("loket-guest") {
+                wrong.push(format!("{}: {name}", file.path));
+            }
+        }
+    }
+    none("a guest depends on the SDK alone", wrong);
+}
+
+#[test]
+fn the_rows_agree_with_each_other() {
+    let mut above: Vec<&str> = Vec::new();
+    for row in &ROWS {
+        for to in row.ours {
+            assert!(
+                above.contains(to),
+                "{} stands before {to}: rows are in dependency order",
+                row.name
+            );
+        }
+        above.push(row.name);
+    }
+    for pure in PURE {
+        assert!(ROWS.iter().any(|row| row.name == pure && row.only.is_some()), "{pure} is pure");
+    }
+}
