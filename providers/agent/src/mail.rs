@@ -24,6 +24,8 @@ pub struct Mail {
     key: Option<String>,
     unless_waiting: bool,
     timeout: Duration,
+    /// Minted here for a call without turn and key, so that the ledger can be asked about it again.
+    minted: Option<MessageId>,
     turn: Option<InTurn>,
 }
 
@@ -52,6 +54,10 @@ pub(crate) fn prepare(call: &CallView<'_>) -> Result<Prepared, Failure> {
         Some(turn) => Some(in_turn(turn, &to, is_call)?),
         None => None,
     };
+    let minted = match (&turn, &args.key) {
+        (None, None) if is_call => Some(mint()?),
+        _ => None,
+    };
     let timeout = args.timeout_ms.unwrap_or(CALL_TIMEOUT_DEFAULT_MS).min(CALL_TIMEOUT_MAX_MS);
     let mail = Mail {
         to,
@@ -61,6 +67,7 @@ pub(crate) fn prepare(call: &CallView<'_>) -> Result<Prepared, Failure> {
         key: args.key,
         unless_waiting: args.unless_waiting && call.turn.is_none(),
         timeout: Duration::from_millis(timeout),
+        minted,
         turn,
     };
     Ok(if is_call { Prepared::Call(mail) } else { Prepared::Send(mail) })
@@ -108,6 +115,13 @@ fn in_turn(turn: TurnView<'_>, to: &AgentName, is_call: bool) -> Result<InTurn, 
     })
 }
 
+fn mint() -> Result<MessageId, Failure> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id)
+        .map_err(|error| Failure::retryable("entropy", error.to_string(), None))?;
+    Ok(MessageId(id))
+}
+
 impl Mail {
     fn accept(&self, services: &AgentServices) -> Accept {
         let turn = self.turn.as_ref();
@@ -117,7 +131,7 @@ impl Mail {
             kind: self.kind.clone(),
             body: self.body.clone(),
             key: self.key.clone(),
-            id: turn.map(|turn| turn.id),
+            id: turn.map_or(self.minted, |turn| Some(turn.id)),
             reply_to: turn
                 .map(|turn| ReplyTo::Intent { agent: turn.turn.agent.clone(), intent: turn.call }),
             chain: turn.map(|turn| turn.chain.clone()).unwrap_or_default(),
@@ -186,9 +200,8 @@ async fn outside(services: &AgentServices, mail: &Mail, message: MessageId) -> P
             return Performed::failed(failure);
         }
     };
-    // It may have come to its end before the line above: asked again under its id, the ledger tells the outcome.
-    let again = Accept { id: Some(message), key: None, ..mail.accept(services) };
-    match services.ledger.accept(again).await {
+    // It may have come to its end before the line above: asked again under its id or key, the ledger tells the outcome.
+    match services.ledger.accept(mail.accept(services)).await {
         Ok(accepted) => {
             if let Some(outcome) = accepted.outcome {
                 return Performed::Done(outcome);

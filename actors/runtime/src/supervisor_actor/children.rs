@@ -94,6 +94,9 @@ impl Actor {
             self.unsettled.remove(id);
         }
         if self.dynamic.contains_key(id) && view.is_none() {
+            if self.asked.values().any(|asked| asked == id) {
+                return;
+            }
             self.dynamic.remove(id);
             self.shared.remove_worker(id);
             return;

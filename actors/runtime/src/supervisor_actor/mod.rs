@@ -71,6 +71,8 @@ struct Actor {
     dynamic: HashMap<ChildId, Arc<ChildKind>>,
     /// Calls that wait for their answer; the machine bounds them.
     replies: HashMap<u64, oneshot::Sender<Answer>>,
+    /// Dynamic children whose start the machine has not answered: it may hold the call until another start is over.
+    asked: HashMap<u64, ChildId>,
     next_tag: u64,
     /// Children that were seen not running: their doors are closed once nothing is going on.
     idle: HashSet<ChildId>,
@@ -107,6 +109,7 @@ impl Actor {
             next_timer: 0,
             dynamic: HashMap::new(),
             replies: HashMap::new(),
+            asked: HashMap::new(),
             next_tag: 0,
             idle: HashSet::new(),
             unsettled: HashSet::new(),
@@ -189,6 +192,7 @@ impl Actor {
                 return;
             }
             self.machine.seed_incarnation(Arc::clone(&id), child.last_incarnation);
+            self.asked.insert(self.next_tag, Arc::clone(&id));
             self.dynamic.insert(id, child.kind);
         }
         let tag = self.next_tag;
@@ -225,6 +229,9 @@ impl Actor {
                 self.next_timer += 1;
             }
             Order::Reply { tag, answer } => {
+                if let Some(id) = self.asked.remove(&tag) {
+                    self.note(&id);
+                }
                 if let Some(reply) = self.replies.remove(&tag) {
                     let _ = reply.send(answer);
                 }
