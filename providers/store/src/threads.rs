@@ -72,9 +72,14 @@ impl StoreThreads {
         for n in 0..threads.max(1) {
             let (pool_of_thread, inbox) = (pool.clone(), inbox.clone());
             let name = format!("loket-store-{n}");
-            let handle =
-                thread::Builder::new().name(name).spawn(move || pool_of_thread.work(&inbox))?;
-            lock(&pool.0.handles).push(handle);
+            let spawned = thread::Builder::new().name(name);
+            match spawned.spawn(move || pool_of_thread.work(&inbox)) {
+                Ok(handle) => lock(&pool.0.handles).push(handle),
+                Err(error) => {
+                    pool.stop();
+                    return Err(error);
+                }
+            }
         }
         Ok(pool)
     }

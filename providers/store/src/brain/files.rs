@@ -10,7 +10,12 @@ use rusqlite::Connection;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Held while a file is made: a shard that was restarted may ask for the same brain while its
+/// predecessor's job still makes it, and must not put an empty file over it. Other processes are
+/// kept out by the ledger's lock on the data directory (rule J4).
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// The directory of brains. A clone is the same directory.
 #[derive(Debug, Clone)]
@@ -34,6 +39,10 @@ impl BrainFiles {
     /// Makes an empty brain file for a life, unless there is one. Tells whether it made one.
     pub(crate) fn ensure(&self, life: Life) -> Result<bool, OpenError> {
         let path = self.path(life);
+        if path.try_exists()? {
+            return Ok(false);
+        }
+        let _alone = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         if path.try_exists()? {
             return Ok(false);
         }

@@ -175,3 +175,59 @@ fn c6_an_interrupted_call_breaks_the_turn() {
     assert_eq!(get(&mut brain, "k"), None);
     brain.commit(TurnNo(1), Hash::default()).unwrap();
 }
+
+#[test]
+fn c6_a_turn_with_a_call_that_had_no_answer_never_commits() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut brain = begun(dir.path());
+    put(&mut brain, "k", "1");
+    // An error that leaves SQLite's transaction open.
+    let failed: Result<(), _> =
+        brain.call(|_| Err(CallError::Sqlite(rusqlite::Error::InvalidQuery)));
+    assert!(failed.is_err() && !brain.conn.is_autocommit());
+    assert!(matches!(brain.commit(TurnNo(1), Hash::default()), Err(TurnError::Broken)));
+    brain.begin(false).unwrap();
+    assert_eq!(get(&mut brain, "k"), None);
+}
+
+#[test]
+fn d2_content_and_n_are_one_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut brain = begun(dir.path());
+    let commits = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let seen = std::sync::Arc::clone(&commits);
+    let count = move || {
+        seen.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        false
+    };
+    brain.conn.commit_hook(Some(count)).unwrap();
+    put(&mut brain, "k", "1");
+    add_at(&mut brain, &["fox"], 1);
+    brain.commit(TurnNo(1), Hash::default()).unwrap();
+    assert_eq!(commits.load(std::sync::atomic::Ordering::Relaxed), 1);
+    brain.begin(false).unwrap();
+    brain.commit(TurnNo(2), Hash::default()).unwrap();
+    assert_eq!(commits.load(std::sync::atomic::Ordering::Relaxed), 2);
+}
+
+#[test]
+fn e6_what_a_reader_holds_back_is_not_called_durable() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut brain = begun(dir.path());
+    brain.commit(TurnNo(1), Hash::default()).unwrap();
+    let reader = rusqlite::Connection::open(BrainFiles::new(dir.path()).path(Life(1))).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM kv").unwrap();
+    let _: i64 = reader.query_row("SELECT count(*) FROM kv", [], |row| row.get(0)).unwrap();
+    brain.begin(false).unwrap();
+    put(&mut brain, "k", "1");
+    brain.commit(TurnNo(2), Hash::default()).unwrap();
+    assert_eq!(brain.make_durable().unwrap(), None);
+    drop(reader);
+    assert_eq!(brain.make_durable().unwrap(), Some(TurnNo(2)));
+}
+
+#[test]
+fn e1_sqlite_is_new_enough() {
+    // An older one can lose a log that is reset while another connection checkpoints.
+    assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
+}

@@ -111,3 +111,17 @@ fn the_least_used_idle_brain_makes_room_and_one_in_a_turn_never_does() {
         assert_eq!((open("a"), open("b"), open("c")), (true, true, false));
     });
 }
+
+#[test]
+fn of_two_idle_brains_the_one_used_longer_ago_goes() {
+    on_a_lane(2, |bench| async move {
+        let begin = |agent: &'static str, life| bench.ask(agent, 1, begin_of(life));
+        for (agent, life) in [("a", 11), ("b", 12), ("a", 11)] {
+            begin(agent, life).await.unwrap().unwrap();
+            bench.ask(agent, 1, BrainAction::RollBack).await.unwrap().unwrap();
+        }
+        begin("c", 13).await.unwrap().unwrap();
+        let open = |agent| bench.shard.inner.borrow().slots.contains_key(agent);
+        assert_eq!((open("a"), open("b"), open("c")), (true, false, true));
+    });
+}
