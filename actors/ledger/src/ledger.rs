@@ -43,11 +43,11 @@ impl SqliteLedger {
             reason: why.to_string(),
         })?;
         let open_turns = OpenTurns::create(&dir, engine.boots).map_err(io)?;
-        let (queue, from) = Queue::new();
+        let (queue, closing) = Queue::new();
         let writer = std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || {
-                writer::run(engine, &from, &events);
+                writer::run(engine, &closing, &events);
                 // The directory is free for the next process only once the file is closed.
                 drop(lock);
             })

@@ -8,7 +8,7 @@ use crate::upkeep;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use loket_turn::{LedgerError, Pending};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::oneshot;
 
 /// Requests that wait for the writer at most. Agents have one request at a time each, so this is
@@ -24,6 +24,9 @@ const QUEUE_BYTES: u64 = 256 * 1024 * 1024;
 /// Requests of one group commit at most: past some hundreds the fsync is amortised and only latency
 /// grows.
 pub const GROUP: usize = 512;
+
+/// How long a stop waits for room in a full queue before it looks whether the writer still runs.
+const STOP_STEP: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// A queued request.
 pub(crate) trait Job: Send {
@@ -68,17 +71,51 @@ pub(crate) enum Order {
 }
 
 /// The sending end, shared by all lanes.
-#[derive(Clone)]
 pub(crate) struct Queue {
     to: Sender<Order>,
     bytes: Arc<AtomicU64>,
+    end: End,
+}
+
+/// The writer's end of the queue. However the writer ends, by a stop, a file that is gone or a
+/// panic, every request still queued is answered `Stopped`, and so is every later one: a channel
+/// alone would keep what was queued, and who asked would wait for ever.
+#[derive(Clone)]
+pub(crate) struct End {
+    from: Receiver<Order>,
+    closed: Arc<AtomicBool>,
+}
+
+impl End {
+    fn discard(&self) {
+        // A request that is dropped is answered.
+        self.from.try_iter().take(QUEUE).for_each(drop);
+    }
+
+    /// Closes the queue. A sender that came just before sees it and discards as well.
+    fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.discard();
+    }
+}
+
+/// Closes the queue when the writer's thread leaves, by whatever way.
+pub(crate) struct Closing(pub(crate) End);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl Queue {
-    pub(crate) fn new() -> (Self, Receiver<Order>) {
+    pub(crate) fn new() -> (Self, Closing) {
         let (to, from) = bounded(QUEUE);
         let bytes = Arc::new(AtomicU64::new(0));
-        (Self { to, bytes }, from)
+        let closed = Arc::new(AtomicBool::new(false));
+        let end = End { from, closed };
+        let closing = Closing(end.clone());
+        (Self { to, bytes, end }, closing)
     }
 
     /// Queues a request. Never blocks: a full queue is an answer.
@@ -90,13 +127,18 @@ impl Queue {
     {
         let (to, answer) = oneshot::channel();
         let ask = Ask { work: Some(work), done: None, to };
-        match self.to.try_send(Order::Run(Box::new(ask))) {
-            Ok(()) => {
-                Box::pin(async move { answer.await.unwrap_or(Err(LedgerError::Stopped.into())) })
-            }
-            Err(TrySendError::Full(_)) => refuse(LedgerError::Busy),
-            Err(TrySendError::Disconnected(_)) => refuse(LedgerError::Stopped),
+        if self.end.closed.load(Ordering::SeqCst) {
+            return refuse(LedgerError::Stopped);
         }
+        match self.to.try_send(Order::Run(Box::new(ask))) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => return refuse(LedgerError::Busy),
+            Err(TrySendError::Disconnected(_)) => return refuse(LedgerError::Stopped),
+        }
+        if self.end.closed.load(Ordering::SeqCst) {
+            self.end.discard();
+        }
+        Box::pin(async move { answer.await.unwrap_or(Err(LedgerError::Stopped.into())) })
     }
 
     /// Queues a new message of `bytes`, which leaves room for what is in flight.
@@ -119,8 +161,14 @@ impl Queue {
     }
 
     pub(crate) fn stop(&self) {
-        // Only the writer's own end makes this fail.
-        let _ = self.to.send(Order::Stop);
+        // A full queue is emptied by the writer, or by its end.
+        let mut order = Order::Stop;
+        while !self.end.closed.load(Ordering::SeqCst) {
+            match self.to.send_timeout(order, STOP_STEP) {
+                Ok(()) => return,
+                Err(refused) => order = refused.into_inner(),
+            }
+        }
     }
 }
 
@@ -141,7 +189,8 @@ fn refuse<T: Send + 'static, E: From<LedgerError> + Send + 'static>(
 
 /// The thread's loop. Ends at a stop, when all senders are gone, or when the file cannot be opened
 /// again.
-pub(crate) fn run(mut engine: Engine, from: &Receiver<Order>, events: &Events) {
+pub(crate) fn run(mut engine: Engine, closing: &Closing, events: &Events) {
+    let from = &closing.0.from;
     let mut jobs: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
     let mut stop = false;
     while !stop {

@@ -132,7 +132,7 @@ fn child_holds_a_turn_open() {
     let alone = std::env::var(FROM).unwrap() == "1";
     let turn = TurnKey { agent: "a".into(), life, incarnation: 1, n: TurnNo(1) };
     let _open = engine.open_turns().enter(&turn, alone);
-    println!("open ");
+    println!("entered ");
     loop {
         std::thread::park();
     }
@@ -145,7 +145,7 @@ fn b2_deaths_of_the_process_are_counted() {
     for (alone, state) in [(0, 1_u8), (0, 1), (1, 2)] {
         let mut child = child("child_holds_a_turn_open", dir.path(), alone);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap().contains("open ")));
+        assert!(lines.any(|line| line.unwrap().contains("entered ")));
         child.kill().unwrap();
         child.wait().unwrap();
         let file = std::fs::read(dir.path().join(OPEN_TURNS_FILE)).unwrap();

@@ -326,3 +326,21 @@ fn c2_intents_are_fsynced_at_process() {
     wait(engine.end(it.ending(&turn))).unwrap();
     assert_eq!(syncs(), 0);
 }
+
+/// However the writer ends, what was queued is answered: here by an event's receiver that panics.
+#[test]
+fn j1_a_dead_writer_answers_everyone() {
+    let dir = tempfile::tempdir().unwrap();
+    let tell = Box::new(|_| panic!("an event's receiver"));
+    let engine = SqliteLedger::open(process(dir.path()), tell).unwrap();
+    let (_to, events) = crossbeam_channel::bounded(1);
+    let ledger = engine.clone();
+    let it = Subject { ledger, events };
+    it.enrol(&["a"], 10_000);
+    let queued: Vec<_> = (0..2_000).map(|_| engine.accept(message("a", "x"))).collect();
+    let answers: Vec<_> = queued.into_iter().map(wait).collect();
+    let stopped = Err(AcceptError::Ledger(LedgerError::Stopped));
+    assert_eq!(answers.last(), Some(&stopped));
+    engine.stop();
+    open(process(dir.path()));
+}

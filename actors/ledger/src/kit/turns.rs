@@ -104,6 +104,9 @@ pub fn c4_the_first_outcome_wins(it: &Subject) {
     assert_eq!(late, Ok(timeout.outcome.clone()), "the answer of the write is the one that counts");
     let read = wait(it.ledger.result_of(id)).expect("read");
     assert_eq!(read, Some((timeout.outcome, 3_000)));
+    let told = it.told();
+    let results = told.iter().filter(|event| matches!(event, LedgerEvent::Result { .. }));
+    assert_eq!(results.count(), 1, "who waits is told of the first one: {told:?}");
     let unknown = wait(it.ledger.result(result(it, &turn, 9, "x", 1)));
     assert!(matches!(unknown, Err(LedgerError::NotFound(_))));
 }

@@ -15,7 +15,6 @@ const PINS_CACHED: usize = 4096;
 /// A result as the ledger has it now.
 pub(crate) struct Written {
     pub(crate) life: u64,
-    pub(crate) n: TurnNo,
     pub(crate) outcome: Outcome,
     pub(crate) stamp_ms: u64,
     /// This write was the first.
@@ -237,15 +236,15 @@ impl Engine {
         let found = self
             .conn
             .prepare_cached(
-                "SELECT life, n, class, ok, outcome, stamp_ms FROM records WHERE intent = ?1",
+                "SELECT life, class, ok, outcome, stamp_ms FROM records WHERE intent = ?1",
             )?
             .query_row([intent.0], |row| {
-                let class: String = row.get(2)?;
-                let outcome = codec::outcome(row.get(3)?, row.get(4)?)?;
-                Ok((un(row.get(0)?), TurnNo(un(row.get(1)?)), class, outcome, un(row.get(5)?)))
+                let class: String = row.get(1)?;
+                let outcome = codec::outcome(row.get(2)?, row.get(3)?)?;
+                Ok((un(row.get(0)?), class, outcome, un(row.get(4)?)))
             })
             .optional()?;
-        let Some((life, n, class, before, before_ms)) = found else {
+        let Some((life, class, before, before_ms)) = found else {
             return Ok(None);
         };
         self.must_sync |= class == EffectClass::Once.as_str();
@@ -262,7 +261,7 @@ impl Engine {
             Some(outcome) => (outcome, before_ms),
             None => (outcome.clone(), stamp_ms),
         };
-        Ok(Some(Written { life, n, outcome, stamp_ms, first }))
+        Ok(Some(Written { life, outcome, stamp_ms, first }))
     }
 
     /// See [`loket_turn::Ledger::result`]. No fence: a late answer is still the answer.
@@ -271,18 +270,10 @@ impl Engine {
             let what = format!("call {}", write.intent);
             return Err(Fault::refused(LedgerError::NotFound(what)));
         };
-        if written.first && self.parked_on(&written, write.intent)? {
+        if written.first {
             self.tell(&written, write.intent);
         }
         Ok(written.outcome)
-    }
-
-    fn parked_on(&self, written: &Written, intent: IntentId) -> rusqlite::Result<bool> {
-        self.conn
-            .prepare_cached(
-                "SELECT 1 FROM turns WHERE life = ?1 AND n = ?2 AND state = 0 AND parked_on = ?3",
-            )?
-            .exists(params![db(written.life), db(written.n.0), intent.0])
     }
 
     /// Tells the node that a call has its result.
