@@ -4,12 +4,17 @@ use crate::none;
 use crate::source::{files, read, root};
 use std::collections::BTreeSet;
 
-/// Names of all tests: every `fn` behind `#[test]` or inside `proptest!`, with the files that hold one of that name.
+/// Names of all tests by file: every `fn` behind `#[test]`, and what stands alone on a line of `rules! {}`, which makes one
+/// test of each.
 fn tests() -> Vec<(String, BTreeSet<String>)> {
     let functions = |text: &str| -> BTreeSet<String> {
         let mut found = BTreeSet::new();
-        let mut awaited = false;
+        let (mut awaited, mut listed) = (false, false);
         for line in text.lines().map(str::trim) {
+            listed = line == "rules! {" || (listed && line != "}");
+            if let (true, Some(name)) = (listed, line.strip_suffix(',')) {
+                found.insert(name.to_owned());
+            }
             awaited |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
             let name = line.strip_prefix("fn ").or_else(|| line.strip_prefix("async fn "));
             if let (true, Some(name)) = (awaited, name) {
