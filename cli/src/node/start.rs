@@ -307,6 +307,10 @@ fn factory(
         modules: Arc::clone(&checked.modules),
         doors: Arc::new(doors.collect()),
         running_guests: node.running_guests().clone(),
+        on_letter: {
+            let tree = node.control();
+            Arc::new(move |agent| tree.letter(agent))
+        },
         pure_version: loket_store::PURE_VERSION,
     };
     Factory {

@@ -8,9 +8,18 @@ use super::{AgentPlan, HostServices, ModuleSource, metrics};
 use crate::engine::Background;
 use loket_runtime::{Body, ChildContext, Door};
 use loket_supervision::machine::Exit;
-use loket_turn::{Blame, Fail, FailVerdict, Hash, IntentId, NextTurn, chain_after};
+use loket_turn::{
+    Blame, Epoch, Fail, FailVerdict, Hash, IntentId, Life, NextTurn, TurnNo, chain_after,
+};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
+
+/// The first pause while the machine is at fault; doubled each time.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// The longest: an agent is back at most so long after the disk has room again.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// The body of an agent's incarnation.
 ///
@@ -34,59 +43,105 @@ async fn live(
     let Door::Agent(door) = context.door.clone() else {
         return Failed::host("start", "an agent was given a door that is not an agent's").exit();
     };
-    let taken = take_over(services, plan, source, background(), &context).await;
-    let (mut agent, mut next) = match taken {
-        Ok(taken) => taken,
+    let mut agent = match make(services, plan, source, background(), &context).await {
+        Ok(agent) => agent,
         Err(failed) => return failed.exit(),
     };
     context.control.started();
+    let mut next = Next::TakeOver;
+    let mut patience = Patience::default();
     loop {
-        let Some(turn) = next.take() else {
-            tokio::select! {
-                biased;
-                () = context.control.stop() => return Exit::Shutdown,
-                () = door.notified() => {}
-            }
-            next = match agent.look().await {
-                Ok(next) => next,
-                Err(failed) => return failed.exit(),
-            };
-            continue;
-        };
         if context.control.is_stopping() {
             return Exit::Shutdown;
         }
-        let n = turn.n;
-        let attempt_of = agent.key(n);
-        next = match agent.turn(turn).await {
-            Ok(next) => next,
-            Err(Stopped::Parked(intent)) => {
-                metrics::turn("parked");
-                match agent.parked(intent, &attempt_of, &context).await {
-                    Ok(true) => match agent.look().await {
-                        Ok(next) => next,
-                        Err(failed) => return failed.exit(),
-                    },
-                    Ok(false) => return Exit::Shutdown,
-                    Err(failed) => return failed.exit(),
+        let step = match next {
+            Next::TakeOver => agent.take_over().await,
+            Next::Look => agent.look().await,
+            Next::Idle => {
+                tokio::select! {
+                    biased;
+                    () = context.control.stop() => return Exit::Shutdown,
+                    () = door.notified() => Ok(Next::Look),
                 }
             }
-            Err(Stopped::Failed(failed)) => return agent.failed(n, failed).await,
-            Err(Stopped::Quarantined(reason)) => {
-                return quarantined(&agent, &reason, &context, &door).await;
+            Next::Turn(turn) => match agent.step(turn, &context).await {
+                Ok(Stepped::On(next)) => {
+                    patience = Patience::default();
+                    Ok(next)
+                }
+                Ok(Stepped::Quarantined(reason)) => {
+                    return quarantined(&agent, &reason, &context, &door).await;
+                }
+                Ok(Stepped::Ended(exit)) => return exit,
+                Err(failed) => Err(failed),
+            },
+        };
+        next = match step {
+            Ok(next) => next,
+            // The machine's fault costs no attempt and no restart: the agent waits until it is over (rules F2, J3).
+            Err(failed) if failed.blame == Blame::Environment && !failed.fatal => {
+                metrics::turn("environment");
+                let pause = patience.next();
+                tracing::warn!(
+                    agent = %agent.plan.name, cause = failed.cause, again_ms = pause.as_millis(),
+                    "waiting for the machine: {}", failed.message
+                );
+                tokio::select! {
+                    biased;
+                    () = context.control.stop() => return Exit::Shutdown,
+                    () = tokio::time::sleep(pause) => Next::TakeOver,
+                }
             }
+            Err(failed) => return failed.exit(),
         };
     }
 }
 
-/// Loads what the agent runs, then fences older incarnations (rule J4).
-async fn take_over(
+/// What an incarnation does next.
+enum Next {
+    /// Ask the ledger who it is: at first, and whenever it cannot know what became of its last write.
+    TakeOver,
+    /// Ask for the next message.
+    Look,
+    /// Wait for one.
+    Idle,
+    /// Handle one.
+    Turn(NextTurn),
+}
+
+impl Next {
+    fn of(turn: Option<NextTurn>) -> Self {
+        turn.map_or(Self::Idle, Self::Turn)
+    }
+}
+
+/// What a turn came to, for the loop.
+enum Stepped {
+    On(Next),
+    Quarantined(String),
+    Ended(Exit),
+}
+
+/// Growing pauses while the machine is at fault.
+#[derive(Default)]
+struct Patience(u32);
+
+impl Patience {
+    fn next(&mut self) -> Duration {
+        let pause = PAUSE_MIN.saturating_mul(1 << self.0.min(8)).min(PAUSE_MAX);
+        self.0 = self.0.saturating_add(1);
+        pause
+    }
+}
+
+/// Loads what the agent runs. Nothing of the ledger is touched yet.
+async fn make(
     services: HostServices,
     plan: AgentPlan,
     source: ModuleSource,
     background: Background,
     context: &ChildContext,
-) -> Result<(Agent, Option<NextTurn>), Failed> {
+) -> Result<Agent, Failed> {
     let doors = context.lane.index().and_then(|lane| services.doors.get(lane)).cloned();
     let Some(doors) = doors else {
         return Err(Failed::host("start", "the lane has no doors"));
@@ -96,39 +151,61 @@ async fn take_over(
         blame: Blame::Config,
         message,
         backtrace: String::new(),
+        fatal: true,
     })?;
-    let present = Pinned::present(&services, &plan, module).await?;
-    let state = services
-        .ledger
-        .open(plan.name.clone(), context.incarnation)
-        .await
-        .map_err(|error| Failed::environment("ledger", error.to_string()))?;
     let brain = Brain {
         agent: plan.name.clone(),
         incarnation: context.incarnation,
         store: doors.store.clone(),
     };
-    let agent = Agent {
+    Ok(Agent {
+        present: Pinned::present(&plan, module)?,
         services,
         plan,
         doors,
         background,
         incarnation: context.incarnation,
-        present,
         brain,
-        life: state.life,
-        epoch: state.epoch,
-        done: state.done,
-        chain: state.chain,
-    };
-    Ok((agent, state.next))
+        life: Life::default(),
+        epoch: Epoch::default(),
+        done: TurnNo::default(),
+        chain: Hash::default(),
+    })
 }
 
 impl Agent {
+    /// Pins what it runs, fences older incarnations and learns how far the ledger is (rules B1, J4).
+    async fn take_over(&mut self) -> Result<Next, Failed> {
+        self.present.pin(&self.services).await?;
+        let opened = self.services.ledger.open(self.plan.name.clone(), self.incarnation).await;
+        let state = opened.map_err(|error| Failed::ledger(&error))?;
+        (self.life, self.epoch) = (state.life, state.epoch);
+        (self.done, self.chain) = (state.done, state.chain);
+        Ok(Next::of(state.next))
+    }
+
     /// Asks the ledger for the next turn.
-    async fn look(&self) -> Result<Option<NextTurn>, Failed> {
+    async fn look(&self) -> Result<Next, Failed> {
         let next = self.services.ledger.next(self.plan.name.clone(), self.incarnation).await;
-        next.map_err(|error| Failed::environment("ledger", error.to_string()))
+        next.map(Next::of).map_err(|error| Failed::ledger(&error))
+    }
+
+    /// One turn, and what follows from it.
+    async fn step(&mut self, turn: NextTurn, context: &ChildContext) -> Result<Stepped, Failed> {
+        let (n, key) = (turn.n, self.key(turn.n));
+        match self.turn(turn).await {
+            Ok(next) => Ok(Stepped::On(Next::of(next))),
+            Err(Stopped::Parked(intent)) => {
+                metrics::turn("parked");
+                match self.parked(intent, &key, context).await? {
+                    true => Ok(Stepped::On(Next::Look)),
+                    false => Ok(Stepped::Ended(Exit::Shutdown)),
+                }
+            }
+            Err(Stopped::Failed(failed)) if failed.blame == Blame::Environment => Err(failed),
+            Err(Stopped::Failed(failed)) => Ok(Stepped::Ended(self.failed(n, failed).await)),
+            Err(Stopped::Quarantined(reason)) => Ok(Stepped::Quarantined(reason)),
+        }
     }
 
     /// Waits without an instance until the call's result is there. `false` when the agent was stopped meanwhile (rule H1).
@@ -141,7 +218,7 @@ impl Agent {
         let arrives = self.services.waiters.result(intent);
         let arrives = arrives.map_err(|error| Failed::environment("park", error.to_string()))?;
         let known = self.services.ledger.park(turn.clone(), intent).await;
-        if known.map_err(|error| Failed::environment("ledger", error.to_string()))?.is_some() {
+        if known.map_err(|error| Failed::ledger(&error))?.is_some() {
             return Ok(true);
         }
         tokio::select! {
@@ -172,6 +249,7 @@ impl Agent {
             ),
             Ok(FailVerdict::Letter { letter }) => {
                 metrics::turn("letter");
+                (self.services.on_letter)(&self.plan.name);
                 tracing::error!(
                     agent = %self.plan.name, n = n.0, letter = letter.0, cause = failed.cause,
                     "the message is a dead letter; see `loket letters show {letter}`: {}", failed.message

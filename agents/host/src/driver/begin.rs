@@ -15,38 +15,37 @@ pub(super) struct Pinned {
     pub(super) settings_hash: Hash,
     pub(super) grants: Arc<GrantSet>,
     pub(super) grants_hash: Hash,
+    grants_json: Arc<[u8]>,
 }
 
 impl Pinned {
-    /// The agent's present module, settings and grants; their bytes are in the ledger when this returns.
-    pub(super) async fn present(
-        services: &HostServices,
-        plan: &AgentPlan,
-        module: Loaded,
-    ) -> Result<Self, Failed> {
+    /// The agent's present module, settings and grants.
+    pub(super) fn present(plan: &AgentPlan, module: Loaded) -> Result<Self, Failed> {
         let grants = serde_json::to_vec(&*plan.grants)
             .map_err(|error| Failed::host("begin", format!("grants as JSON: {error}")))?;
-        let (settings_hash, grants_hash) = (Hash::of(plan.settings.as_bytes()), Hash::of(&grants));
-        let settings = plan.settings.as_bytes().to_vec();
-        let pins = [
-            (module.hash, module.bytes.to_vec()),
-            (settings_hash, settings),
-            (grants_hash, grants),
-        ];
-        for (hash, bytes) in pins {
-            services
-                .ledger
-                .pin(hash, bytes)
-                .await
-                .map_err(|error| Failed::environment("ledger", error.to_string()))?;
-        }
         Ok(Self {
             module,
             settings: plan.settings.clone(),
-            settings_hash,
+            settings_hash: Hash::of(plan.settings.as_bytes()),
             grants: plan.grants.clone(),
-            grants_hash,
+            grants_hash: Hash::of(&grants),
+            grants_json: grants.into(),
         })
+    }
+
+    /// The ledger has all three when this returns: a begin may name them.
+    pub(super) async fn pin(&self, services: &HostServices) -> Result<(), Failed> {
+        let settings = self.settings.as_bytes().to_vec();
+        let pins = [
+            (self.module.hash, self.module.bytes.to_vec()),
+            (self.settings_hash, settings),
+            (self.grants_hash, self.grants_json.to_vec()),
+        ];
+        for (hash, bytes) in pins {
+            let pinned = services.ledger.pin(hash, bytes).await;
+            pinned.map_err(|error| Failed::ledger(&error))?;
+        }
+        Ok(())
     }
 
     /// What `begin` names: the present values where they are the same, otherwise those that the ledger kept.
@@ -58,9 +57,8 @@ impl Pinned {
                  version that made it, then start this one",
                 begin.pure_version, services.pure_version
             );
-            let cause = "version";
-            let backtrace = String::new();
-            return Err(Failed { cause, blame: Blame::Config, message, backtrace });
+            let (cause, backtrace) = ("version", String::new());
+            return Err(Failed { cause, blame: Blame::Config, message, backtrace, fatal: true });
         }
         let mut pinned = self.clone();
         if begin.module != pinned.module.hash {
@@ -114,6 +112,6 @@ async fn fetch(ledger: &dyn Ledger, hash: Hash) -> Result<Vec<u8>, Failed> {
     match ledger.pinned(hash).await {
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) => Err(Failed::host("ledger", format!("the ledger lost the bytes of {hash}"))),
-        Err(error) => Err(Failed::environment("ledger", error.to_string())),
+        Err(error) => Err(Failed::ledger(&error)),
     }
 }

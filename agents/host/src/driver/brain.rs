@@ -2,7 +2,7 @@
 
 use super::end::Failed;
 use loket_runtime::{BrainAction, BrainError, BrainRequest, BrainState, Mailbox, ProviderWork};
-use loket_turn::{AgentName, Blame, Epoch, Hash, Life, TurnNo};
+use loket_turn::{AgentName, Epoch, Hash, Life, TurnNo};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -59,9 +59,12 @@ impl Brain {
 }
 
 fn failed(error: &BrainError) -> Failed {
-    let blame = match error {
-        BrainError::NoTurn(_) => Blame::Host,
-        _ => Blame::Environment,
-    };
-    Failed { cause: "brain", blame, message: error.to_string(), backtrace: String::new() }
+    match error {
+        BrainError::Environment { .. } => Failed::environment("brain", error.to_string()),
+        // Neither a fence nor a damaged file can be waited out.
+        BrainError::Fenced(_) | BrainError::Corrupt { .. } => {
+            Failed { fatal: true, ..Failed::environment("brain", error.to_string()) }
+        }
+        _ => Failed::host("brain", error.to_string()),
+    }
 }

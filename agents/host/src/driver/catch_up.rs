@@ -29,7 +29,7 @@ impl Agent {
             let missing = ledger
                 .ended_after(self.plan.name.clone(), applied)
                 .await
-                .map_err(|error| Failed::environment("ledger", error.to_string()))?;
+                .map_err(|error| Failed::ledger(&error))?;
             if missing.is_empty() {
                 return Err(Failed::host(
                     "catch_up",

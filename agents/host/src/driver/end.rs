@@ -2,7 +2,7 @@
 
 use crate::engine;
 use loket_supervision::machine::{self, Cause, Exit};
-use loket_turn::{Blame, Diverged, IntentId};
+use loket_turn::{Blame, Diverged, IntentId, LedgerError};
 
 /// Why the driver stopped a turn from inside a call. The guest saw no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,19 +39,30 @@ pub(super) struct Failed {
     pub(super) message: String,
     /// The guest's frames.
     pub(super) backtrace: String,
+    /// Waiting does not help: the incarnation must end.
+    pub(super) fatal: bool,
 }
 
 impl Failed {
     /// The machine's fault: no attempt is counted.
     pub(super) fn environment(cause: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { cause, blame: Blame::Environment, message, backtrace: String::new() }
+        Self { cause, blame: Blame::Environment, message, backtrace: String::new(), fatal: false }
+    }
+
+    /// The ledger did not do it. A fence, or its end, cannot be waited out (rule J4).
+    pub(super) fn ledger(error: &LedgerError) -> Self {
+        let fatal = match error {
+            LedgerError::DiskFull(_) | LedgerError::Storage(_) => false,
+            _ => true,
+        };
+        Self { fatal, ..Self::environment("ledger", error.to_string()) }
     }
 
     /// A bug of ours.
     pub(super) fn host(cause: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { cause, blame: Blame::Host, message, backtrace: String::new() }
+        Self { cause, blame: Blame::Host, message, backtrace: String::new(), fatal: true }
     }
 
     /// The exit that the supervisor sees (rule G1).
@@ -90,7 +101,8 @@ pub(super) fn sort(error: engine::TurnError, halt: Option<Halt>) -> Stopped {
         }
         Some(Halt::Over(message)) => {
             let backtrace = error.backtrace;
-            let failed = Failed { cause: "calls", blame: Blame::Guest, message, backtrace };
+            let (cause, blame) = ("calls", Blame::Guest);
+            let failed = Failed { cause, blame, message, backtrace, fatal: true };
             return Stopped::Failed(failed);
         }
         Some(Halt::Environment(message)) => {
@@ -112,5 +124,6 @@ pub(super) fn sort(error: engine::TurnError, halt: Option<Halt>) -> Stopped {
         _ => Blame::Environment,
     };
     let message = error.cause.to_string();
-    Stopped::Failed(Failed { cause, blame, message, backtrace: error.backtrace })
+    let fatal = blame != Blame::Environment;
+    Stopped::Failed(Failed { cause, blame, message, backtrace: error.backtrace, fatal })
 }

@@ -8,9 +8,10 @@ use super::{AgentPlan, HostServices, LaneDoors, metrics};
 use crate::engine::{self, Background, RunLimits};
 use loket_kernel::{Address, Moment};
 use loket_runtime::TurnContext;
+use loket_turn::limits::PARKS_PER_TURN_MAX;
 use loket_turn::{
-    Begin, End, Epoch, Failure, Hash, Journal, Life, Message, Mode, NextTurn, Outcome, Record,
-    TurnKey, TurnNo, chain_after,
+    Begin, Blame, End, Epoch, Failure, Hash, Journal, Life, Message, Mode, NextTurn, Outcome,
+    Record, TurnKey, TurnNo, chain_after,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -61,6 +62,11 @@ impl Agent {
                 "the process died {} times while this message was handled alone",
                 next.survival.deaths_alone
             )));
+        }
+        if next.parks > PARKS_PER_TURN_MAX {
+            let message = format!("the turn waited more than {PARKS_PER_TURN_MAX} times");
+            let (cause, blame, backtrace) = ("parks", Blame::Guest, String::new());
+            return Err(Stopped::Failed(Failed { cause, blame, message, backtrace, fatal: true }));
         }
         if alone {
             // Growing backoff between starts that this turn may be the end of (rule B2).
@@ -201,8 +207,7 @@ impl Agent {
             Ok(next) => next,
             Err(error) => {
                 self.brain.roll_back().await;
-                let failed = Failed::environment("ledger", format!("end of turn {n}: {error}"));
-                return Err(Stopped::Failed(failed));
+                return Err(Stopped::Failed(Failed::ledger(&error)));
             }
         };
         (self.done, self.chain) = (n, chain);
