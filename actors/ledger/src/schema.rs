@@ -43,6 +43,12 @@ pub(crate) fn open(options: &Options) -> Result<Connection, OpenError> {
     if application != APPLICATION_ID && objects > 0 {
         return Err(OpenError::NotALedger { file });
     }
+    if found == 0 {
+        // Only here: on a file that is there already this writes, and a full disk must not keep it
+        // from being opened (rule J3).
+        conn.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(sqlite)?;
+        conn.pragma_update(None, "page_size", PAGE_BYTES as i64).map_err(sqlite)?;
+    }
     configure(&conn, options).map_err(sqlite)?;
     if found == 0 {
         make(&conn).map_err(sqlite)?;
@@ -57,8 +63,6 @@ pub(crate) fn open(options: &Options) -> Result<Connection, OpenError> {
 fn configure(conn: &Connection, options: &Options) -> rusqlite::Result<()> {
     // No checkpoint in a close: after a failed fsync the file is not touched again.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    conn.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
     conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;

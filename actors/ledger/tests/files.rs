@@ -132,6 +132,11 @@ fn j3_a_full_disk_refuses_and_recovers() {
     let back = (0..10_000).find(|_| wait(engine.accept(big())).is_ok());
     assert!(back.is_some(), "room was made and not used");
     it.nothing_lost(kept - 4 + 1);
+    for n in 5..=kept + 1 {
+        turn.n = TurnNo(n);
+        let next = wait(engine.end(it.ending(&turn))).unwrap();
+        assert_eq!(next.is_none(), n == kept + 1, "a refused message has left a gap at {n}");
+    }
 }
 
 /// A5: at the size limit new messages are refused; what is in flight goes on.
