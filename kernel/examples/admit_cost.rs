@@ -1,6 +1,7 @@
 //! Prints what admission costs: hot allow and refuse, random access over a million grants, adding a
 //! principal to a table of that size. Medians of 7, in nanoseconds.
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "it measures real time")]
 
 use loket_kernel::*;
 use std::{hint::black_box, sync::Arc, time::Instant};

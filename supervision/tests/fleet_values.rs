@@ -1,5 +1,5 @@
 //! What a fleet file means: the example of the design, defaults, parameters, how findings look.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 mod fleet_world;
 

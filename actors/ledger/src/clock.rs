@@ -1,5 +1,6 @@
 //! The only place of this crate that reads a clock: wall time for the default options, elapsed time
 //! for metrics.
+#![allow(clippy::disallowed_methods, reason = "the one place that reads a clock here")]
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

@@ -2,6 +2,7 @@
 //!
 //! Wall time never runs backwards, whatever the machine's clock does; monotonic time serves the supervisors. A manual clock
 //! drives tests. Start reading at [`Clock::now`].
+#![allow(clippy::disallowed_methods, reason = "the one place that reads the machine's clocks")]
 
 use loket_kernel::Moment;
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! What a turn costs: microseconds for a fresh instance and its answer, nanoseconds for one call through the loket.
 //!
 //! `cargo run --release -p loket-host --example turn_cost`. Medians of several batches; no other figure is promised.
+#![allow(clippy::disallowed_methods, reason = "it measures real time")]
 
 use std::time::Instant;
 

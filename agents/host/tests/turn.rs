@@ -1,5 +1,5 @@
 //! One turn through the engine: what crosses the border, what ends it, what is left behind.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 mod support;
 

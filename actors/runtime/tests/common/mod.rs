@@ -1,5 +1,5 @@
 //! A node with scripted children, for the tests of the runtime. Every wait is for an event, with a bound.
-#![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, dead_code, unreachable_pub)]
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use loket_kernel::{

@@ -1,5 +1,5 @@
 //! Order, fences, bounds, what reaches the disk and who is told.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod disk;
 mod order;
