@@ -51,7 +51,7 @@ pub use kernel_actor::kernel_body;
 pub use lane::{Lane, Lanes, LanesError};
 pub use ledger_events::{DynamicChildren, LedgerEvents};
 pub use mailbox::{Mailbox, Overloaded, Rejected, SendError};
-pub use node::{Node, NodeConfig, OnUp, StartError};
+pub use node::{Hooks, Node, NodeConfig, OnGone, OnUp, StartError};
 pub use registry::{MailboxView, Place, PlaceState, Registry, TreeView};
 pub use runtime::Runtime;
 pub use slots::{SlotPermit, Slots};

@@ -68,6 +68,24 @@ impl StartError {
 /// children back. It must not block.
 pub type OnUp = Arc<dyn Fn(&str) + Send + Sync>;
 
+/// Called on the system arbiter when a child has ended for good while its supervisor goes on: its name, and why. It must not block.
+pub type OnGone = Arc<dyn Fn(&str, &str) + Send + Sync>;
+
+/// What whoever assembles a node wants to be told.
+#[derive(Clone, Default)]
+pub struct Hooks {
+    /// See [`OnUp`].
+    pub on_up: Option<OnUp>,
+    /// See [`OnGone`].
+    pub on_gone: Option<OnGone>,
+}
+
+impl From<Option<OnUp>> for Hooks {
+    fn from(on_up: Option<OnUp>) -> Self {
+        Self { on_up, on_gone: None }
+    }
+}
+
 /// A node that has threads but no tree yet: what factories need is there already.
 #[derive(Debug)]
 pub struct Node {
@@ -153,7 +171,7 @@ impl Node {
         self,
         tree: TreeSpec,
         factory: Arc<dyn ChildFactory>,
-        on_up: Option<OnUp>,
+        hooks: impl Into<Hooks>,
     ) -> Result<Runtime, StartError> {
         for principal in &tree.principals {
             let (name, grants) = (Arc::clone(&principal.name), Arc::clone(&principal.grants));
@@ -169,7 +187,7 @@ impl Node {
             factory,
             lanes: Arc::clone(self.lanes.lanes()),
             system: self.lanes.system().clone(),
-            on_up,
+            hooks: hooks.into(),
             seed,
         });
         let place = shared.place_supervisor(&top, None)?;

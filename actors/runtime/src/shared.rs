@@ -2,7 +2,7 @@
 //!
 //! Start reading at [`Shared::place_worker`].
 
-use crate::node::OnUp;
+use crate::node::Hooks;
 use crate::registry::{NewPlace, SUPERVISOR};
 use crate::tree::{DoorSpec, LaneChoice, NodeSpec, SupervisorNode, WorkerNode};
 use crate::{
@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     pub(crate) factory: Arc<dyn ChildFactory>,
     pub(crate) lanes: Arc<[Lane]>,
     pub(crate) system: Lane,
-    pub(crate) on_up: Option<OnUp>,
+    pub(crate) hooks: Hooks,
     pub(crate) seed: u64,
 }
 

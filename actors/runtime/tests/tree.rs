@@ -308,3 +308,57 @@ fn a_group_restart_keeps_the_mailboxes_of_the_group() {
     assert_eq!(text(waiting), "2");
     stop(runtime);
 }
+
+#[test]
+fn a_killed_supervisor_is_not_restarted_before_all_below_it_is_gone() {
+    struct Tells(crossbeam_channel::Sender<String>);
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            let _ = self.0.send("b is gone".to_owned());
+        }
+    }
+    let script = Script::new();
+    let tell = script.teller();
+    script.on("b", move |mut context| {
+        let tell = tell.clone();
+        async move {
+            let _ = tell.send(format!("b {} up", context.incarnation));
+            let _tells = Tells(tell);
+            context.control.started();
+            context.control.stop().await;
+            Exit::Shutdown
+        }
+    });
+    let (open, gate) = crossbeam_channel::bounded::<()>(1);
+    let tell = script.teller();
+    script.on("busy", move |mut context| {
+        let (gate, tell) = (gate.clone(), tell.clone());
+        async move {
+            context.control.started();
+            if context.incarnation == 1 {
+                tokio::task::yield_now().await;
+                let _ = tell.send("busy holds its lane".to_owned());
+                let _ = gate.recv();
+            }
+            context.control.stop().await;
+            Exit::Shutdown
+        }
+    });
+    let on = |lane, id| {
+        let lane = loket_runtime::LaneChoice::Lane(lane);
+        loket_runtime::WorkerNode { lane, ..worker(id) }
+    };
+    let inner = supervisor("inner", lenient(), workers(vec![on(0, "b"), on(1, "busy")]));
+    let children = vec![NodeSpec::Worker(on(0, "a")), NodeSpec::Supervisor(inner)];
+    let runtime = run(2, &script, supervisor("root", lenient(), children));
+    runtime.wait_up().unwrap();
+    script.until("busy holds its lane");
+    runtime.control().kill("inner").unwrap();
+    script.until("b is gone");
+    // A whole restart elsewhere, so that this one would have had its time.
+    runtime.control().kill("a").unwrap();
+    assert!(!script.until("a 2 up").contains(&"b 2 up".to_owned()));
+    open.send(()).unwrap();
+    script.until("b 2 up");
+    stop(runtime);
+}

@@ -13,11 +13,13 @@ use loket_host::driver::{HostServices, LaneDoors, Modules};
 use loket_host::engine::{Cache, Engine, EngineConfig, LoadLimits, SLICE};
 use loket_kernel::Moment;
 use loket_ledger::{Options, SqliteLedger};
-use loket_runtime::{Clock, Node, NodeConfig, Runtime, Slots, StartError, Waiters, WatchdogConfig};
+use loket_runtime::{
+    Clock, Hooks, Node, NodeConfig, Runtime, Slots, StartError, Waiters, WatchdogConfig,
+};
 use loket_store::StoreThreads;
 use loket_supervision::fleet::{self, Durability, Finding, Fleet};
 use loket_supervision::machine::Exit;
-use loket_turn::{Ledger, LedgerEvent, OpenTurnMark, OpenTurns, TurnKey};
+use loket_turn::{Ledger, LedgerError, LedgerEvent, OpenTurnMark, OpenTurns, TurnKey};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -281,8 +283,29 @@ fn start(
         let (spawner, name) = (spawner.clone(), name.to_owned());
         system.spawn(move || spawner.bring_back(name));
     };
-    let runtime = node.run(tree, Arc::new(factory), Some(Arc::new(on_up))).map_err(start_failed)?;
+    let (system, told) = (node.system().clone(), Arc::clone(&ledger));
+    let on_gone = move |name: &str, why: &str| {
+        let (ledger, name, why) = (Arc::clone(&told), Arc::from(name), why.to_owned());
+        system.spawn(move || remove(ledger, name, why));
+    };
+    let hooks = Hooks { on_up: Some(Arc::new(on_up)), on_gone: Some(Arc::new(on_gone)) };
+    let runtime = node.run(tree, Arc::new(factory), hooks).map_err(start_failed)?;
     Ok((runtime, Spare { threads }))
+}
+
+/// A child that will not come back: its inbox becomes dead letters (rule A4). Children without an inbox are not in the ledger.
+async fn remove(ledger: Arc<dyn Ledger>, agent: Arc<str>, why: String) {
+    match ledger.remove(Arc::clone(&agent), why).await {
+        Ok(removed) => {
+            tracing::warn!(
+                agent = &*agent,
+                letters = removed.letters,
+                "an agent has ended for good"
+            );
+        }
+        Err(LedgerError::NoSuchAgent(_)) => {}
+        Err(error) => tracing::error!(agent = &*agent, "not removed from the ledger: {error}"),
+    }
 }
 
 fn factory(

@@ -8,7 +8,7 @@ use crate::registry::Life;
 use crate::shared::{PlaceError, blame_of};
 use crate::tree::NodeSpec;
 use crate::{ChildPlan, Place, PlaceState, metrics};
-use loket_supervision::machine::{ApiError, Blame, Cause, ChildId, ChildState, Event, Exit};
+use loket_supervision::machine::{ApiError, Blame, Cause, ChildId, ChildState, Event, Exit, Phase};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -98,6 +98,7 @@ impl Actor {
                 return;
             }
             self.dynamic.remove(id);
+            self.tell_gone(id);
             self.shared.remove_worker(id);
             return;
         }
@@ -108,6 +109,7 @@ impl Actor {
             // A temporary child has ended: its spec is gone, its place is kept for `tree`.
             place.status().state = PlaceState::Stopped;
             self.idle.insert(Arc::clone(id));
+            self.tell_gone(id);
             return;
         };
         let restarts = place.note(&view);
@@ -122,6 +124,17 @@ impl Actor {
                 self.idle.insert(Arc::clone(id));
             }
             _ => drop(self.unsettled.insert(Arc::clone(id))),
+        }
+    }
+
+    /// Tells that a child is gone for good. What ends with its supervisor is not: it may come back with it.
+    fn tell_gone(&self, id: &ChildId) {
+        if self.doomed || self.machine.phase() != Phase::Up {
+            return;
+        }
+        if let Some(on_gone) = &self.shared.hooks.on_gone {
+            let exit = self.shared.registry.find(id).and_then(|place| place.last_exit());
+            on_gone(id, &exit.map_or_else(|| "stopped".to_owned(), |exit| exit.to_string()));
         }
     }
 

@@ -242,7 +242,7 @@ impl Actor {
             }
             Order::Up => {
                 control.started();
-                if let Some(on_up) = &self.shared.on_up {
+                if let Some(on_up) = &self.shared.hooks.on_up {
                     on_up(&self.place.name);
                 }
             }

@@ -247,7 +247,9 @@ pub fn call(lane: &Lane, from: Address, name: &str, args: &[u8]) -> oneshot::Rec
 
 /// The answer's text, `CODE: TEXT` of a failure, or `dropped`.
 pub fn text(answer: oneshot::Receiver<Reply>) -> String {
-    match answer.blocking_recv() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let answer = runtime.block_on(async { tokio::time::timeout(BOUND, answer).await });
+    match answer.unwrap() {
         Ok(Reply::Done { outcome: Ok(result), .. }) => String::from_utf8(result).unwrap(),
         Ok(Reply::Done { outcome: Err(failure), .. }) => failure.to_string(),
         Ok(Reply::Deferred { .. }) => "deferred".to_owned(),
