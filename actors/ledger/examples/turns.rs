@@ -2,6 +2,8 @@
 //! Each turn is one accepted message and one end, of as many agents at once as the second column
 //! says. A figure to compare, not a promise.
 
+#![allow(clippy::disallowed_methods, reason = "it measures")]
+
 use loket_ledger::kit::{Subject, message, wait};
 use loket_ledger::{Durability, Options, SqliteLedger};
 use loket_turn::{Ledger, TurnKey, TurnNo};

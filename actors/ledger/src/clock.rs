@@ -1,6 +1,7 @@
 //! The only place of this crate that reads a clock: wall time for the default options, elapsed time
 //! for metrics.
 #![allow(clippy::disallowed_methods, reason = "the one place that reads a clock here")]
+#![expect(clippy::disallowed_methods, reason = "this is the clock that others are sent to")]
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

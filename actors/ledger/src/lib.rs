@@ -12,6 +12,8 @@ mod clock;
 mod codec;
 mod dir;
 mod engine;
+#[cfg(test)]
+mod engine_tests;
 pub mod kit;
 mod ledger;
 pub mod metrics;

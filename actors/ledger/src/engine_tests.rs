@@ -1,0 +1,32 @@
+//! What a refused request leaves behind: nothing, in the file, in the book, in the counts.
+#![allow(clippy::unwrap_used)]
+
+use crate::engine::{Engine, Fault, Op};
+use crate::kit::message;
+use crate::{Options, dir};
+use loket_turn::{Enrol, LedgerError};
+
+#[test]
+fn j1_a_refused_request_spoils_nothing_of_its_group() {
+    let data = tempfile::tempdir().unwrap();
+    let _lock = dir::lock(data.path()).unwrap();
+    let mut engine = Engine::open(Options::new(data.path())).unwrap();
+    let enrol = Enrol { agent: "a".into(), inbox_rows: 9, inbox_bytes: 900, dynamic: None };
+    engine.begin();
+    engine.request(|engine| engine.enrol(std::slice::from_ref(&enrol))).unwrap();
+    engine.request(|engine| engine.accept(&message("a", "kept"))).unwrap();
+    let refused = engine.request(|engine| -> Op<()> {
+        let accepted = engine.accept(&message("a", "refused"));
+        accepted.map_err(|_| Fault::Refused(LedgerError::Busy))?;
+        engine.remove(&"a".into(), "refused")?;
+        Err(Fault::Refused(LedgerError::Busy))
+    });
+    assert_eq!(refused, Err(LedgerError::Busy));
+    engine.request(|engine| engine.accept(&message("a", "kept too"))).unwrap();
+    assert_eq!(engine.events.len(), 2, "{:?}", engine.events);
+    engine.commit().unwrap();
+    let stats = engine.request(|engine| engine.stats()).unwrap();
+    assert_eq!((stats.accepted, stats.waiting, stats.letters_made), (2, 2, 0));
+    let agent = engine.book.get("a").unwrap();
+    assert_eq!((agent.last, agent.waiting_bytes), (2, 12));
+}
