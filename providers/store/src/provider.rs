@@ -17,7 +17,7 @@ const fn pure(capability: &'static str, summary: &'static str) -> Operation {
     Operation { capability, class: EffectClass::Pure, scope: &[], summary }
 }
 
-/// The capability that answers the turn's settings.
+/// The capability that answers the agent's name and the turn's settings.
 const SETTINGS: &str = "store.brain.settings";
 
 /// All that the store serves. A grant on `store.brain` is for the caller's own brain; no other can
@@ -31,7 +31,7 @@ pub const OPERATIONS: &[Operation] = &[
     pure("store.brain.memory.search", "finds remembered texts, best first"),
     pure("store.brain.memory.forget", "forgets by ids or source"),
     pure("store.brain.memory.count", "how many texts are remembered"),
-    pure(SETTINGS, "the agent's settings"),
+    pure(SETTINGS, "the agent's own name and settings"),
 ];
 
 /// How a shard of the store is made.
@@ -97,12 +97,13 @@ struct NoArgs {}
 
 #[derive(serde::Serialize)]
 struct Settings<'a> {
+    agent: &'a str,
     settings: &'a RawValue,
 }
 
-fn settings(text: &str) -> Outcome {
-    let written =
-        serde_json::from_str(text).and_then(|settings| serde_json::to_vec(&Settings { settings }));
+fn settings(agent: &str, text: &str) -> Outcome {
+    let written = serde_json::from_str(text)
+        .and_then(|settings| serde_json::to_vec(&Settings { agent, settings }));
     written.map_err(|error| Failure::new("internal", format!("the settings: {error}")))
 }
 
@@ -121,7 +122,7 @@ impl Provider for StoreProvider {
         };
         if name == SETTINGS {
             let NoArgs {} = loket_contract::parse_args(call)?;
-            return Ok(Prepared(What::Settings(settings(turn.settings()))));
+            return Ok(Prepared(What::Settings(settings(&turn.key().agent, turn.settings()))));
         }
         let op = Op::parse(name, call.args)?;
         let key = turn.key();

@@ -72,7 +72,7 @@ fn a_grant_on_store_brain_covers_it_all_and_the_answers_come_back() {
         let message = caller.turn().turn.message.to_string();
         assert_eq!(hits["hits"][0]["message"], message);
         let settings = call(&mut store, &caller, SETTINGS, json!({})).await.unwrap();
-        assert_eq!(settings, json!({"settings": {}}));
+        assert_eq!(settings, json!({"agent": "ada", "settings": {}}));
         let refused = call(&mut store, &caller, SETTINGS, json!({"x": 1})).await.unwrap_err();
         assert_eq!(refused.code, "bad_args");
     });
