@@ -5,8 +5,10 @@ use crate::source::{Source, files, lines_with, read};
 
 /// A file that is longer than this has two subjects.
 const FILE_LINES_MAX: usize = 400;
-/// Code is kept at 100 by rustfmt; prose in comments may be wider, up to this.
-const LINE_CHARS_MAX: usize = 130;
+/// A line of code, its strings not counted: what rustfmt keeps to.
+const CODE_CHARS_MAX: usize = 100;
+/// A line with prose in it, be it a comment or a string.
+const LINE_CHARS_MAX: usize = 136;
 
 /// Longer files, each with the reason why its parts belong together.
 const LONG_FILES: [(&str, &str); 0] = [];
@@ -51,13 +53,16 @@ fn files_are_short() {
 fn lines_are_short() {
     let mut wrong = Vec::new();
     for source in rust() {
-        for (n, line) in source.text.lines().enumerate() {
-            if line.chars().count() > LINE_CHARS_MAX {
+        let code = source.code();
+        for (n, (line, code)) in source.text.lines().zip(code.lines()).enumerate() {
+            let kept = line.bytes().zip(code.trim_end().bytes()).filter(|(a, b)| a == b).count();
+            if line.chars().count() > LINE_CHARS_MAX || kept > CODE_CHARS_MAX {
                 wrong.push(format!("{}:{}", source.path, n + 1));
             }
         }
     }
-    none(&format!("a line has at most {LINE_CHARS_MAX} characters"), wrong);
+    let rule = format!("{CODE_CHARS_MAX} characters of code in a line, {LINE_CHARS_MAX} with prose");
+    none(&rule, wrong);
 }
 
 #[test]
