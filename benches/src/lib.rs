@@ -1,1 +1,18 @@
-//! Placeholder.
+//! What the benchmarks share: a fleet as a process of its own, a client of its control socket, and percentiles.
+//!
+//! It measures from outside and knows nothing of what is inside: whatever it reports, a user could have measured. It is
+//! never a part of the product. Start reading at `bin/neighbours.rs`.
+#![forbid(unsafe_code)]
+
+mod client;
+mod fleet;
+mod latencies;
+mod trouble;
+
+pub use client::{Answer, Connection};
+pub use fleet::{Child, Running};
+pub use latencies::{Figures, Latencies};
+pub use trouble::{Harm, Trouble};
+
+/// Whatever went wrong: a benchmark that cannot measure says so and ends.
+pub type Failed = Box<dyn std::error::Error + Send + Sync>;
