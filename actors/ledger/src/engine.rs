@@ -86,6 +86,8 @@ pub(crate) struct Engine {
     pub(crate) live_bytes: u64,
     pub(crate) free_pages: u64,
     pub(crate) boots: u64,
+    /// The latest moment told before this start, Unix milliseconds.
+    pub(crate) high_water_ms: u64,
     pub(crate) wal_pages: Arc<AtomicU32>,
     /// When old keys were last looked for, Unix milliseconds.
     pub(crate) pruned_ms: u64,
@@ -100,6 +102,7 @@ struct Opened {
     book: Book,
     counts: Counts,
     boots: u64,
+    high_water_ms: u64,
     seed: Vec<u8>,
     wal: File,
     wal_pages: Arc<AtomicU32>,
@@ -120,14 +123,15 @@ fn connect(options: &Options) -> Result<Opened, OpenError> {
         Ok(())
     }))
     .map_err(sqlite)?;
-    let (counts, boots) = conn
-        .query_row("SELECT accepted, completed, letters_made, boots FROM counters", [], |row| {
+    let sql = "SELECT accepted, completed, letters_made, boots, clock_ms FROM counters";
+    let (counts, boots, high_water_ms) = conn
+        .query_row(sql, [], |row| {
             let counts = Counts {
                 accepted: un(row.get(0)?),
                 completed: un(row.get(1)?),
                 letters: un(row.get(2)?),
             };
-            Ok((counts, un(row.get(3)?)))
+            Ok((counts, un(row.get(3)?), un(row.get(4)?)))
         })
         .map_err(sqlite)?;
     let seed = conn
@@ -141,7 +145,7 @@ fn connect(options: &Options) -> Result<Opened, OpenError> {
         .write(true)
         .open(&path)
         .map_err(|source| OpenError::Io { path, source })?;
-    Ok(Opened { conn, book, counts, boots, seed, wal, wal_pages })
+    Ok(Opened { conn, book, counts, boots, high_water_ms, seed, wal, wal_pages })
 }
 
 impl Engine {
@@ -161,6 +165,7 @@ impl Engine {
             live_bytes: 0,
             free_pages: 0,
             boots: opened.boots,
+            high_water_ms: opened.high_water_ms,
             wal_pages: opened.wal_pages,
             pruned_ms: 0,
             wal: opened.wal,
@@ -228,8 +233,13 @@ impl Engine {
         }
         let Counts { accepted, completed, letters } = self.counts;
         self.conn
-            .prepare_cached("UPDATE counters SET accepted = ?1, completed = ?2, letters_made = ?3")?
-            .execute([accepted, completed, letters].map(crate::codec::db))?;
+            .prepare_cached(
+                "UPDATE counters SET accepted = ?1, completed = ?2, letters_made = ?3, \
+                 clock_ms = max(clock_ms, ?4)",
+            )?
+            .execute(
+                [accepted, completed, letters, (self.options.clock)()].map(crate::codec::db),
+            )?;
         Ok(())
     }
 

@@ -21,6 +21,7 @@ pub struct SqliteLedger {
     queue: Queue,
     open_turns: Arc<OpenTurns>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    high_water_ms: u64,
 }
 
 impl SqliteLedger {
@@ -43,6 +44,7 @@ impl SqliteLedger {
             reason: why.to_string(),
         })?;
         let open_turns = OpenTurns::create(&dir, engine.boots).map_err(io)?;
+        let high_water_ms = engine.high_water_ms;
         let (queue, closing) = Queue::new();
         let writer = std::thread::Builder::new()
             .name("ledger".to_owned())
@@ -55,8 +57,14 @@ impl SqliteLedger {
         Ok(Arc::new(Self {
             queue,
             open_turns: Arc::new(open_turns),
+            high_water_ms,
             writer: Mutex::new(Some(writer)),
         }))
+    }
+
+    /// The latest moment that the ledger had been told when it was opened, Unix milliseconds: a node's clock goes on from there.
+    pub fn high_water_ms(&self) -> u64 {
+        self.high_water_ms
     }
 
     /// The file of open turns (rule B2).
@@ -139,7 +147,7 @@ impl Ledger for SqliteLedger {
         self.queue.ask(move |engine| engine.intent(&write))
     }
 
-    fn result(&self, write: ResultWrite) -> Pending<Result<Outcome, LedgerError>> {
+    fn result(&self, write: ResultWrite) -> Pending<Result<(Outcome, u64), LedgerError>> {
         self.queue.ask(move |engine| engine.result(&write))
     }
 

@@ -12,9 +12,10 @@ CREATE TABLE counters(
   accepted     INTEGER NOT NULL,
   completed    INTEGER NOT NULL,
   letters_made INTEGER NOT NULL,
-  boots        INTEGER NOT NULL
+  boots        INTEGER NOT NULL,
+  clock_ms     INTEGER NOT NULL -- the latest moment told: a node's clock never runs backwards
 ) STRICT;
-INSERT INTO counters VALUES (1, 0, 0, 0, 0);
+INSERT INTO counters VALUES (1, 0, 0, 0, 0, 0);
 
 -- One row a life. AUTOINCREMENT: a life is never minted twice, so no file of an earlier life is taken for a later one's.
 CREATE TABLE agents(

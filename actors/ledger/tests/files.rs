@@ -324,9 +324,9 @@ fn c2_intents_are_fsynced_at_process() {
     assert_eq!(syncs(), 1);
     let result =
         |call| ResultWrite { intent: it.key(&turn, call), outcome: Ok(Vec::new()), stamp_ms: 1 };
-    wait(engine.result(result(1))).unwrap().unwrap();
+    wait(engine.result(result(1))).unwrap().0.unwrap();
     assert_eq!(syncs(), 0, "the result of a Keyed call");
-    wait(engine.result(result(2))).unwrap().unwrap();
+    wait(engine.result(result(2))).unwrap().0.unwrap();
     assert_eq!(syncs(), 1, "the result of a Once call");
     wait(engine.end(it.ending(&turn))).unwrap();
     assert_eq!(syncs(), 0);

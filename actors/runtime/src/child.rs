@@ -15,6 +15,9 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 /// One life of a child on its lane. Gives the reason of its end. A panic in it is caught by the cell.
+///
+/// What it runs beside itself belongs into [`Links::link`]: a task spawned on the arbiter would outlive a kill, and a panic in it
+/// would end nothing.
 pub type Running = Pin<Box<dyn Future<Output = Exit>>>;
 
 /// Made on the system arbiter, run on the child's lane: the state of the child is made there and never leaves it.

@@ -80,6 +80,11 @@ impl Clock {
         Moment(self.0.high_water.fetch_max(wall, Ordering::AcqRel).max(wall))
     }
 
+    /// Goes on from a moment that an earlier process told, so that time does not run backwards across a restart.
+    pub fn raise(&self, high_water: Moment) {
+        self.0.high_water.fetch_max(high_water.0, Ordering::AcqRel);
+    }
+
     /// The latest moment told: what has to outlive the process.
     pub fn high_water(&self) -> Moment {
         Moment(self.0.high_water.load(Ordering::Acquire))

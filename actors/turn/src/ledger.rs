@@ -151,8 +151,9 @@ pub trait Ledger: Send + Sync + 'static {
     fn pinned(&self, hash: Hash) -> Pending<Result<Option<Vec<u8>>, LedgerError>>;
     /// Writes begin, records and an intent in one step, *fsynced* at either level (rule C2).
     fn intent(&self, write: IntentWrite) -> Pending<Result<IntentWritten, LedgerError>>;
-    /// Writes a result under its intent, whatever has become of the caller (rule C4).
-    fn result(&self, write: ResultWrite) -> Pending<Result<Outcome, LedgerError>>;
+    /// Writes a result under its intent, whatever has become of the caller (rule C4). Gives the first durable outcome and when
+    /// that was recorded: the turn's clock moves to the same moment on every re-run (rule C9).
+    fn result(&self, write: ResultWrite) -> Pending<Result<(Outcome, u64), LedgerError>>;
     /// The result of an intent and when it was recorded, if it has one: for a caller that waits (rule I1).
     fn result_of(&self, intent: IntentId) -> Pending<Result<Option<(Outcome, u64)>, LedgerError>>;
     /// Ends a turn: the commit point (rule D1). Gives the next one, if there is one, in the same step.

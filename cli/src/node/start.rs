@@ -76,6 +76,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
     let waiters = Arc::<Waiters>::default();
     let spawner = Arc::new(OnceLock::new());
     let ledger = open_ledger(&checked, &node, &waiters, &spawner)?;
+    node.clock().raise(Moment(ledger.high_water_ms()));
     let started = start(&checked, node, lanes, waiters, Arc::clone(&ledger), &spawner);
     let (runtime, spare) = match started {
         Ok(started) => started,

@@ -200,7 +200,7 @@ async fn record(services: ProviderServices, turn: TurnCall, ticket: Ticket, outc
     let stamp_ms = services.clock.now().0;
     let write = ResultWrite { intent: turn.live.key, outcome, stamp_ms };
     match services.ledger.result(write).await {
-        Ok(kept) => ticket.done(kept, Some(stamp_ms)),
+        Ok((kept, stamp_ms)) => ticket.done(kept, Some(stamp_ms)),
         Err(LedgerError::NotFound(_)) => {
             // The turn was skipped or its agent removed meanwhile: nobody waits any more.
             drop(ticket);

@@ -53,7 +53,7 @@ pub fn c4_an_older_incarnation_is_fenced(it: &Subject) {
     let reserved = wait(it.ledger.reserve(old.clone(), "a".into(), 1));
     assert_eq!(reserved, Err(AcceptError::Ledger(fenced())));
     let late = wait(it.ledger.result(result(it, &old, 1, "late", 5_000)));
-    assert_eq!(late, Ok(Ok(b"late".to_vec())), "a late answer is still the answer");
+    assert_eq!(late, Ok((Ok(b"late".to_vec()), 5_000)), "a late answer is still the answer");
     let now = TurnKey { incarnation: 2, ..old.clone() };
     let known = wait(it.ledger.intent(it.intent(&now, 1, "args")));
     let (outcome, stamp_ms) = (Ok(b"late".to_vec()), 5_000);
@@ -99,9 +99,10 @@ pub fn c4_the_first_outcome_wins(it: &Subject) {
     let mut timeout = result(it, &turn, 1, "", 3_000);
     timeout.outcome = Err(Failure::retryable("timeout", "outcome unknown", Some(7)));
     let kept = wait(it.ledger.result(timeout.clone())).expect("written");
-    assert_eq!(kept, timeout.outcome);
+    assert_eq!(kept, (timeout.outcome.clone(), 3_000));
     let late = wait(it.ledger.result(result(it, &turn, 1, "late", 4_000)));
-    assert_eq!(late, Ok(timeout.outcome.clone()), "the answer of the write is the one that counts");
+    let first = (timeout.outcome.clone(), 3_000);
+    assert_eq!(late, Ok(first), "the answer of the write is the one that counts");
     let read = wait(it.ledger.result_of(id)).expect("read");
     assert_eq!(read, Some((timeout.outcome, 3_000)));
     let told = it.told();

@@ -265,7 +265,7 @@ impl Engine {
     }
 
     /// See [`loket_turn::Ledger::result`]. No fence: a late answer is still the answer.
-    pub(crate) fn result(&mut self, write: &ResultWrite) -> Op<Outcome> {
+    pub(crate) fn result(&mut self, write: &ResultWrite) -> Op<(Outcome, u64)> {
         let Some(written) = self.write_result(write.intent, &write.outcome, write.stamp_ms)? else {
             let what = format!("call {}", write.intent);
             return Err(Fault::refused(LedgerError::NotFound(what)));
@@ -273,7 +273,7 @@ impl Engine {
         if written.first {
             self.tell(&written, write.intent);
         }
-        Ok(written.outcome)
+        Ok((written.outcome, written.stamp_ms))
     }
 
     /// Tells the node that a call has its result.

@@ -1,7 +1,7 @@
 //! An agent's incarnation: takes over in the ledger, then one turn after the other until it is stopped or one fails.
 
 use super::begin::Pinned;
-use super::brain::Brain;
+use super::brain::{Brain, CORRUPT};
 use super::end::{Failed, Stopped};
 use super::turn::Agent;
 use super::{AgentPlan, HostServices, ModuleSource, metrics};
@@ -201,6 +201,9 @@ impl Agent {
                     true => Ok(Stepped::On(Next::Look)),
                     false => Ok(Stepped::Ended(Exit::Shutdown)),
                 }
+            }
+            Err(Stopped::Failed(failed)) if failed.cause == CORRUPT => {
+                Ok(Stepped::Quarantined(failed.message))
             }
             Err(Stopped::Failed(failed)) if failed.blame == Blame::Environment => Err(failed),
             Err(Stopped::Failed(failed)) => Ok(Stepped::Ended(self.failed(n, failed).await)),

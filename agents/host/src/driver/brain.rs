@@ -12,6 +12,9 @@ const TRIES: u32 = 20;
 /// Between two tries. With [`TRIES`]: one second, longer than a restart without backoff takes.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
+/// The cause of a brain that is damaged or another's: its agent is quarantined (rules E5, G4).
+pub(super) const CORRUPT: &str = "corrupt";
+
 /// One agent's brain, seen from its driver.
 #[derive(Debug, Clone)]
 pub(super) struct Brain {
@@ -31,6 +34,11 @@ impl Brain {
         self.ask_once(BrainAction::Commit { n, chain }).await.unwrap_or_else(|| {
             Err(Failed::environment("brain", "the store ended before the brain was committed"))
         })
+    }
+
+    /// Rolls back should the turn be dropped in the middle: a brain left in a turn could never be closed.
+    pub(super) fn guard(&self) -> OpenBrain<'_> {
+        OpenBrain { brain: self, closed: false }
     }
 
     /// Drops what the transaction did (rule G1). A shard that has died has dropped it already.
@@ -58,12 +66,43 @@ impl Brain {
     }
 }
 
+/// A brain in a turn. See [`Brain::guard`].
+pub(super) struct OpenBrain<'a> {
+    brain: &'a Brain,
+    closed: bool,
+}
+
+impl OpenBrain<'_> {
+    /// The turn came to an end that closed the brain, or will close it.
+    pub(super) fn close(mut self) {
+        self.closed = true;
+    }
+}
+
+impl Drop for OpenBrain<'_> {
+    fn drop(&mut self) {
+        if self.closed {
+            return;
+        }
+        let (reply, _) = oneshot::channel();
+        let (agent, incarnation) = (self.brain.agent.clone(), self.brain.incarnation);
+        let what = BrainAction::RollBack;
+        let request = BrainRequest { agent, incarnation, what, reply };
+        if self.brain.store.send(ProviderWork::Brain(request)).is_err() {
+            tracing::warn!(agent = %self.brain.agent, "a brain is left in a turn: the store is overloaded");
+        }
+    }
+}
+
 fn failed(error: &BrainError) -> Failed {
     match error {
         BrainError::Environment { .. } => Failed::environment("brain", error.to_string()),
         // Neither a fence nor a damaged file can be waited out.
-        BrainError::Fenced(_) | BrainError::Corrupt { .. } => {
+        BrainError::Fenced(_) => {
             Failed { fatal: true, ..Failed::environment("brain", error.to_string()) }
+        }
+        BrainError::Corrupt { .. } => {
+            Failed { fatal: true, ..Failed::environment(CORRUPT, error.to_string()) }
         }
         _ => Failed::host("brain", error.to_string()),
     }

@@ -205,7 +205,7 @@ impl Counter {
         let write =
             loket_turn::ResultWrite { intent: live.key, outcome: outcome.clone(), stamp_ms };
         match self.ledger.result(write).await {
-            Ok(kept) => {
+            Ok((kept, stamp_ms)) => {
                 let class = EffectClass::Keyed;
                 Ok(Answered { class, outcome: kept, stamp_ms, effect: None, durable: true })
             }

@@ -72,7 +72,7 @@ impl Failed {
             "memory" => Cause::OutOfMemory,
             "deadline" => Cause::Deadline,
             "stack" => Cause::Stack,
-            "brain" => Cause::BrainCorrupt,
+            super::brain::CORRUPT => Cause::BrainCorrupt,
             _ => Cause::Other,
         };
         Exit::crash(cause, blame(self.blame), self.message.clone())

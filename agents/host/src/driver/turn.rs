@@ -80,6 +80,8 @@ impl Agent {
         };
         let n = next.n;
         let _open = self.services.open_turns.enter(&self.key(n), alone);
+        let brain = self.brain.clone();
+        let in_turn = brain.guard();
         self.bring_up(n).await.map_err(Stopped::Failed)?;
         let (begin, begun) = match &next.begin {
             Some(begin) => (begin.clone(), true),
@@ -94,9 +96,14 @@ impl Agent {
             Play { n, mode: Mode::Live, message, begin, begun, records: next.records, pinned };
         let ran = self.run(play).await;
         match ran.answer {
-            Ok(reply) => self.finish(n, &ran.context, reply).await,
+            Ok(reply) => {
+                let ended = self.finish(n, &ran.context, reply).await;
+                in_turn.close();
+                ended
+            }
             Err(stopped) => {
                 self.brain.roll_back().await;
+                in_turn.close();
                 self.services.ledger.release(self.key(n));
                 Err(stopped)
             }
