@@ -68,7 +68,9 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
     while campaign.kills < options.kills {
         campaign.round()?;
         if campaign.late > 2 * options.kills + 10 {
-            return Err("most kills came too late: the fleet is done before it can be killed".into());
+            return Err(
+                "most kills came too late: the fleet is done before it can be killed".into()
+            );
         }
     }
     let status = campaign.finish()?;
@@ -99,7 +101,10 @@ impl Campaign<'_> {
 
     /// What a file took on the average so far.
     fn pace(&self) -> Duration {
-        u32::try_from(self.completed).ok().and_then(|n| self.lived.checked_div(n)).unwrap_or(PACE_FIRST)
+        u32::try_from(self.completed)
+            .ok()
+            .and_then(|n| self.lived.checked_div(n))
+            .unwrap_or(PACE_FIRST)
     }
 
     /// Sends from one thread, kills from this one, at a moment between the first acknowledgement and `window` later.
@@ -141,7 +146,10 @@ impl Campaign<'_> {
         }
         if self.kills.is_multiple_of(10) {
             let (kills, open) = (self.kills, self.with_open_turn);
-            println!("{kills} kills, {open} of them with a turn open, {} files", self.sends.all.len());
+            println!(
+                "{kills} kills, {open} of them with a turn open, {} files",
+                self.sends.all.len()
+            );
         }
         Ok(())
     }
@@ -178,8 +186,17 @@ impl Campaign<'_> {
         println!(
             "{} kill -9, {} with a turn open ({} turns in all); {} files ({} MB) acknowledged, {} sends retried: \
              {} lost, {} double, {} not whole, {} dead letters, {} integrity failures",
-            self.kills, self.with_open_turn, self.open_turns, verdict.acknowledged, self.docs.bytes / 1_000_000,
-            self.sends.retried, verdict.lost, verdict.double, verdict.not_whole, verdict.letters, verdict.damaged,
+            self.kills,
+            self.with_open_turn,
+            self.open_turns,
+            verdict.acknowledged,
+            self.docs.bytes / 1_000_000,
+            self.sends.retried,
+            verdict.lost,
+            verdict.double,
+            verdict.not_whole,
+            verdict.letters,
+            verdict.damaged,
         );
         json!({
             "scenario": "campaign", "ok": wrong.is_empty(), "kills": self.kills, "late_kills": self.late,

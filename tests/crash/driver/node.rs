@@ -48,7 +48,8 @@ impl Node {
     /// Starts the fleet and waits until it answers. Gives the time that took.
     pub(crate) fn start(options: &Options, data: &Path, docs: &str) -> Result<(Self, Duration)> {
         let began = Instant::now();
-        let log = OpenOptions::new().create(true).append(true).open(options.work.join("loket.log"))?;
+        let log =
+            OpenOptions::new().create(true).append(true).open(options.work.join("loket.log"))?;
         let child = Command::new(&options.loket)
             .arg("run")
             .arg(&options.fleet)
@@ -66,7 +67,11 @@ impl Node {
         while began.elapsed() < START_MAX {
             if let Some(status) = node.child.try_wait()? {
                 let log = options.work.join("loket.log");
-                return Err(format!("the fleet ended at its start: {status}; see {}", log.display()).into());
+                return Err(format!(
+                    "the fleet ended at its start: {status}; see {}",
+                    log.display()
+                )
+                .into());
             }
             // The socket file of a killed process is still there: only an answer counts.
             if node.door().and_then(|mut door| door.ask("agent.status", &json!({}))).is_ok() {
@@ -103,7 +108,11 @@ impl Node {
         let began = Instant::now();
         while began.elapsed() < STOP_MAX {
             if let Some(status) = self.child.try_wait()? {
-                return if status.success() { Ok(()) } else { Err(format!("the stop: {status}").into()) };
+                return if status.success() {
+                    Ok(())
+                } else {
+                    Err(format!("the stop: {status}").into())
+                };
             }
             std::thread::sleep(LOOK_EVERY);
         }
@@ -148,5 +157,7 @@ pub(crate) fn open_turns(data: &Path) -> Result<Vec<OpenTurn>> {
         slot[at..at + 8].iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
     };
     let open = bytes.chunks_exact(SLOT_BYTES).filter(|slot| slot[0] != 0);
-    Ok(open.map(|slot| OpenTurn { life: number(slot, 8), n: number(slot, 16), boot: number(slot, 24) }).collect())
+    Ok(open
+        .map(|slot| OpenTurn { life: number(slot, 8), n: number(slot, 16), boot: number(slot, 24) })
+        .collect())
 }

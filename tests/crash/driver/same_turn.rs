@@ -41,7 +41,9 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
         node.kill()?;
         let open = node::open_turns(&data)?;
         let [OpenTurn { life, n, boot }] = open.as_slice() else {
-            return Err(format!("the kill met {open:?}, not one open turn; use a larger file").into());
+            return Err(
+                format!("the kill met {open:?}, not one open turn; use a larger file").into()
+            );
         };
         kills += 1;
         println!("kill {kills}: turn {n} of life {life} was open in start {boot}");
@@ -68,13 +70,22 @@ fn opened(node: &mut Node, data: &Path) -> Result<()> {
     Ok(())
 }
 
-fn summary(options: &Options, kills: usize, status: &Value, verdict: &Verdict, took: Duration) -> Value {
+fn summary(
+    options: &Options,
+    kills: usize,
+    status: &Value,
+    verdict: &Verdict,
+    took: Duration,
+) -> Value {
     let mut wrong = verdict.findings.clone();
     if status["lost"] != json!(0) || status["completed"] != json!(1) {
         wrong.push(format!("one message was to be completed: {status}"));
     }
     verdict::tell(&wrong);
-    println!("{kills} kill -9 in a row met the same turn; it was completed {} time(s)", status["completed"]);
+    println!(
+        "{kills} kill -9 in a row met the same turn; it was completed {} time(s)",
+        status["completed"]
+    );
     json!({
         "scenario": "same-turn", "ok": wrong.is_empty(), "kills": kills, "completed": status["completed"],
         "lost": verdict.lost, "double": verdict.double, "not_whole": verdict.not_whole,

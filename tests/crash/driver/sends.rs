@@ -79,7 +79,8 @@ impl Sends {
 
     /// Path by message, of all that were acknowledged.
     pub(crate) fn acknowledged(&self) -> HashMap<String, String> {
-        let acked = self.all.iter().filter_map(|send| Some((send.acked.clone()?, send.path.clone())));
+        let acked =
+            self.all.iter().filter_map(|send| Some((send.acked.clone()?, send.path.clone())));
         acked.collect()
     }
 }
@@ -94,7 +95,9 @@ pub(crate) fn drained(node: &mut Node, most: std::time::Duration) -> Result<Valu
             return Ok(status);
         }
         if began.elapsed() > most || !node.lives()? {
-            return Err(format!("the work did not end within {} s: {status}", most.as_secs()).into());
+            return Err(
+                format!("the work did not end within {} s: {status}", most.as_secs()).into()
+            );
         }
         std::thread::sleep(std::time::Duration::from_millis(5));
     }

@@ -80,19 +80,27 @@ impl Verdict {
     }
 
     /// Every acknowledged file once and whole, and nothing else.
-    fn files(&mut self, docs: &Docs, sends: &Sends, mut found: HashMap<String, Vec<Rows>>) -> Result<()> {
+    fn files(
+        &mut self,
+        docs: &Docs,
+        sends: &Sends,
+        mut found: HashMap<String, Vec<Rows>>,
+    ) -> Result<()> {
         let acknowledged = sends.acknowledged();
         self.acknowledged = acknowledged.len();
         let unacknowledged = sends.unacknowledged().len();
         if unacknowledged > 0 || acknowledged.len() != sends.all.len() {
             let same = sends.all.len() - unacknowledged - acknowledged.len();
-            self.wrong(format!("{unacknowledged} sends without an acknowledgement, {same} ids given twice"));
+            self.wrong(format!(
+                "{unacknowledged} sends without an acknowledgement, {same} ids given twice"
+            ));
         }
         let mut paths = HashSet::new();
         for (message, path) in &acknowledged {
             let all = found.remove(message).unwrap_or_default();
             let [rows] = all.as_slice() else {
-                let (count, word) = (all.len(), if all.is_empty() { &mut self.lost } else { &mut self.double });
+                let (count, word) =
+                    (all.len(), if all.is_empty() { &mut self.lost } else { &mut self.double });
                 *word += 1;
                 self.wrong(format!("{path} (message {message}) is in {count} brains"));
                 continue;
@@ -105,7 +113,10 @@ impl Verdict {
         }
         for (message, rows) in found {
             self.double += 1;
-            self.wrong(format!("{:?} was read by message {message}, which nobody was told of", rows[0].sources));
+            self.wrong(format!(
+                "{:?} was read by message {message}, which nobody was told of",
+                rows[0].sources
+            ));
         }
         Ok(())
     }
@@ -116,14 +127,22 @@ impl Verdict {
         let distinct: HashSet<_> = parts.iter().collect();
         if distinct.len() != parts.len() {
             self.double += 1;
-            self.wrong(format!("{path}: {} passages, {} of them different", parts.len(), distinct.len()));
+            self.wrong(format!(
+                "{path}: {} passages, {} of them different",
+                parts.len(),
+                distinct.len()
+            ));
         }
         let in_order = parts.iter().zip(0..).all(|(part, at)| *part == Some(at));
         let marked = rows.parts.iter().filter(|meta| meta["last"] == true).count();
         let last = rows.parts.last().is_some_and(|meta| meta["last"] == true);
         if !in_order || marked != 1 || !last || rows.text != text {
             self.not_whole += 1;
-            self.wrong(format!("{path}: {} of {} bytes, order {in_order}, last {last}", rows.text.len(), text.len()));
+            self.wrong(format!(
+                "{path}: {} of {} bytes, order {in_order}, last {last}",
+                rows.text.len(),
+                text.len()
+            ));
         }
     }
 
@@ -137,7 +156,9 @@ impl Verdict {
             conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let acknowledged = i64::try_from(self.acknowledged)?;
         if counts != (acknowledged, acknowledged, 0) || self.letters != 0 {
-            self.wrong(format!("{acknowledged} acknowledged, but accepted, completed, letters are {counts:?}"));
+            self.wrong(format!(
+                "{acknowledged} acknowledged, but accepted, completed, letters are {counts:?}"
+            ));
         }
         Ok(())
     }

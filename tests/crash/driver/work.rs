@@ -6,9 +6,30 @@ use std::path::{Path, PathBuf};
 
 /// Words of the texts, some of more than one byte a character.
 const WORDS: [&str; 24] = [
-    "loket", "fleet", "agent", "ledger", "brain", "turn", "message", "kernel", "grant", "provider", "supervisor",
-    "mailbox", "caf\u{e9}", "na\u{ef}ve", "\u{20ac}5", "stra\u{df}e", "\u{1f980}", "the", "of", "and", "is", "with",
-    "never", "twice",
+    "loket",
+    "fleet",
+    "agent",
+    "ledger",
+    "brain",
+    "turn",
+    "message",
+    "kernel",
+    "grant",
+    "provider",
+    "supervisor",
+    "mailbox",
+    "caf\u{e9}",
+    "na\u{ef}ve",
+    "\u{20ac}5",
+    "stra\u{df}e",
+    "\u{1f980}",
+    "the",
+    "of",
+    "and",
+    "is",
+    "with",
+    "never",
+    "twice",
 ];
 
 /// Smallest file, bytes. Large enough that its turn lasts long enough to be met by a kill at random.
