@@ -154,7 +154,9 @@ async fn journaled<P: Provider>(
         }
         Err(error) => {
             tracing::warn!(
-                code = error.code(), capability = ticket.operation.capability, agent = %turn.turn.key.agent,
+                code = error.code(),
+                capability = ticket.operation.capability,
+                agent = %turn.turn.key.agent,
                 "intent not written: {error}"
             );
             // Unanswered: nothing left the turn, so the driver may send the call again or end the turn (rule C4).

@@ -61,7 +61,8 @@ fn lines_are_short() {
             }
         }
     }
-    let rule = format!("{CODE_CHARS_MAX} characters of code in a line, {LINE_CHARS_MAX} with prose");
+    let rule =
+        format!("{CODE_CHARS_MAX} characters of code in a line, {LINE_CHARS_MAX} with prose");
     none(&rule, wrong);
 }
 
