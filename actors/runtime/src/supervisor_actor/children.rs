@@ -107,9 +107,9 @@ impl Actor {
         };
         let Some(view) = view else {
             // A temporary child has ended: its spec is gone, its place is kept for `tree`.
+            self.tell_gone(id);
             place.status().state = PlaceState::Stopped;
             self.idle.insert(Arc::clone(id));
-            self.tell_gone(id);
             return;
         };
         let restarts = place.note(&view);
@@ -132,8 +132,15 @@ impl Actor {
         if self.doomed || self.machine.phase() != Phase::Up {
             return;
         }
+        let Some(place) = self.shared.registry.find(id) else {
+            return;
+        };
+        // A child that never came up has not ended: its start may go better next time.
+        if matches!(place.state(), PlaceState::Starting | PlaceState::Stopped) {
+            return;
+        }
         if let Some(on_gone) = &self.shared.hooks.on_gone {
-            let exit = self.shared.registry.find(id).and_then(|place| place.last_exit());
+            let exit = place.last_exit();
             on_gone(id, &exit.map_or_else(|| "stopped".to_owned(), |exit| exit.to_string()));
         }
     }
