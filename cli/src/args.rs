@@ -58,7 +58,8 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct Target {
     /// The data directory of the running fleet [default: the only *.data here].
-    #[arg(long, env = "LOKET_DATA", value_name = "DIR")]
+    // Global, so that it may stand behind a verb too: `letters show 1 --data DIR`.
+    #[arg(long, env = "LOKET_DATA", value_name = "DIR", global = true)]
     pub(crate) data: Option<PathBuf>,
 }
 

@@ -15,6 +15,8 @@ pub const DROP_PANICS: &str = "loket_drop_panics_total";
 pub const SLOW: &str = "loket_slow_polls_total";
 /// Guests that run at this moment.
 pub const RUNNING_GUESTS: &str = "loket_running_guests";
+/// Most instance slots that were ever taken at a time; a counter, since it only rises.
+pub const SLOTS_HIGH_WATER: &str = "loket_slots_high_water";
 
 /// One admission in so many is timed: reading the clock twice costs as much as the admission itself.
 pub const ADMIT_SAMPLE: u32 = 64;
@@ -27,6 +29,7 @@ pub fn describe() {
     describe_counter!(DROP_PANICS, Unit::Count, "Panics while an ended incarnation was dropped");
     describe_counter!(SLOW, Unit::Count, "Polls of a child that kept their lane too long");
     describe_gauge!(RUNNING_GUESTS, Unit::Count, "Guests that run at this moment");
+    describe_counter!(SLOTS_HIGH_WATER, Unit::Count, "Most instance slots ever taken at a time");
 }
 
 pub(crate) fn drop_panicked() {
@@ -35,6 +38,11 @@ pub(crate) fn drop_panicked() {
 
 pub(crate) fn restarted(kind: &'static str, cause: &'static str, count: u64) {
     counter!(RESTARTS, "kind" => kind, "cause" => cause).increment(count);
+}
+
+/// Never lowers it, whoever comes first.
+pub(crate) fn slots_taken(high_water: usize) {
+    counter!(SLOTS_HIGH_WATER).absolute(high_water as u64);
 }
 
 pub(crate) fn slow(kind: &'static str) {

@@ -4,6 +4,7 @@
 //! an agent waits at most once. A turn that waits for something else while others want a slot learns it from
 //! [`Slots::contended`] and parks, so that callers can never hold every slot their callees need.
 
+use crate::metrics;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -76,7 +77,9 @@ impl Slots {
     fn permit(&self, permit: Option<OwnedSemaphorePermit>, count: usize) -> SlotPermit {
         let slots = Arc::clone(&self.0);
         let used = slots.used.fetch_add(count, Ordering::AcqRel) + count;
-        slots.high_water.fetch_max(used, Ordering::AcqRel);
+        if slots.high_water.fetch_max(used, Ordering::AcqRel) < used {
+            metrics::slots_taken(used);
+        }
         SlotPermit { slots, count, _permit: permit }
     }
 

@@ -1,0 +1,19 @@
+//! The built `loket`, used as a person uses it: a fleet file, a data directory, commands, exit codes.
+//!
+//! Nothing here reaches into the process: what cannot be seen with a command, `/metrics`, or plain SQLite on a stopped fleet's
+//! files is not tested here. Each test has a fleet of its own in a folder of its own. Start reading at `fleet.rs`.
+#![allow(clippy::unwrap_used)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "an outside process: nobody tells it anything, so it looks, and it has the machine's own clock"
+)]
+
+mod bad_data;
+mod bad_files;
+mod bad_fleets;
+mod fleet;
+mod full_disk;
+mod grants;
+mod kill_and_tree;
+mod letters;
+mod slots;
