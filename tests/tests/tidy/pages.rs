@@ -8,12 +8,13 @@ use crate::source::{Source, files, read};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Calls whose first string is a code.
-const MAKERS: [&str; 5] = [
+const MAKERS: [&str; 6] = [
     "Failure::new(",
     "Failure::retryable(",
     "CliError::new(",
     "Failed::host(",
     "Failed::environment(",
+    "refuse(",
 ];
 
 /// Pages beyond the codes in the sources.
@@ -117,9 +118,17 @@ fn pages() -> BTreeMap<String, String> {
 #[test]
 fn every_code_has_a_page() {
     let (codes, pages) = (codes(), pages());
-    for known in
-        ["K003", "L101", "M005", "S001", "out_of_scope", "overloaded", "guest_trap", "C001"]
-    {
+    for known in [
+        "K003",
+        "L101",
+        "M005",
+        "S001",
+        "out_of_scope",
+        "overloaded",
+        "guest_trap",
+        "bad_name",
+        "C001",
+    ] {
         assert!(codes.contains_key(known), "the scan no longer finds {known}");
     }
     let missing = codes.iter().filter(|(code, _)| !pages.contains_key(*code));
