@@ -65,10 +65,10 @@ pub(crate) fn tree(services: &AgentServices) -> Performed {
 }
 
 fn add_inboxes(node: &mut Value, depths: &HashMap<String, (u64, u64)>) {
-    if node["kind"] == "agent" {
-        if let Some((depth, capacity)) = node["id"].as_str().and_then(|id| depths.get(id)) {
-            node["mailbox"] = json!({"depth": depth, "capacity": capacity});
-        }
+    if node["kind"] == "agent"
+        && let Some((depth, capacity)) = node["id"].as_str().and_then(|id| depths.get(id))
+    {
+        node["mailbox"] = json!({"depth": depth, "capacity": capacity});
     }
     if let Some(children) = node["children"].as_array_mut() {
         for child in children {

@@ -224,11 +224,11 @@ fn spawn(
             return Performed::failed(already_started(&agent));
         }
         let there = children.iter().filter(|child| child.under == under).count() + staged;
-        if let Some(Some(bound)) = services.pools.0.get(&under) {
-            if there >= *bound as usize {
-                let text = format!("{under} has {there} children, its bound is {bound}");
-                return Performed::failed(Failure::retryable("max_children", text, None));
-            }
+        if let Some(Some(bound)) = services.pools.0.get(&under)
+            && there >= *bound as usize
+        {
+            let text = format!("{under} has {there} children, its bound is {bound}");
+            return Performed::failed(Failure::retryable("max_children", text, None));
         }
         let result = json!({"agent": agent}).to_string().into_bytes();
         Performed::Staged { result, effect: Effect::Spawn { under, agent, settings } }

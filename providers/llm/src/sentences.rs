@@ -65,10 +65,10 @@ pub(crate) fn stems(text: &str) -> Vec<String> {
 /// Cuts the commonest endings, so that `restarts`, `restarted` and `restarting` meet.
 fn stem(word: String) -> String {
     for ending in ["ing", "ies", "ed", "es", "s", "ly"] {
-        if let Some(stem) = word.strip_suffix(ending) {
-            if stem.chars().count() >= 3 {
-                return stem.to_owned();
-            }
+        if let Some(stem) = word.strip_suffix(ending)
+            && stem.chars().count() >= 3
+        {
+            return stem.to_owned();
         }
     }
     word
