@@ -8,8 +8,11 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use loket_host::engine::{Abort, Answer, Background, Cause, Host, RunLimits, SliceVerdict};
+use loket_host::engine::{
+    Abort, Answer, Background, Cause, HEAVY, Host, REST, RunLimits, SLICE, SliceVerdict, Sliced,
+};
 use support::{engine, hostile, message};
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
@@ -169,4 +172,110 @@ async fn a_wake_from_another_thread_during_a_poll_is_not_lost() {
         driver.abort();
     };
     lane.run_until(work).await;
+}
+
+/// A lane's time, moved by hand. Each test has a thread of its own.
+mod time {
+    use loket_host::engine::LaneTime;
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    thread_local! {
+        static NOW: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+        static WORKED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    }
+
+    pub(crate) const TIME: LaneTime = LaneTime { now: || NOW.get(), worked: || WORKED.get() };
+
+    pub(crate) fn pass(now: Duration, worked: Duration) {
+        NOW.set(NOW.get() + now);
+        WORKED.set(WORKED.get() + worked);
+    }
+}
+
+/// Wakes itself at every poll, keeping the lane for so long each time.
+struct Slow {
+    now: Duration,
+    worked: Duration,
+    polls: Rc<Cell<usize>>,
+}
+
+impl Slow {
+    fn new(now: Duration, worked: Duration) -> (Self, Rc<Cell<usize>>) {
+        let polls = Rc::<Cell<usize>>::default();
+        (Self { now, worked, polls: polls.clone() }, polls)
+    }
+}
+
+impl Future for Slow {
+    type Output = ();
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.polls.set(self.polls.get() + 1);
+        time::pass(self.now, self.worked);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// One round of the lane: the driver, then whatever is there.
+fn round(driver: &mut Pin<&mut impl Future<Output = ()>>, turns: &mut [Pin<Box<Sliced<Slow>>>]) {
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(driver.as_mut().poll(&mut cx).is_pending());
+    for turn in turns {
+        assert!(turn.as_mut().poll(&mut cx).is_pending());
+    }
+}
+
+#[tokio::test]
+async fn the_lane_rests_from_turns_whose_polls_are_long() {
+    let background = Background::measured(time::TIME);
+    let mut driver = pin!(background.clone().drive());
+    let (slow, slow_polls) = Slow::new(2 * HEAVY, 2 * HEAVY);
+    let (other, other_polls) = Slow::new(2 * HEAVY, 2 * HEAVY);
+    let (light, light_polls) = Slow::new(SLICE, SLICE);
+    let mut turns = [slow, other, light].map(|it| Box::pin(background.slice(it)));
+    round(&mut driver, &mut turns);
+    assert_eq!((slow_polls.get(), other_polls.get()), (1, 1), "nobody knew of them before");
+    let rounds = 2 * HEAVY * REST / u32::try_from(SLICE.as_micros()).unwrap();
+    let rounds = rounds.as_micros() as usize - 1;
+    for _ in 0..rounds {
+        round(&mut driver, &mut turns);
+    }
+    assert_eq!((slow_polls.get(), other_polls.get()), (1, 1), "the rest is not over");
+    assert!(light_polls.get() >= rounds, "who is not heavy pays nothing: {}", light_polls.get());
+    round(&mut driver, &mut turns);
+    round(&mut driver, &mut turns);
+    assert_eq!(slow_polls.get(), 2, "after the rest it goes on");
+    assert_eq!(other_polls.get(), 1, "one of them a rest, however many there are");
+}
+
+#[tokio::test]
+async fn a_poll_during_which_others_had_the_core_is_not_heavy() {
+    let background = Background::measured(time::TIME);
+    let mut driver = pin!(background.clone().drive());
+    let (late, polls) = Slow::new(10 * HEAVY, SLICE);
+    let mut turns = [Box::pin(background.slice(late))];
+    for _ in 0..10 {
+        round(&mut driver, &mut turns);
+    }
+    assert!(polls.get() >= 9, "{}", polls.get());
+}
+
+#[tokio::test]
+async fn an_agent_whose_turn_was_heavy_pays_in_its_next() {
+    let background = Background::measured(time::TIME);
+    let name: std::sync::Arc<str> = "a".into();
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut poll = |name: &std::sync::Arc<str>| {
+        let (slow, polls) = Slow::new(2 * HEAVY, 2 * HEAVY);
+        let mut turn = pin!(background.turn(name, slow));
+        assert!(turn.as_mut().poll(&mut cx).is_pending());
+        polls.get()
+    };
+    assert_eq!(poll(&name), 1);
+    assert_eq!(poll(&name), 0, "its next turn begins after the rest");
+    assert_eq!(poll(&"b".into()), 1, "another's does not wait");
+    time::pass(2 * HEAVY * REST, Duration::ZERO);
+    assert_eq!(poll(&name), 1);
+    assert_eq!(background.waiting(), 0, "what was dropped left the queue");
 }

@@ -6,7 +6,7 @@ use loket_agent::{AgentProvider, AgentServices};
 use loket_chaos::ChaosProvider;
 use loket_contract::{ProviderServices, provider_body};
 use loket_fs::FsProvider;
-use loket_host::driver::{AgentPlan, HostServices, agent_body};
+use loket_host::driver::{AgentPlan, HostServices, LANE_TIME, agent_body};
 use loket_host::engine::Background;
 use loket_llm::LlmProvider;
 use loket_log::LogProvider;
@@ -139,7 +139,7 @@ async fn stand(mut context: ChildContext) -> Exit {
 fn lane_background() -> Background {
     thread_local! {
         static BACKGROUND: Background = {
-            let background = Background::new();
+            let background = Background::measured(LANE_TIME);
             tokio::task::spawn_local(background.clone().drive());
             background
         };

@@ -64,7 +64,7 @@ async fn live(
                     () = door.notified() => Ok(Next::Look),
                 }
             }
-            Next::Turn(turn) => match agent.step(turn, &context).await {
+            Next::Turn(turn) => match agent.step(*turn, &context).await {
                 Ok(Stepped::On(next)) => {
                     patience = Patience::default();
                     Ok(next)
@@ -106,12 +106,12 @@ enum Next {
     /// Wait for one.
     Idle,
     /// Handle one.
-    Turn(NextTurn),
+    Turn(Box<NextTurn>),
 }
 
 impl Next {
     fn of(turn: Option<NextTurn>) -> Self {
-        turn.map_or(Self::Idle, Self::Turn)
+        turn.map_or(Self::Idle, |turn| Self::Turn(Box::new(turn)))
     }
 }
 

@@ -52,11 +52,9 @@ impl Failed {
 
     /// The ledger did not do it. A fence, or its end, cannot be waited out (rule J4).
     pub(super) fn ledger(error: &LedgerError) -> Self {
-        let fatal = match error {
-            LedgerError::DiskFull(_) | LedgerError::Storage(_) => false,
-            _ => true,
-        };
-        Self { fatal, ..Self::environment("ledger", error.to_string()) }
+        let passes =
+            matches!(error, LedgerError::DiskFull(_) | LedgerError::Storage(_) | LedgerError::Busy);
+        Self { fatal: !passes, ..Self::environment("ledger", error.to_string()) }
     }
 
     /// A bug of ours.
@@ -89,15 +87,18 @@ fn blame(blame: Blame) -> machine::Blame {
     }
 }
 
+/// Both calls, for people (rule C11).
+pub(super) fn side_by_side(diverged: &Diverged) -> String {
+    let Diverged { call, recorded, rerun } = diverged;
+    format!("call {call}: the record says `{recorded}`, the re-run did `{rerun}`")
+}
+
 /// Sorts the engine's error, with what the driver itself had to say about it.
 pub(super) fn sort(error: engine::TurnError, halt: Option<Halt>) -> Stopped {
     match halt {
         Some(Halt::Park(intent)) => return Stopped::Parked(intent),
         Some(Halt::Diverged(diverged)) => {
-            return Stopped::Quarantined(format!(
-                "call {}: the record says `{}`, the re-run did `{}`",
-                diverged.call, diverged.recorded, diverged.rerun
-            ));
+            return Stopped::Quarantined(side_by_side(&diverged));
         }
         Some(Halt::Over(message)) => {
             let backtrace = error.backtrace;

@@ -10,11 +10,13 @@ mod brain;
 mod calls;
 mod catch_up;
 mod end;
+mod lane_time;
 pub mod metrics;
 mod modules;
 mod services;
 mod turn;
 
 pub use agent::agent_body;
+pub use lane_time::LANE_TIME;
 pub use modules::{ModuleSource, Modules};
 pub use services::{AgentPlan, HostServices, LaneDoors};

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
-/// Modules kept in memory at most. A fleet uses tens; beyond it the oldest unused ones are loaded again from the disk cache.
+/// Modules kept in memory at most. A fleet uses tens; beyond it any one is let go, and loaded again from the
+/// disk cache when it is needed.
 const KEPT_MAX: usize = 512;
 
 /// Where a module's bytes come from.
@@ -142,10 +143,10 @@ impl Modules {
             .map_err(|error| format!("{}: {error}", error.code()))?;
         let loaded = Loaded { hash, bytes, module };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT_MAX {
-            if let Some(oldest) = kept.keys().next().copied() {
-                kept.remove(&oldest);
-            }
+        if kept.len() >= KEPT_MAX
+            && let Some(any) = kept.keys().next().copied()
+        {
+            kept.remove(&any);
         }
         kept.insert(hash, loaded.clone());
         Ok(loaded)

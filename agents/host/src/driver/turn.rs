@@ -3,15 +3,15 @@
 use super::begin::Pinned;
 use super::brain::Brain;
 use super::calls::Counter;
-use super::end::{Failed, Stopped, sort};
+use super::end::{Failed, Stopped, side_by_side, sort};
 use super::{AgentPlan, HostServices, LaneDoors, metrics};
 use crate::engine::{self, Background, RunLimits};
 use loket_kernel::{Address, Moment};
 use loket_runtime::TurnContext;
 use loket_turn::limits::PARKS_PER_TURN_MAX;
 use loket_turn::{
-    Begin, Blame, End, Epoch, Failure, Hash, Journal, Life, Message, Mode, NextTurn, Outcome,
-    Record, TurnKey, TurnNo, chain_after,
+    Begin, Blame, Diverged, End, Epoch, Failure, Hash, Journal, Life, Message, Mode, NextTurn,
+    Outcome, Record, TurnKey, TurnNo, chain_after,
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -147,7 +147,7 @@ impl Agent {
         let running = (self.services.running_guests.enter(), metrics::Live::new());
         let started_ms = self.services.clock.monotonic_ms();
         let run = pinned.module.module.run(&limits, mail, &mut counter);
-        let ran = self.background.slice(run).await;
+        let ran = self.background.turn(&self.plan.name, run).await;
         drop(running);
         metrics::ran(self.services.clock.monotonic_ms().saturating_sub(started_ms));
         let answer = match ran {
@@ -177,6 +177,29 @@ impl Agent {
         }
     }
 
+    /// What the ledger is told at the end, and the chain hash after it.
+    fn ending(
+        &self,
+        n: TurnNo,
+        context: &TurnContext,
+        reply: Outcome,
+    ) -> Result<(End, Hash), Diverged> {
+        let mut journal = context.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let hash = journal.end(&reply)?;
+        let chain = chain_after(self.chain, n, hash);
+        let end = End {
+            turn: self.key(n),
+            begin: journal.unwritten_begin().cloned(),
+            records: journal.unwritten().to_vec(),
+            reply,
+            hash,
+            chain,
+            effects: journal.effects(),
+            now_ms: self.services.clock.now().0,
+        };
+        Ok((end, chain))
+    }
+
     /// The end of the turn: the ledger first, then the brain (rules D1, D2).
     async fn finish(
         &mut self,
@@ -184,31 +207,12 @@ impl Agent {
         context: &TurnContext,
         reply: Result<Vec<u8>, Failure>,
     ) -> Result<Option<NextTurn>, Stopped> {
-        let (end, chain) = {
-            let mut journal = context.journal.lock().unwrap_or_else(PoisonError::into_inner);
-            let hash = match journal.end(&reply) {
-                Ok(hash) => hash,
-                Err(diverged) => {
-                    drop(journal);
-                    self.brain.roll_back().await;
-                    return Err(Stopped::Quarantined(format!(
-                        "call {}: the record says `{}`, the re-run did `{}`",
-                        diverged.call, diverged.recorded, diverged.rerun
-                    )));
-                }
-            };
-            let chain = chain_after(self.chain, n, hash);
-            let end = End {
-                turn: self.key(n),
-                begin: journal.unwritten_begin().cloned(),
-                records: journal.unwritten().to_vec(),
-                reply,
-                hash,
-                chain,
-                effects: journal.effects(),
-                now_ms: self.services.clock.now().0,
-            };
-            (end, chain)
+        let (end, chain) = match self.ending(n, context, reply) {
+            Ok(ending) => ending,
+            Err(diverged) => {
+                self.brain.roll_back().await;
+                return Err(Stopped::Quarantined(side_by_side(&diverged)));
+            }
         };
         let next = match self.services.ledger.end(end).await {
             Ok(next) => next,

@@ -11,6 +11,7 @@ mod cache;
 mod classify;
 mod config;
 mod error;
+mod heavy;
 mod limiter;
 mod load;
 mod load_error;
@@ -29,6 +30,7 @@ pub use config::{
     Ticker,
 };
 pub use error::{Abort, Blame, Cause, TrapKind, TurnError};
+pub use heavy::{HEAVY, LaneTime, REST};
 pub use load::{LoadLimits, MAX_FUNCTION_BYTES, MAX_FUNCTIONS, MAX_MODULE_BYTES, Module};
 pub use load_error::LoadError;
 pub use run::{Host, MAX_ARGS_BYTES, MAX_CAPABILITY_BYTES, RunLimits, SliceVerdict};

@@ -4,9 +4,9 @@
 //! A future that wakes itself while it is polled goes straight back into the executor's run queue: 24 guests in endless loops
 //! would then run 24 slices before a neighbour gets a turn. Here such a wake is put into the lane's background queue;
 //! [`Background::drive`], one task per lane, wakes one entry, lets everything else on the lane run, and only then wakes the
-//! next. Nothing here knows what a guest is, and no clock is read.
+//! next. Nothing here knows what a guest is. What one slice cannot hold is dealt with by [`super::heavy`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -16,6 +16,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::task::AtomicWaker;
+use std::time::Duration;
+
+use super::heavy::{Heavy, LaneTime, Next};
 
 /// Waiting for something other than its next slice; a wake goes through to the task.
 const IDLE: u8 = 0;
@@ -23,11 +26,13 @@ const IDLE: u8 = 0;
 const POLLED: u8 = 1;
 /// Being polled, and already woken again.
 const WOKEN: u8 = 2;
-/// In the background queue; only its turn there wakes it.
+/// In one of the queues; only its turn there wakes it.
 const QUEUED: u8 = 3;
+/// Its turn in the queue has come; the next poll is it.
+const GRANTED: u8 = 4;
 
 /// What stands between a future and its task.
-struct Gate {
+pub(super) struct Gate {
     state: AtomicU8,
     task: AtomicWaker,
 }
@@ -56,7 +61,35 @@ impl Wake for Gate {
 
 struct Inner {
     queue: RefCell<VecDeque<Arc<Gate>>>,
+    /// `None`: nothing is measured, no turn is heavy.
+    heavy: Option<RefCell<Heavy>>,
+    time: Option<LaneTime>,
+    /// Whether the last slice was a heavy turn's.
+    light_next: Cell<bool>,
     filled: AtomicWaker,
+}
+
+impl Inner {
+    /// Queues a gate that is in the state [`QUEUED`].
+    fn enqueue(&self, gate: &Arc<Gate>, heavy: bool) {
+        match &self.heavy {
+            Some(all) if heavy => all.borrow_mut().push(Arc::clone(gate)),
+            _ => self.queue.borrow_mut().push_back(Arc::clone(gate)),
+        }
+        self.filled.wake();
+    }
+
+    fn forget(&self, gate: &Arc<Gate>) {
+        self.queue.borrow_mut().retain(|other| !Arc::ptr_eq(other, gate));
+        if let Some(heavy) = &self.heavy {
+            heavy.borrow_mut().forget(gate);
+        }
+    }
+
+    /// Whether heavy turns have to wait.
+    fn holds(&self) -> bool {
+        self.heavy.as_ref().is_some_and(|heavy| heavy.borrow().holds())
+    }
 }
 
 /// The background queue of one lane. It holds at most one entry for each living [`Sliced`]. Clones share it.
@@ -76,30 +109,66 @@ impl Default for Background {
 }
 
 impl Background {
-    /// An empty queue. Spawn [`Background::drive`] on the lane, or whatever is queued never runs.
+    /// An empty queue that measures nothing. Spawn [`Background::drive`] on the lane, or whatever is queued never runs.
     #[must_use]
     pub fn new() -> Self {
-        Self(Rc::new(Inner { queue: RefCell::default(), filled: AtomicWaker::new() }))
+        Self::with(None)
+    }
+
+    /// An empty queue that rests from turns whose polls take long by this time.
+    #[must_use]
+    pub fn measured(time: LaneTime) -> Self {
+        Self::with(Some(time))
+    }
+
+    fn with(time: Option<LaneTime>) -> Self {
+        let heavy = time.map(|time| RefCell::new(Heavy::new(time)));
+        let (queue, filled) = (RefCell::default(), AtomicWaker::new());
+        Self(Rc::new(Inner { queue, heavy, time, light_next: Cell::new(false), filled }))
     }
 
     /// How many futures wait for their next slice.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.0.queue.borrow().len()
+        let heavy = self.0.heavy.as_ref().map_or(0, |heavy| heavy.borrow().waiting());
+        self.0.queue.borrow().len() + heavy
     }
 
     /// Puts `future` under the rule: each poll of it after a self-wake is one round's one slice.
     pub fn slice<F: Future>(&self, future: F) -> Sliced<F> {
-        let gate = Arc::new(Gate { state: AtomicU8::new(IDLE), task: AtomicWaker::new() });
-        let waker = Waker::from(Arc::clone(&gate));
-        Sliced { future: Box::pin(future), gate, waker, lane: Rc::clone(&self.0) }
+        self.sliced(None, future)
     }
 
-    /// The lane's one task: runs for ever, sleeps while the queue is empty. Spawn it once per lane; drop it with the lane.
+    /// The same for a turn of the agent `name`: if its last turn was heavy, this one is from its beginning.
+    pub fn turn<F: Future>(&self, name: &Arc<str>, future: F) -> Sliced<F> {
+        self.sliced(Some(Arc::clone(name)), future)
+    }
+
+    fn sliced<F: Future>(&self, name: Option<Arc<str>>, future: F) -> Sliced<F> {
+        let gate = Arc::new(Gate { state: AtomicU8::new(IDLE), task: AtomicWaker::new() });
+        let waker = Waker::from(Arc::clone(&gate));
+        let known =
+            |heavy: &RefCell<Heavy>| name.as_ref().is_some_and(|name| heavy.borrow().knows(name));
+        let heavy = self.0.heavy.as_ref().is_some_and(known);
+        let (lane, future) = (Rc::clone(&self.0), Box::pin(future));
+        Sliced { future, gate, waker, lane, name, heavy, was_heavy: false, worked: None }
+    }
+
+    /// The lane's one task: runs for ever, sleeps while the queues are empty. Spawn it once per lane; drop it with the lane.
     pub async fn drive(self) {
         loop {
-            let gate = std::future::poll_fn(|cx| self.next(cx)).await;
-            if gate.to(QUEUED, IDLE) {
+            let gate = match std::future::poll_fn(|cx| self.next(cx)).await {
+                Ok(gate) => gate,
+                // Only heavy turns wait, and the lane rests from them.
+                Err(rest) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(rest) => {}
+                        () = std::future::poll_fn(|cx| self.filled(cx)) => {}
+                    }
+                    continue;
+                }
+            };
+            if gate.to(QUEUED, GRANTED) {
                 gate.task.wake();
             }
             // The rest of the lane, its timers and its channels come before the next slice.
@@ -107,14 +176,34 @@ impl Background {
         }
     }
 
-    fn next(&self, cx: &Context<'_>) -> Poll<Arc<Gate>> {
-        let first = self.0.queue.borrow_mut().pop_front();
-        match first {
-            Some(gate) => Poll::Ready(gate),
-            None => {
-                self.0.filled.register(cx.waker());
-                Poll::Pending
-            }
+    /// The gate whose slice is next, or for how long there is none.
+    fn next(&self, cx: &Context<'_>) -> Poll<Result<Arc<Gate>, Duration>> {
+        // The two queues take turns, so that neither starves the other.
+        let light_first = self.0.light_next.replace(false);
+        if light_first && let Some(gate) = self.0.queue.borrow_mut().pop_front() {
+            return Poll::Ready(Ok(gate));
+        }
+        let heavy = self.0.heavy.as_ref().map_or(Next::None, |heavy| heavy.borrow_mut().next());
+        if let Next::Go(gate) = heavy {
+            self.0.light_next.set(true);
+            return Poll::Ready(Ok(gate));
+        }
+        if let Some(gate) = self.0.queue.borrow_mut().pop_front() {
+            return Poll::Ready(Ok(gate));
+        }
+        if let Next::After(rest) = heavy {
+            return Poll::Ready(Err(rest));
+        }
+        self.0.filled.register(cx.waker());
+        Poll::Pending
+    }
+
+    /// Ready once a future waits that need not rest.
+    fn filled(&self, cx: &Context<'_>) -> Poll<()> {
+        self.0.filled.register(cx.waker());
+        match self.0.queue.borrow().is_empty() {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
         }
     }
 }
@@ -125,6 +214,13 @@ pub struct Sliced<F> {
     gate: Arc<Gate>,
     waker: Waker,
     lane: Rc<Inner>,
+    name: Option<Arc<str>>,
+    /// Whether it has to wait while the lane rests.
+    heavy: bool,
+    /// Whether it was so by its own doing.
+    was_heavy: bool,
+    /// The thread's own time when it was last looked at.
+    worked: Option<Duration>,
 }
 
 impl<F> std::fmt::Debug for Sliced<F> {
@@ -137,6 +233,28 @@ impl<F> Sliced<F> {
     fn queued(&self) -> bool {
         self.gate.state.load(Ordering::Acquire) == QUEUED
     }
+
+    fn enqueue(&self) {
+        self.gate.state.store(QUEUED, Ordering::Release);
+        self.lane.enqueue(&self.gate, self.heavy);
+    }
+}
+
+impl<F: Future> Sliced<F> {
+    /// One poll of the future; notes how long it kept the lane.
+    fn measured(&mut self) -> Poll<F::Output> {
+        let mut cx = Context::from_waker(&self.waker);
+        let (Some(heavy), Some(time)) = (&self.lane.heavy, self.lane.time) else {
+            return self.future.as_mut().poll(&mut cx);
+        };
+        let worked = self.worked.get_or_insert_with(time.worked);
+        let begun = (time.now)();
+        let polled = self.future.as_mut().poll(&mut cx);
+        if heavy.borrow_mut().polled(begun, worked) {
+            (self.heavy, self.was_heavy) = (true, true);
+        }
+        polled
+    }
 }
 
 impl<F: Future> Future for Sliced<F> {
@@ -145,17 +263,21 @@ impl<F: Future> Future for Sliced<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
         this.gate.task.register(cx.waker());
-        // Polled for another reason, such as a `select!` beside it: its slice has not come.
-        if !this.gate.to(IDLE, POLLED) {
-            return Poll::Pending;
+        if !this.gate.to(GRANTED, POLLED) {
+            // Polled for another reason, such as a `select!` beside it: its slice has not come.
+            if !this.gate.to(IDLE, POLLED) {
+                return Poll::Pending;
+            }
+            if this.heavy && this.lane.holds() {
+                this.enqueue();
+                return Poll::Pending;
+            }
         }
-        let polled = this.future.as_mut().poll(&mut Context::from_waker(&this.waker));
+        let polled = this.measured();
         if polled.is_ready() || this.gate.to(POLLED, IDLE) {
             return polled;
         }
-        this.gate.state.store(QUEUED, Ordering::Release);
-        this.lane.queue.borrow_mut().push_back(Arc::clone(&this.gate));
-        this.lane.filled.wake();
+        this.enqueue();
         Poll::Pending
     }
 }
@@ -163,7 +285,10 @@ impl<F: Future> Future for Sliced<F> {
 impl<F> Drop for Sliced<F> {
     fn drop(&mut self) {
         if self.queued() {
-            self.lane.queue.borrow_mut().retain(|gate| !Arc::ptr_eq(gate, &self.gate));
+            self.lane.forget(&self.gate);
+        }
+        if let (Some(name), Some(heavy)) = (&self.name, &self.lane.heavy) {
+            heavy.borrow_mut().note(name, self.was_heavy);
         }
     }
 }
