@@ -10,8 +10,9 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A poll of so much time is heavy: ten slices, a fifth of what a neighbour's call may take.
-pub const HEAVY: Duration = Duration::from_millis(2);
+/// A poll of so much time is heavy: three slices. A neighbour's call waits for some five polls on its way; with ten slices
+/// each, measured, the sum is over what such a call may take.
+pub const HEAVY: Duration = Duration::from_micros(600);
 
 /// The lane rests from heavy turns for so many times what the last one took: together they have a fifth of the lane.
 pub const REST: u32 = 4;
