@@ -180,6 +180,7 @@ edit "a file without a head" shape::every_file_says_first_what_it_is cli/src/exi
 edit "a crate without lints" shape::every_crate_is_under_the_common_lints providers/time/Cargo.toml '/^\[lints\]/,+1d'
 edit "a version of its own" shape::one_table_names_all_versions providers/time/Cargo.toml '/^\[dependencies\]/a itoa = "1"'
 add "something left for later" shape::nothing_is_left_for_later cli/src/exit.rs "// TO""DO: later"
+edit "a file that is only a promise" shape::nothing_is_left_for_later cli/src/exit.rs '1s/.*/\/\/! To come./'
 add "a folder of one machine" shape::no_file_names_a_registry_or_a_folder_of_one_machine docs/metrics.md "See /ho""me/me/loket."
 
 # --- metrics, pages, documents

@@ -160,7 +160,9 @@ fn nothing_is_left_for_later() {
         for (n, line) in source.text.lines().enumerate() {
             // A constant of this name is code; what stands behind `//` is a promise.
             let comment = line.find("//").map_or("", |at| &line[at..]);
-            if LEFTOVERS.iter().any(|word| comment.contains(word)) {
+            let empty =
+                ["To come.", "Placeholder."].iter().any(|word| line == format!("//! {word}"));
+            if empty || LEFTOVERS.iter().any(|word| comment.contains(word)) {
                 wrong.push(format!("{}:{}: {}", source.path, n + 1, line.trim()));
             }
         }
