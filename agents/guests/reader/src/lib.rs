@@ -12,7 +12,7 @@
 //! that messages come once is the runtime's promise, and a check here would hide it when it is
 //! broken. The rows of one file have `source` = its path and `meta` = `{"root", "part", "offset"}`,
 //! the last one `"last"` too; their texts in order are the file. An empty file is one row with an
-//! empty text.
+//! empty text. A file of more than 32 MiB is refused whole, with the failure `too_large`.
 
 mod passages;
 
@@ -26,6 +26,11 @@ loket_guest::agent!(handle);
 /// Bytes of a file asked for at once: bounds what an instance and a record hold, whatever the
 /// file's size.
 const RANGE_BYTES: u64 = 256 * 1024;
+
+/// Bytes of a file read at most: one message is one turn, and the records of one turn are bounded
+/// at twice this, whatever is written longer in JSON. Refused before anything is stored: a larger
+/// file would end the turn, and be tried again for nothing.
+const FILE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// Rows added by one call, so that its args stay in the order of [`RANGE_BYTES`].
 const ROWS_PER_CALL: usize = 64;
@@ -124,6 +129,9 @@ fn read(root: &str, path: &str) -> Answer {
     let (mut at, mut lossy) = (0, false);
     loop {
         let range = fs::read(root, path, at, RANGE_BYTES)?;
+        if at == 0 && range.size > FILE_BYTES_MAX {
+            return Err(too_large(path, range.size));
+        }
         cutter.push(&range.text, &mut |text| rows.take(text));
         rows.store_full_calls()?;
         (at, lossy) = (range.next, lossy | range.lossy);
@@ -147,6 +155,14 @@ fn read(root: &str, path: &str) -> Answer {
         answer["lossy"] = json!(true);
     }
     Ok(answer)
+}
+
+fn too_large(path: &str, size: u64) -> Failure {
+    let text = format!(
+        "{path}: {size} bytes, and a reader takes at most {FILE_BYTES_MAX} in one message; \
+         split the file"
+    );
+    Failure::new("too_large", &text)
 }
 
 fn ask(question: &str, limit: u64) -> Answer {

@@ -13,6 +13,9 @@ fn tell(file: &str, range: usize, kind: &str, body: &str) -> (Answer, Vec<Value>
     let (kept, file) = (Rc::clone(&rows), file.to_owned());
     let server = move |capability: &str, mut args: Value| match capability {
         "fs.read" if args["path"] == "absent" => Err(Failure::new("not_found", "absent")),
+        "fs.read" if args["path"] == "huge" => {
+            Ok(json!({ "text": "a", "bytes": 1, "size": FILE_BYTES_MAX + 1, "eof": false }))
+        }
         "fs.read" => {
             let from = args["offset"].as_u64().unwrap() as usize;
             let to = file.floor_char_boundary((from + range).min(file.len()));
@@ -77,6 +80,15 @@ fn an_empty_file_leaves_one_empty_row() {
 fn a_file_that_cannot_be_read_leaves_nothing() {
     let (answer, rows) = tell("text", 100, "message", "absent");
     assert_eq!(answer.unwrap_err().code, "not_found");
+    assert_eq!(rows, Vec::<Value>::new());
+}
+
+#[test]
+fn a_file_that_is_too_large_is_refused_before_a_row_is_stored() {
+    let (answer, rows) = tell("", 100, "message", "huge");
+    let failure = answer.unwrap_err();
+    assert_eq!(failure.code, "too_large");
+    assert!(failure.message.contains("33554433 bytes"), "{failure:?}");
     assert_eq!(rows, Vec::<Value>::new());
 }
 

@@ -11,6 +11,8 @@ pub struct Range {
     pub text: String,
     /// Where the next range begins, in bytes of the file.
     pub next: u64,
+    /// Bytes of the whole file.
+    pub size: u64,
     /// Nothing is after this range.
     pub eof: bool,
     /// What was not UTF-8 is replaced.
@@ -33,7 +35,9 @@ pub fn read(root: &str, path: &str, offset: u64, length: u64) -> Result<Range, F
         return Err(Failure::new("bad_answer", "fs.read: nothing read before the end"));
     }
     let lossy = answer["lossy"].as_bool().unwrap_or(false);
-    Ok(Range { text, next: offset + bytes, eof, lossy })
+    let next = offset + bytes;
+    let size = answer["size"].as_u64().unwrap_or(next);
+    Ok(Range { text, next, size, eof, lossy })
 }
 
 /// One page of a listing.
