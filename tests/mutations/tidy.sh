@@ -201,6 +201,7 @@ edit "the architecture names a test that is not there" docs::the_architecture_na
 edit "a crate without a section" docs::the_architecture_has_a_section_for_every_crate ARCHITECTURE.md '/^### `providers\/fs`/d'
 add "a dead link" docs::links_lead_somewhere README.md '[more](docs/nowhere.md)'
 add "a file that is not there" docs::files_that_the_documents_name_exist README.md 'See `docs/nowhere.md`.'
+add "a document that is not here" docs::no_file_points_to_a_document_that_is_not_here cli/src/exit.rs "// See DES""IGN.md"
 edit "no licence" docs::the_root_has_what_a_stranger_looks_for LICENSE 's/Apache License//'
 
 echo "$caught mutations caught, $missed missed"

@@ -79,7 +79,7 @@ pub trait TreeControl: Send + Sync + 'static {
     fn start_dynamic(&self, under: &str, child: DynamicSpec) -> TreeFuture<u64>;
     /// Ends a dynamic child; ready once it is gone.
     fn stop_dynamic(&self, name: &str) -> TreeFuture<()>;
-    /// Notes that a message of this agent became a dead letter (turns.md G5).
+    /// Notes that a message of this agent became a dead letter (rule G5).
     fn letter(&self, agent: &str);
     /// Ends the node: in order, or at once.
     fn stop(&self, now: bool);

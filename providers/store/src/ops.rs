@@ -62,8 +62,7 @@ impl Op {
         args::parse(capability, args)
     }
 
-    /// Whether it may take longer than a slice on the lane and so runs on a store thread (DESIGN,
-    /// lanes).
+    /// Whether it may take longer than a slice on the lane and so runs on a store thread.
     pub(crate) fn is_heavy(&self) -> bool {
         match self {
             Self::Get { .. } | Self::Put { .. } | Self::Delete { .. } | Self::List { .. } => false,

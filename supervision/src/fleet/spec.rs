@@ -93,7 +93,7 @@ pub struct Defaults {
     pub limits: Limits,
     /// Attempts that a message gets before it is a dead letter.
     pub max_attempts: u32,
-    /// How a crash is charged to the supervisor (turns.md G5).
+    /// How a crash is charged to the supervisor (rule G5).
     pub charge: Charge,
     /// How long a provider may take to start, in milliseconds.
     pub start_timeout_ms: u64,

@@ -146,7 +146,7 @@ impl Supervisor {
         });
     }
 
-    /// A message became a dead letter (turns.md G5).
+    /// A message became a dead letter (rule G5).
     pub(super) fn on_letter(&mut self, id: &str) {
         if !matches!(self.phase, Phase::Starting | Phase::Up) {
             return;

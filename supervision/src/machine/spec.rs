@@ -102,7 +102,7 @@ pub enum Stop {
     Parallel,
 }
 
-/// What a restart is charged for (turns.md G5).
+/// What a restart is charged for (rule G5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Charge {
     /// Each exit that leads to a restart, as OTP.

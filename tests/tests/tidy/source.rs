@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const NOT_OURS: [&str; 4] = ["target", ".git", ".cache", "node_modules"];
 
 /// A text file of the checkout.
+#[derive(Clone)]
 pub(crate) struct Source {
     /// From the checkout's root, with `/`.
     pub(crate) path: String,

@@ -1,4 +1,4 @@
-//! Asking the lane's store shard about an agent's brain. The host's own control, no capability (design, section 6).
+//! Asking the lane's store shard about an agent's brain. The host's own control, no capability.
 
 use super::end::Failed;
 use loket_runtime::{BrainAction, BrainError, BrainRequest, BrainState, Mailbox, ProviderWork};

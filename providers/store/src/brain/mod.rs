@@ -3,7 +3,7 @@
 //! What is computed here is a function of the file and the call's arguments alone: no SQL here may
 //! ask for wall time, random numbers or rowids that can come back (rule E2);
 //! [`PURE_VERSION`](crate::PURE_VERSION) is raised whenever a result could change. A brain is used
-//! by one thread at a time and travels with the job (DESIGN, lanes). Start reading at
+//! by one thread at a time and travels with the job. Start reading at
 //! [`Brain::open`].
 
 mod error;
