@@ -1,7 +1,9 @@
 //! The metrics of the runtime: their names, units and meanings in one place. Labels are bounded: names of capabilities that
 //! are served (else `other`), kinds, causes.
 
-use metrics::{Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram};
+use metrics::{
+    Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+};
 
 /// Calls that came to a kernel shard, by `capability` and `verdict`.
 pub const CALLS: &str = "loket_calls_total";
@@ -18,6 +20,10 @@ pub const RUNNING_GUESTS: &str = "loket_running_guests";
 /// Most instance slots that were ever taken at a time; a counter, since it only rises.
 pub const SLOTS_HIGH_WATER: &str = "loket_slots_high_water";
 
+/// Messages that wait in the mailbox of a provider or kernel shard, by `child`: only children of the fleet file and the node's
+/// own have one, so the label is bounded.
+pub const MAILBOX_DEPTH: &str = "loket_mailbox_depth";
+
 /// One admission in so many is timed: reading the clock twice costs as much as the admission itself.
 pub const ADMIT_SAMPLE: u32 = 64;
 
@@ -29,6 +35,7 @@ pub fn describe() {
     describe_counter!(DROP_PANICS, Unit::Count, "Panics while an ended incarnation was dropped");
     describe_counter!(SLOW, Unit::Count, "Polls of a child that kept their lane too long");
     describe_gauge!(RUNNING_GUESTS, Unit::Count, "Guests that run at this moment");
+    describe_gauge!(MAILBOX_DEPTH, Unit::Count, "Messages that wait in a mailbox");
     describe_counter!(SLOTS_HIGH_WATER, Unit::Count, "Most instance slots ever taken at a time");
 }
 
@@ -43,6 +50,10 @@ pub(crate) fn restarted(kind: &'static str, cause: &'static str, count: u64) {
 /// Never lowers it, whoever comes first.
 pub(crate) fn slots_taken(high_water: usize) {
     counter!(SLOTS_HIGH_WATER).absolute(high_water as u64);
+}
+
+pub(crate) fn mailbox(child: &str, depth: usize) {
+    gauge!(MAILBOX_DEPTH, "child" => child.to_owned()).set(depth as f64);
 }
 
 pub(crate) fn slow(kind: &'static str) {

@@ -275,6 +275,18 @@ impl Registry {
         }
     }
 
+    /// Tells how much waits in each mailbox.
+    pub(crate) fn mailboxes(&self, tell: &mut dyn FnMut(&str, usize)) {
+        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
+        for place in places.values() {
+            match &place.door {
+                Door::Provider(mailbox) => tell(&place.name, mailbox.depth()),
+                Door::Kernel(mailbox) => tell(&place.name, mailbox.depth()),
+                Door::Agent(_) | Door::Closed => {}
+            }
+        }
+    }
+
     /// The names of all workers that run and that `wanted` takes, in no order.
     pub fn living(&self, wanted: &dyn Fn(&Place) -> bool) -> Vec<Arc<str>> {
         let places: Vec<Arc<Place>> = {

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// How often lanes are looked at, milliseconds.
 const LOOK_EVERY_MS: u64 = 50;
 
+/// How often the depths of mailboxes are written down, milliseconds: what a scrape every few seconds needs.
+const MEASURE_EVERY_MS: u64 = 1_000;
+
 /// What the watchdog does and when.
 #[derive(Clone)]
 pub struct WatchdogConfig {
@@ -165,7 +168,7 @@ impl Round {
             Duration::from_micros(self.config.tick_us.max(1)),
             Duration::from_millis(LOOK_EVERY_MS),
         );
-        let mut looked_ms = 0;
+        let (mut looked_ms, mut measured_ms) = (0, 0);
         while !self.over.load(Ordering::Acquire) {
             if self.guests.count() > 0 {
                 // A pause, not a wait for something: the tick is the event.
@@ -179,6 +182,10 @@ impl Round {
                 looked_ms = now_ms;
                 ::metrics::gauge!(metrics::RUNNING_GUESTS).set(self.guests.count() as f64);
                 self.look(now_ms);
+            }
+            if now_ms.saturating_sub(measured_ms) >= MEASURE_EVERY_MS {
+                measured_ms = now_ms;
+                self.registry.mailboxes(&mut metrics::mailbox);
             }
         }
     }

@@ -56,7 +56,7 @@ impl Caller {
         let principal = Principal(1);
         let mut table = Table::default();
         if let Ok(known) = Capability::parse(capability) {
-            table = table.with_route(known, Route(0));
+            table = table.with_routes([(known, Route(0))]);
         }
         let grants = match &self.grant {
             Some((covered, scope)) => {

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod describe;
+mod foreign;
 pub mod kit;
 pub mod metrics;
 mod provider;
@@ -13,6 +14,7 @@ mod serve;
 mod wrapper;
 
 pub use describe::{facts, failure_for_accept};
+pub use foreign::map_foreign;
 pub use provider::{
     CODE_ENVIRONMENT, CallView, IN_FLIGHT_MAX, Operation, Performed, Provider, ScopeForm, ScopeKey,
     TurnView, parse_args,

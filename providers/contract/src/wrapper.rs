@@ -5,7 +5,7 @@
 
 use crate::{CallView, Operation, Performed, Provider, ProviderServices, TurnView, metrics};
 use loket_kernel::Badge;
-use loket_runtime::{AdmittedCall, Reply, TurnCall};
+use loket_runtime::{AdmittedCall, Clock, Reply, TurnCall};
 use loket_turn::{
     EffectClass, Failure, IntentWrite, IntentWritten, Journal, LedgerError, Outcome, ResultWrite,
 };
@@ -23,6 +23,8 @@ struct Ticket {
     operation: &'static Operation,
     turn: Option<TurnCall>,
     reply: oneshot::Sender<Reply>,
+    clock: Clock,
+    came_ns: u64,
 }
 
 impl Ticket {
@@ -30,8 +32,13 @@ impl Ticket {
         self.operation.class
     }
 
+    fn count(&self, ok: bool) {
+        let took_ns = self.clock.monotonic_ns().saturating_sub(self.came_ns);
+        metrics::answered(self.operation.capability, ok, took_ns);
+    }
+
     fn done(self, outcome: Outcome, recorded_ms: Option<u64>) {
-        metrics::answered(self.operation.capability, outcome.is_ok());
+        self.count(outcome.is_ok());
         let class = self.class();
         // A caller that has gone away is no error: its turn was killed, or it gave up.
         let _ = self.reply.send(Reply::Done { class, outcome, recorded_ms, effect: None });
@@ -53,7 +60,9 @@ pub(crate) fn serve<P: Provider>(
         let _ = cargo.reply.send(Reply::Done { class, outcome, recorded_ms: None, effect: None });
         return None;
     };
-    let ticket = Ticket { operation, turn: cargo.turn, reply: cargo.reply };
+    let clock = services.clock.clone();
+    let came_ns = clock.monotonic_ns();
+    let ticket = Ticket { operation, turn: cargo.turn, reply: cargo.reply, clock, came_ns };
     if ticket.turn.as_ref().is_some_and(|turn| turn.live.pure_only)
         && !matches!(ticket.class(), EffectClass::Pure | EffectClass::Side)
     {
@@ -97,7 +106,7 @@ fn settle(ticket: Ticket, performed: Performed) -> Option<InFlight> {
             None
         }
         Performed::Staged { result, effect } => {
-            metrics::answered(ticket.operation.capability, true);
+            ticket.count(true);
             let class = ticket.class();
             let _ = ticket.reply.send(Reply::Done {
                 class,
