@@ -97,9 +97,10 @@ fn miss() -> f64 {
 fn main() {
     let routes = (0..GRANTS).map(|n| (name(n, ".get"), Route(n as u32)));
     let table = Table::default().with_routes(routes);
-    let row =
-        |n: u32| (Principal(n), format!("agent/{n}").into(), 1, grants(u64::from(n) * GRANTS));
-    let table = table.with_principals((0..AGENTS).map(row));
+    let table = (0..AGENTS).fold(table, |table, n| {
+        let held = grants(u64::from(n) * GRANTS);
+        table.with_principal(Principal(n), format!("agent/{n}").into(), 1, held)
+    });
     let mut state = 1_u64;
     let mut random = |below: u64| {
         state =
@@ -110,7 +111,7 @@ fn main() {
     let mut ask = || (random(u64::from(AGENTS)) as u32, wanted[random(GRANTS) as usize].clone());
     let asks: Vec<_> = (0..CALLS).map(|_| ask()).collect();
     let hot = [(77, wanted[7].clone())];
-    let lacking = table.with_grants(Principal(77), Arc::new(GrantSet::empty()));
+    let lacking = table.with_grants(Principal(77), Arc::new(GrantSet::default()));
     let unserved = [(77, Arc::from("store.brain7.kv.got"))];
 
     let (hot_loop, cold_loop) = (median(|| overhead(&hot)), median(|| overhead(&asks)));

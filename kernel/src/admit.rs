@@ -1,12 +1,10 @@
 //! Admission: the one way from an envelope to a provider. Denies by default. Never allocates,
 //! locks, reads a clock or looks at arguments; the only maker of [`Admitted`] and [`Badge`].
 
-use crate::envelope::{Address, Chain, Envelope, MAX_ARGS, Moment, Route};
-use crate::grant::{BudgetRef, Grant, GrantId, GrantSet};
-use crate::name::{Capability, check};
-use crate::refusal::{Refusal, RefusalCode as Code};
-use crate::scope::Scope;
+use crate::name::check;
 use crate::table::{Entry, Row, Table};
+use crate::{Address, BudgetRef, Capability, Chain, Envelope, Grant, GrantId, GrantSet};
+use crate::{MAX_ARGS, Moment, Refusal, RefusalCode as Code, Route, Scope};
 use std::sync::Arc;
 
 /// What became of an envelope.
@@ -20,22 +18,16 @@ pub enum Admission<C> {
     Refused(Refusal, Envelope<C>),
 }
 
-/// Judges a call by the grants that the caller holds now.
-///
-/// The first of these that fails decides: caller known, in its present life, args within
-/// [`MAX_ARGS`], deadline ahead, chain within [`MAX_CHAIN`](crate::MAX_CHAIN), name well-formed and
-/// served, a grant that covers it, and of the longest such grant: not revoked, not expired,
+/// Judges a call by the grants that the caller holds now. The first of these that fails decides:
+/// caller known, in its present life, args within [`MAX_ARGS`], deadline ahead, chain not full,
+/// name well-formed and served, a grant covers it; the longest such: not revoked, not expired,
 /// approved.
-#[inline]
 pub fn admit<C>(table: &Table, envelope: Envelope<C>, now: Moment) -> Admission<C> {
     decide(table, None, envelope, now)
 }
 
-/// Judges a call of a turn that is run again, by the grants pinned at its begin (turns.md B1, F1).
-///
-/// Pass the turn's time as `now`. What was revoked since is not looked at: what a turn did, it did
-/// under the law of its day. All else is as for [`admit`].
-#[inline]
+/// As [`admit`], but for a turn that is run again: judges by the grants pinned at its begin
+/// (rules B1, F1), whatever was revoked since. Pass the turn's time as `now`.
 #[rustfmt::skip]
 pub fn admit_pinned<C>(
     table: &Table, grants: &GrantSet, envelope: Envelope<C>, now: Moment,
@@ -43,12 +35,10 @@ pub fn admit_pinned<C>(
     decide(table, Some(grants), envelope, now)
 }
 
-#[inline]
-#[rustfmt::skip]
-fn decide<C>(
-    table: &Table, pinned: Option<&GrantSet>, envelope: Envelope<C>, now: Moment,
-) -> Admission<C> {
-    match judge(table, pinned, &envelope, now) {
+type Pinned<'g> = Option<&'g GrantSet>;
+
+fn decide<C>(table: &Table, set: Pinned<'_>, envelope: Envelope<C>, now: Moment) -> Admission<C> {
+    match judge(table, set, &envelope, now) {
         Ok((badge, route, None)) => {
             let Envelope { capability, args, cargo, .. } = envelope;
             Admission::Admitted(Admitted { badge, route, capability, args, cargo })
@@ -65,13 +55,9 @@ fn decide<C>(
 /// The badge, the route, and the rule that asks for a lease if there is none.
 type Verdict<'t> = Result<(Badge, Route, Option<Capability>), (Code, u64, Option<&'t Arc<Row>>)>;
 
-#[inline]
-#[rustfmt::skip]
-fn judge<'t, C>(
-    table: &'t Table, pinned: Option<&GrantSet>, call: &Envelope<C>, now: Moment,
-) -> Verdict<'t> {
+fn judge<'t, C>(table: &'t Table, set: Pinned<'_>, call: &Envelope<C>, now: Moment) -> Verdict<'t> {
     let (caller, name, deadline) = (call.from, &*call.capability, call.deadline);
-    let Some(Entry { set, row }) = table.entry(caller.principal) else {
+    let Some(Entry { grants, row }) = table.entry(caller.principal) else {
         return Err((Code::UnknownPrincipal, 0, None));
     };
     let no = |code, detail| Err((code, detail, Some(row)));
@@ -88,7 +74,7 @@ fn judge<'t, C>(
         let malformed = check(name).is_err();
         return no(if malformed { Code::MalformedName } else { Code::UnknownCapability }, 0);
     };
-    let set = pinned.unwrap_or(set);
+    let (pinned, set) = (set, set.unwrap_or(grants));
     let Some(key) = set.find(name, &served.prefixes) else { return no(Code::NoGrant, 0) };
     if pinned.is_none() && table.is_revoked(set, key.at) {
         return no(Code::Revoked, set.at(key.at).id().0);
@@ -99,8 +85,7 @@ fn judge<'t, C>(
     let rules = if key.has_rules { set.at(key.at).approve() } else { &[] };
     let rule = rules.iter().find(|rule| rule.covers(name));
     let rule = rule.filter(|_| !table.leased(set.at(key.at).id(), name, now)).cloned();
-    let at = key.at;
-    let (row, pinned) = (row.clone(), pinned.cloned());
+    let (row, pinned, at) = (row.clone(), pinned.cloned(), key.at);
     Ok((Badge { caller, row, pinned, at, chain, deadline }, served.route, rule))
 }
 
@@ -156,8 +141,6 @@ impl<C> Admitted<C> {
     pub fn args(&self) -> &[u8] { &self.args }
     /// What travelled along.
     pub fn cargo(&self) -> &C { &self.cargo }
-    /// What travelled along, to be changed.
-    pub fn cargo_mut(&mut self) -> &mut C { &mut self.cargo }
     /// The call taken apart; it cannot be put together again.
     pub fn into_parts(self) -> (Badge, Arc<str>, Vec<u8>, C) {
         (self.badge, self.capability, self.args, self.cargo)
@@ -167,52 +150,18 @@ impl<C> Admitted<C> {
 /// A call that is granted but needs an approval lease: see [`Table::with_lease`].
 #[derive(Debug)]
 pub struct Held<C> {
-    badge: Badge,
-    rule: Capability,
-    envelope: Envelope<C>,
-}
-
-#[rustfmt::skip]
-impl<C> Held<C> {
     /// Who calls, with what right.
-    pub fn badge(&self) -> &Badge { &self.badge }
+    pub badge: Badge,
     /// The name in the grant's `approve` that asks for the lease.
-    pub fn rule(&self) -> &Capability { &self.rule }
-    /// The call itself.
-    pub fn envelope(&self) -> &Envelope<C> { &self.envelope }
+    pub rule: Capability,
     /// The call, to be admitted again once there is a lease.
-    pub fn into_envelope(self) -> Envelope<C> { self.envelope }
+    pub envelope: Envelope<C>,
 }
 
 /// Brings admitted calls to providers' mailboxes; the kernel actor owns one.
 pub trait Forward<C> {
+    /// A call that could not be delivered, and why.
+    type Undelivered;
     /// Delivers, or gives the call back with the reason. Never waits.
-    #[allow(clippy::result_large_err, reason = "the call moves back; boxing it would allocate")]
-    fn forward(&self, to: Route, admitted: Admitted<C>) -> Result<(), Undelivered<C>>;
-}
-
-/// A call that could not be delivered.
-#[derive(Debug)]
-pub struct Undelivered<C> {
-    /// The call.
-    pub admitted: Admitted<C>,
-    /// Why it is still here.
-    pub reason: UndeliveredReason,
-}
-
-/// Why a call could not be delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum UndeliveredReason {
-    /// The route leads nowhere on this node.
-    NoProvider,
-    /// The provider's mailbox is full.
-    Overloaded {
-        /// Calls waiting.
-        depth: usize,
-        /// Most that may wait.
-        capacity: usize,
-    },
-    /// The provider has ended for good.
-    Gone,
+    fn forward(&self, to: Route, admitted: Admitted<C>) -> Result<(), Self::Undelivered>;
 }

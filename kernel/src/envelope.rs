@@ -2,7 +2,7 @@
 //! before [`admit`](crate::admit()) has seen it.
 
 use serde::{Deserialize, Serialize};
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 /// Most bytes of arguments: what one message may cost a lane's memory.
 pub const MAX_ARGS: usize = 1 << 20;
@@ -10,9 +10,7 @@ pub const MAX_ARGS: usize = 1 << 20;
 pub const MAX_CHAIN: usize = 16;
 
 /// A point in time, in milliseconds since the Unix epoch. What ends at a moment is over at it.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Moment(pub u64);
 
 /// Whoever calls: an agent, a guest that provides, `@operator`, `@http`, `@timer`. A dense index.
@@ -35,37 +33,24 @@ pub struct Address {
 pub struct Route(pub u32);
 
 /// The principals a call came through, oldest first. Inline, so that extending it never allocates.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Chain {
     length: u32,
     callers: [Principal; MAX_CHAIN],
 }
 
 impl Chain {
+    /// The callers, oldest first.
+    pub fn as_slice(&self) -> &[Principal] {
+        &self.callers[..self.length as usize]
+    }
+
     /// This chain and one more caller, or nothing if it is full.
     pub fn push(&self, caller: Principal) -> Option<Self> {
         let mut longer = *self;
         *longer.callers.get_mut(self.length as usize)? = caller;
         longer.length += 1;
         Some(longer)
-    }
-}
-
-#[rustfmt::skip]
-impl Chain {
-    /// Whether a principal is among the callers.
-    pub fn contains(&self, caller: Principal) -> bool { self.as_slice().contains(&caller) }
-    /// The callers, oldest first.
-    pub fn as_slice(&self) -> &[Principal] { &self.callers[..self.length as usize] }
-    /// How many callers there are.
-    pub fn len(&self) -> usize { self.length as usize }
-    /// Whether nobody has called yet.
-    pub fn is_empty(&self) -> bool { self.length == 0 }
-}
-
-impl fmt::Debug for Chain {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.as_slice()).finish()
     }
 }
 

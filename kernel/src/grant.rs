@@ -1,19 +1,16 @@
-//! Grants: the right to a capability. They come from the fleet file or by [`Grant::attenuate`] from
-//! one that is held, and a child is never wider than its parent. Never looks at a clock or a
-//! principal.
+//! Grants: the right to a capability, from the fleet file or by [`Grant::attenuate`] from one that
+//! is held; a child is never wider than its parent. Never looks at a clock or a principal.
 
-use crate::lookup::{Index, hash};
-use crate::name::{Capability, MAX_NAME, MAX_SEGMENTS};
-use crate::{Moment, Scope};
+use crate::lookup::{Index, find, hash, index};
+use crate::{Capability, Moment, Scope};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Most grants in one set.
 pub const MAX_GRANTS: usize = 4096;
 /// Most approval rules in one grant: they are looked through at each call.
 pub const MAX_RULES: usize = 64;
-/// Most attenuations between a grant and the fleet file: they are looked through once one is
-/// revoked.
+/// Most attenuations between a grant and the fleet file: they are looked through for revoked ones.
 pub const MAX_DEPTH: usize = 16;
 
 /// Names a grant in the whole fleet, and its generation: never used again, even for the same words.
@@ -27,24 +24,15 @@ pub struct BudgetRef(pub u64);
 errors! {
     /// Why a grant or a set of grants cannot be.
     pub enum GrantError {
-        /// two grants of one set are for {capability}
-        Twice(capability: Capability) = "K121",
-        /// the set has more than {MAX_GRANTS} grants
-        TooMany = "K122",
-        /// the parent does not cover {capability}
-        Capability(capability: Capability) = "K123",
-        /// the scope is not within the parent's, key by key
-        Scope = "K124",
-        /// the budget is not the parent's
-        Budget = "K125",
-        /// the expiry is later than the parent's
-        Expiry = "K126",
-        /// the grant has more than {MAX_RULES} approval rules
-        TooManyRules = "K127",
-        /// the grant is attenuated more than {MAX_DEPTH} times
-        TooDeep = "K128",
-        /// the id {id:?} is the parent's or that of one above it
-        Id(id: GrantId) = "K129",
+        Twice(capability: Capability) = "K121", "two grants of one set are for {capability}";
+        TooMany = "K122", "the set has more than {MAX_GRANTS} grants";
+        Capability(capability: Capability) = "K123", "the parent does not cover {capability}";
+        Scope = "K124", "the scope is not within the parent's, key by key";
+        Budget = "K125", "the budget is not the parent's";
+        Expiry = "K126", "the expiry is later than the parent's";
+        TooManyRules = "K127", "the grant has more than {MAX_RULES} approval rules";
+        TooDeep = "K128", "the grant is attenuated more than {MAX_DEPTH} times";
+        Id(id: GrantId) = "K129", "{id:?} is the parent, above it, or another's child";
     }
 }
 
@@ -61,23 +49,9 @@ pub struct Grant {
     lineage: Arc<[GrantId]>,
 }
 
-/// What a holder asks of [`Grant::attenuate`].
-#[derive(Clone, Debug)]
-pub struct Attenuation {
-    /// The parent's capability or one below it.
-    pub capability: Capability,
-    /// A scope within the parent's.
-    pub scope: Arc<Scope>,
-    /// No later than the parent's; nothing means the parent's.
-    pub expires: Option<Moment>,
-    /// The parent's, if it has one; nothing means the parent's.
-    pub budget: Option<BudgetRef>,
-    /// Approval rules besides the parent's, which all stay.
-    pub approve: Vec<Capability>,
-}
-
 impl Grant {
-    /// A grant of the fleet file. `approve`: names that, and below which, each call needs a lease.
+    /// A grant of the fleet file, or what [`Grant::attenuate`] is asked for. `approve`: names that,
+    /// and below which, each call needs a lease.
     pub fn new(
         capability: Capability,
         scope: Arc<Scope>,
@@ -90,36 +64,35 @@ impl Grant {
         Self { capability, scope, budget, approve, expires, id, lineage }
     }
 
-    /// A grant that gives no more than this one in capability, scope, budget and expiry, and needs
-    /// at least its approvals. Dies with it.
-    pub fn attenuate(&self, ask: Attenuation, id: GrantId) -> Result<Self, GrantError> {
-        let expires = ask.expires.or(self.expires);
+    /// What is asked for as a child of this grant, if it is no wider in capability, scope, budget
+    /// and expiry. No budget or expiry means this grant's; its approvals are added. Dies with it.
+    pub fn attenuate(&self, ask: Self) -> Result<Self, GrantError> {
+        let (budget, expires) = (ask.budget.or(self.budget), ask.expires.or(self.expires));
         if !self.capability.covers(ask.capability.as_str()) {
             return Err(GrantError::Capability(ask.capability));
         } else if !ask.scope.within(&self.scope) {
             return Err(GrantError::Scope);
-        } else if self.budget.is_some() && ask.budget.is_some() && self.budget != ask.budget {
+        } else if self.budget.is_some() && self.budget != budget {
             return Err(GrantError::Budget);
         } else if self.expires.is_some_and(|parent| expires > Some(parent)) {
             return Err(GrantError::Expiry);
-        } else if id == self.id || self.lineage.contains(&id) {
-            return Err(GrantError::Id(id));
-        } else if self.lineage.len() == MAX_DEPTH {
-            return Err(GrantError::TooDeep);
+        } else if !ask.lineage.is_empty() || ask.id == self.id || self.lineage.contains(&ask.id) {
+            return Err(GrantError::Id(ask.id));
         }
-        let mut approve = self.approve.to_vec();
-        for rule in ask.approve {
-            if !approve.iter().any(|held| held.covers(rule.as_str())) {
-                approve.push(rule);
-            }
-        }
-        if approve.len() > MAX_RULES {
-            return Err(GrantError::TooManyRules);
-        }
+        let covered = |rule: &&Capability| self.approve.iter().any(|r| r.covers(rule.as_str()));
+        let added = ask.approve.iter().filter(|rule| !covered(rule));
+        let approve = self.approve.iter().chain(added).cloned().collect();
         let lineage = self.lineage.iter().copied().chain([self.id]).collect();
-        let (capability, budget) = (ask.capability, ask.budget.or(self.budget));
-        let (scope, approve) = (ask.scope, approve.into());
-        Ok(Self { capability, scope, budget, approve, expires, id, lineage })
+        let child = Self { budget, expires, approve, lineage, ..ask };
+        child.bounded().map(|()| child)
+    }
+
+    fn bounded(&self) -> Result<(), GrantError> {
+        match (self.approve.len(), self.lineage.len()) {
+            (..=MAX_RULES, ..=MAX_DEPTH) => Ok(()),
+            (..=MAX_RULES, _) => Err(GrantError::TooDeep),
+            _ => Err(GrantError::TooManyRules),
+        }
     }
 }
 
@@ -137,35 +110,16 @@ impl Grant {
     pub fn expires(&self) -> Option<Moment> { self.expires }
     /// The grant's id.
     pub fn id(&self) -> GrantId { self.id }
-    /// The grant that this one was attenuated from.
-    pub fn parent(&self) -> Option<GrantId> { self.lineage.last().copied() }
-    /// The ids above this grant, the oldest first.
+    /// The ids above this grant, the oldest first, its parent's last.
     pub fn lineage(&self) -> &[GrantId] { &self.lineage }
 }
 
-/// The hashes of a name and of what is above it, shortest first; made once per route.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Prefixes {
-    count: usize,
-    ends: [u16; MAX_SEGMENTS],
-    hashes: [u64; MAX_SEGMENTS],
-}
+/// The lengths and hashes of a name and of what is above it, shortest first; made once per route.
+pub(crate) type Prefixes = Box<[(usize, u64)]>;
 
-impl Prefixes {
-    /// `None` for what is too long, or has too many segments, to be a name.
-    pub(crate) fn of(name: &str) -> Option<Self> {
-        let mut all = Self { count: 0, ends: [0; MAX_SEGMENTS], hashes: [0; MAX_SEGMENTS] };
-        if name.len() > MAX_NAME {
-            return None;
-        }
-        let dots = name.match_indices('.').map(|(at, _)| at);
-        for end in dots.chain([name.len()]) {
-            *all.ends.get_mut(all.count)? = end as u16;
-            all.hashes[all.count] = hash(&name.as_bytes()[..end]);
-            all.count += 1;
-        }
-        Some(all)
-    }
+pub(crate) fn prefixes(of: &Capability) -> Prefixes {
+    let ends = of.as_str().match_indices('.').map(|(at, _)| at).chain([of.as_str().len()]);
+    ends.map(|end| (end, hash(&of.as_str().as_bytes()[..end]))).collect()
 }
 
 /// Longest name that is kept in a key; longer ones are looked up in the grant.
@@ -203,62 +157,43 @@ pub struct GrantSet {
 }
 
 impl GrantSet {
-    /// Takes grants for different capabilities, within [`MAX_GRANTS`], [`MAX_RULES`],
-    /// [`MAX_DEPTH`].
+    /// Takes grants for different capabilities, at most [`MAX_GRANTS`] of them.
     pub fn new(grants: Vec<Grant>) -> Result<Self, GrantError> {
         if grants.len() > MAX_GRANTS {
             return Err(GrantError::TooMany);
         }
+        let mut names = BTreeSet::new();
         for grant in &grants {
-            if grant.approve.len() > MAX_RULES {
-                return Err(GrantError::TooManyRules);
-            } else if grant.lineage.len() > MAX_DEPTH {
-                return Err(GrantError::TooDeep);
+            grant.bounded()?;
+            if !names.insert(&grant.capability) {
+                return Err(GrantError::Twice(grant.capability.clone()));
             }
         }
-        let mut names: Vec<&Capability> = grants.iter().map(Grant::capability).collect();
-        names.sort_unstable();
-        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(GrantError::Twice(pair[0].clone()));
-        }
-        let keys = Index::new(grants.iter().enumerate().map(|(at, grant)| Key::new(at, grant)));
+        let keys = index(grants.iter().enumerate().map(|(at, grant)| Key::new(at, grant)));
         let dots = |grant: &Grant| grant.capability.as_str().matches('.').count();
         let depths = grants.iter().fold(0, |bits, grant| bits | 1 << dots(grant));
         Ok(Self { grants: grants.into(), keys, depths })
     }
 
-    /// The grants in the order they were given.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Grant> {
-        self.grants.iter()
-    }
-
-    /// The set that allows nothing.
-    pub fn empty() -> Self {
-        Self::default()
-    }
-
-    /// The grant that decides about a name: of those that cover it the one with most segments.
-    pub fn longest_match(&self, name: &str) -> Option<&Grant> {
-        self.find(name, &Prefixes::of(name)?).map(|key| self.at(key.at))
-    }
-
-    /// The key of the deciding grant, given the prefixes of `name`.
+    /// The key of the grant that decides: the longest that covers `name`, given its prefixes.
     #[inline]
     pub(crate) fn find(&self, name: &str, prefixes: &Prefixes) -> Option<&Key> {
-        let mut depths = (0..prefixes.count).rev().filter(|depth| self.depths >> depth & 1 == 1);
-        depths.find_map(|depth| {
-            let prefix = name.as_bytes().get(..usize::from(prefixes.ends[depth]))?;
-            self.keys.find(prefixes.hashes[depth], |key| match key.name.get(..key.length.into()) {
+        let all = prefixes.iter().enumerate().rev();
+        all.filter(|(depth, _)| self.depths >> depth & 1 == 1).find_map(|(_, (end, hash))| {
+            let prefix = name.as_bytes().get(..*end)?;
+            find(&self.keys, *hash, |key| match key.name.get(..key.length.into()) {
                 Some(name) => name == prefix,
                 None => self.at(key.at).capability.as_str().as_bytes() == prefix,
             })
         })
     }
+}
 
-    #[inline]
-    pub(crate) fn at(&self, at: u32) -> &Grant {
-        &self.grants[at as usize]
-    }
+#[rustfmt::skip]
+impl GrantSet {
+    /// The grants in the order they were given.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Grant> { self.grants.iter() }
+    pub(crate) fn at(&self, at: u32) -> &Grant { &self.grants[at as usize] }
 }
 
 impl TryFrom<Vec<Grant>> for GrantSet {

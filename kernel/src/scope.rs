@@ -1,9 +1,8 @@
-//! Scopes: what a grant says about arguments, in one fixed form that can be compared without
-//! knowing what it means. Never interprets a key or a value; the provider does, with the scope in
-//! its badge.
+//! Scopes: what a grant says about arguments, in one form that can be compared without knowing what
+//! it means. Never interprets a key or a value; the provider does, with the scope in its badge.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Most bytes of a pattern: the longest path Linux takes.
 pub const MAX_PATTERN: usize = 4096;
@@ -11,46 +10,34 @@ pub const MAX_PATTERN: usize = 4096;
 errors! {
     /// Why a text is no pattern.
     pub enum PatternError {
-        /// the pattern is empty
-        Empty = "K111",
-        /// the pattern is longer than {MAX_PATTERN} bytes
-        TooLong = "K112",
-        /// a `*` stands alone, or at the end as `/*`
-        Star = "K113",
+        Empty = "K111", "the pattern is empty";
+        TooLong = "K112", "the pattern is longer than {MAX_PATTERN} bytes";
+        Star = "K113", "a `*` stands alone, or at the end as `/*`";
     }
 }
 
-/// An exact text, `prefix/*` for all that begins with `prefix/` and goes on, or `*` for everything.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Pattern(String);
+fn check(text: &str) -> Result<(), PatternError> {
+    let stem = text.strip_suffix('*').filter(|stem| stem.is_empty() || stem.ends_with('/'));
+    match text.len() {
+        0 => Err(PatternError::Empty),
+        1.. if text.len() > MAX_PATTERN => Err(PatternError::TooLong),
+        _ if stem.unwrap_or(text).contains('*') => Err(PatternError::Star),
+        _ => Ok(()),
+    }
+}
+
+text! {
+    /// An exact text, `prefix/*` for what begins with `prefix/` and goes on, or `*` for all.
+    pub struct Pattern(check) -> PatternError;
+}
 
 impl Pattern {
-    /// Takes a text of one of the three forms.
-    pub fn parse(text: &str) -> Result<Self, PatternError> {
-        let literal = match text.strip_suffix('*') {
-            Some(stem) if stem.is_empty() || stem.ends_with('/') => stem,
-            _ => text,
-        };
-        match text.len() {
-            0 => Err(PatternError::Empty),
-            1.. if text.len() > MAX_PATTERN => Err(PatternError::TooLong),
-            _ if literal.contains('*') => Err(PatternError::Star),
-            _ => Ok(Self(text.into())),
-        }
-    }
-
-    /// The pattern as it was written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Whether this pattern names `value`. No normalisation: `a/../b` matches `a/*`.
     pub fn matches(&self, value: &str) -> bool {
         match self.0.strip_suffix('*') {
             Some("") => true,
             Some(stem) => value.len() > stem.len() && value.starts_with(stem),
-            None => value == self.0,
+            None => value == self.as_str(),
         }
     }
 
@@ -63,8 +50,6 @@ impl Pattern {
         }
     }
 }
-
-text_form!(Pattern, PatternError);
 
 /// What a scope says of one key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,16 +105,10 @@ impl Scope {
     }
     /// The keys in order.
     pub fn keys(&self) -> impl Iterator<Item = &str> { self.0.keys().map(String::as_str) }
-    /// Whether the scope says nothing at all.
-    pub fn is_empty(&self) -> bool { self.0.is_empty() }
-    /// Whether this scope gives nothing that `parent` does not give. Both must have the same keys:
-    /// to a provider an absent key can mean "all" or, where the key is mandatory, "nothing", and
-    /// the kernel cannot tell which. A parent that has all says so: `*`, or the greatest number.
+    /// Whether this scope gives no more than `parent`. Both must have the same keys: an absent one
+    /// can mean "all" or "nothing", only its provider knows. A parent that has all says so: `*`.
     pub fn within(&self, parent: &Self) -> bool {
         self.0.len() == parent.0.len()
-            && self
-                .0
-                .iter()
-                .all(|(key, ours)| parent.get(key).is_some_and(|b| ours.within(b)))
+            && self.0.iter().all(|(key, ours)| parent.get(key).is_some_and(|b| ours.within(b)))
     }
 }

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Lines of code: what is neither blank nor a comment.
+/// Lines of all the sources together as they lie in the files, comments and blank lines too.
 const MAX_LINES: usize = 1_000;
 const MAX_FILES: usize = 9;
 const MAX_ACTOR_LINES: usize = 150;
@@ -56,9 +56,8 @@ fn api(files: &[File]) -> Vec<&str> {
     items
 }
 
-fn code_lines(files: &[File]) -> usize {
-    let lines = files.iter().flat_map(|file| file.text.lines().map(str::trim));
-    lines.filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+fn lines(files: &[File]) -> usize {
+    files.iter().map(|file| file.text.lines().count()).sum()
 }
 
 /// The names under `[dependencies]`.
@@ -71,7 +70,7 @@ fn dependencies(manifest: &str) -> Vec<&str> {
 fn seal(version: usize, files: &[File], actor: Option<&File>, manifest: &str) -> String {
     let sources = hash(files.iter().flat_map(|file| [&*file.name, &*file.text]));
     let actor = actor.map_or("none".into(), |file| hash([&*file.text]));
-    let lines = code_lines(files);
+    let lines = lines(files);
     let (api, needs) = (api(files), dependencies(manifest).join(","));
     let listing = hash(api.iter().copied());
     format!(
@@ -138,8 +137,8 @@ fn every_version_of_the_kernel_has_a_line_in_the_changelog() {
 #[test]
 fn the_kernel_stays_small_and_needs_nothing_but_serde() {
     let (files, manifest) = (sources(), read("kernel/Cargo.toml").unwrap());
-    let lines = code_lines(&files);
-    assert!(lines <= MAX_LINES, "{lines} lines of code in kernel/src, at most {MAX_LINES}");
+    let lines = lines(&files);
+    assert!(lines <= MAX_LINES, "{lines} lines in kernel/src, at most {MAX_LINES}");
     assert!(files.len() <= MAX_FILES, "{} files in kernel/src, at most {MAX_FILES}", files.len());
     assert_eq!(dependencies(&manifest.text), ["serde"]);
     assert!(files.iter().any(|file| file.text.contains("#![forbid(unsafe_code)]")));

@@ -42,7 +42,7 @@ fn code(admission: &Admission<()>) -> &'static str {
     match admission {
         Admission::Admitted(_) => "admitted",
         Admission::Hold(_) => "hold",
-        Admission::Refused(refusal, _) => refusal.code().as_str(),
+        Admission::Refused(refusal, _) => refusal.code.code(),
     }
 }
 
@@ -90,16 +90,22 @@ fn a_grant_covers_whole_segments_only() {
     for other in ["store", "store.brainx", "store.brain_", "store.brai", "xstore.brain", ""] {
         assert!(!brain.covers(other), "{other}");
     }
-    let held =
-        set(vec![grant("store", 1), grant("store.brain", 2), grant("store.brain.kv.get", 3)]);
-    let decides = |name: &str| held.longest_match(name).map(|g| g.id().0);
+    let long = "a".repeat(60);
+    let held = ["store", "store.brain", "store.brain.kv.get", &long];
+    let held = held.iter().zip(1..).map(|(name, id)| grant(name, id)).collect();
+    let (below, beside) = (format!("{long}.b"), format!("{long}b"));
+    let more = [below.as_str(), &beside, "store.brain.kv.put", "stor"];
+    let table = table(held).with_routes(more.map(|name| (cap(name), Route(0))));
+    let decides = |name: &str| match admit(&table, envelope(name), NOW) {
+        Admission::Admitted(call) => Some(call.badge().grant().0),
+        _ => None,
+    };
     assert_eq!(decides("store.brain.kv.get"), Some(3));
     assert_eq!(decides("store.brain.kv.put"), Some(2));
     assert_eq!(decides("store.brainx"), Some(1));
     assert_eq!(decides("stor"), None);
-    let long = "a".repeat(60);
-    assert_eq!(set(vec![grant(&long, 7)]).longest_match(&format!("{long}.b")).unwrap().id().0, 7);
-    assert_eq!(set(vec![grant(&long, 7)]).longest_match(&format!("{long}b")), None);
+    assert_eq!(decides(&below), Some(4));
+    assert_eq!(decides(&beside), None);
     let twice = GrantSet::new(vec![grant("a.b", 1), grant("a", 2), grant("a.b", 3)]);
     assert_eq!(twice.unwrap_err(), GrantError::Twice(cap("a.b")));
 }
@@ -114,7 +120,7 @@ fn forged_names_are_refused_and_shown_short_and_escaped() {
     for forged in ["", "Store.brain", "store.brain\0", "st\u{43e}re.brain", "store.brain.", &huge] {
         let refusal = refusal(&table, forged);
         let text = refusal.to_string();
-        assert_eq!(refusal.code().as_str(), "K002", "{text}");
+        assert_eq!(refusal.code.code(), "K002", "{text}");
         assert!(text.len() < 1_000 && text.is_ascii(), "{text}");
         assert!(!text.bytes().any(|byte| byte.is_ascii_control()), "{text:?}");
     }
@@ -127,10 +133,8 @@ fn a_refusal_prints_the_line_that_would_allow_the_call() {
     let text = refusal(&table, "llm.chat").to_string();
     assert!(text.starts_with("K003: "), "{text}");
     assert!(text.contains("writer/3") && text.ends_with(r#"(cap: "llm.chat"),"#), "{text}");
-    assert_eq!(refusal(&table, "llm.caht").hint(&table), Some(&cap("llm.chat")));
-    assert_eq!(refusal(&table, "llm.something").hint(&table), None);
-    // Nothing that the operator could write would allow these.
-    assert_eq!(refusal(&table, "llm.caht").ron_line(), None);
+    // Nothing that the operator could write would allow this.
+    assert!(!refusal(&table, "llm.caht").to_string().contains("cap:"));
     let stale = table.with_incarnation(WHO, 9);
     let text = refusal(&stale, "store.brain").to_string();
     assert!(text.starts_with("K005") && text.contains("life 1, now it is 9"), "{text}");
@@ -154,12 +158,9 @@ fn a_hold_passes_with_a_lease_and_only_while_it_lasts() {
     let github = Grant::new(cap("mcp.github"), Arc::default(), None, rules, None, GrantId(5));
     let table = table(vec![github]);
     let Admission::Hold(held) = admit(&table, envelope("mcp.github.close"), NOW) else { panic!() };
-    assert_eq!((held.rule(), held.badge().grant()), (&cap("mcp.github.close"), GrantId(5)));
+    assert_eq!((&held.rule, held.badge.grant()), (&cap("mcp.github.close"), GrantId(5)));
     let lease = |id, name: &str, until| table.with_lease(GrantId(id), cap(name), Moment(until));
-    assert_eq!(
-        code(&admit(&lease(5, "mcp.github.close", 1_001), held.into_envelope(), NOW)),
-        "admitted"
-    );
+    assert_eq!(code(&admit(&lease(5, "mcp.github.close", 1_001), held.envelope, NOW)), "admitted");
     assert_eq!(call(&lease(5, "mcp.github.close", 1_000), "mcp.github.close"), "hold");
     assert_eq!(call(&lease(5, "mcp.github.closed", 9_999), "mcp.github.close"), "hold");
     assert_eq!(call(&lease(6, "mcp.github.close", 9_999), "mcp.github.close"), "hold");
@@ -169,17 +170,15 @@ fn a_hold_passes_with_a_lease_and_only_while_it_lasts() {
 
 #[test]
 fn revoking_takes_the_subtree_wherever_it_is_held() {
-    let ask = |name: &str| Attenuation {
-        capability: cap(name),
-        scope: Arc::default(),
-        expires: None,
-        budget: None,
-        approve: Vec::new(),
-    };
     let top = grant("store", 1);
-    let child = top.attenuate(ask("store.brain"), GrantId(2)).unwrap();
-    let leaf = child.attenuate(ask("store.brain"), GrantId(3)).unwrap();
-    assert_eq!((leaf.parent(), leaf.lineage()), (Some(GrantId(2)), &[GrantId(1), GrantId(2)][..]));
+    let child = top.attenuate(grant("store.brain", 2)).unwrap();
+    let leaf = child.attenuate(grant("store.brain", 3)).unwrap();
+    assert_eq!(leaf.lineage(), [GrantId(1), GrantId(2)]);
+    // An id that is above already, and a grant that is another's child, cannot become a child.
+    for taken in [grant("store.brain", 1), grant("store.brain", 3), child.clone()] {
+        let id = taken.id();
+        assert_eq!(leaf.attenuate(taken).unwrap_err(), GrantError::Id(id));
+    }
     let verdicts = |table: &Table| {
         [&top, &child, &leaf]
             .map(|g| call(&table.with_grants(WHO, set(vec![g.clone()])), "store.brain"))
@@ -199,7 +198,7 @@ fn revoking_takes_the_subtree_wherever_it_is_held() {
         panic!()
     };
     assert_eq!(call.badge().grant(), GrantId(3));
-    let none = admit_pinned(&gone, &GrantSet::empty(), envelope("store.brain"), NOW);
+    let none = admit_pinned(&gone, &GrantSet::default(), envelope("store.brain"), NOW);
     assert_eq!(code(&none), "K003");
 }
 
@@ -208,8 +207,8 @@ fn a_chain_is_bounded_and_ends_with_the_caller() {
     let full = (0..16).try_fold(Chain::default(), |chain, n| chain.push(Principal(n))).unwrap();
     assert!(
         full.push(Principal(99)).is_none()
-            && full.contains(Principal(15))
-            && full.len() == MAX_CHAIN
+            && full.as_slice().last() == Some(&Principal(15))
+            && full.as_slice().len() == MAX_CHAIN
     );
     let table = table(vec![grant("llm", 1)]);
     assert_eq!(code(&admit(&table, Envelope { chain: full, ..envelope("llm.chat") }, NOW)), "K008");
@@ -230,9 +229,9 @@ fn grants_survive_being_pinned_and_do_not_widen() {
     let pinned: GrantSet = serde_json::from_str(json).unwrap();
     let again = serde_json::to_string(&pinned).unwrap();
     assert_eq!(serde_json::from_str::<GrantSet>(&again).unwrap(), pinned);
-    let grant = pinned.longest_match("mcp.github.close").unwrap();
+    let grant = pinned.iter().next().unwrap();
     assert!(grant.scope().allows("tools", "list/x") && grant.scope().at_most("n") == Some(7));
-    assert_eq!((grant.parent(), grant.budget()), (Some(GrantId(1)), Some(BudgetRef(4))));
+    assert_eq!((grant.lineage(), grant.budget()), (&[GrantId(1)][..], Some(BudgetRef(4))));
     for bad in [json.replace("mcp.github\"", "mcp..github\""), json.replace("list/*", "l*st")] {
         assert!(serde_json::from_str::<GrantSet>(&bad).is_err());
     }
@@ -242,14 +241,17 @@ fn grants_survive_being_pinned_and_do_not_widen() {
 fn what_crosses_lanes_can_cross_them() {
     fn crosses<T: Send + Sync + 'static>() {}
     crosses::<(Table, GrantSet, Badge, Refusal)>();
-    crosses::<(Envelope<u8>, Admission<u8>, Admitted<u8>, Held<u8>, Undelivered<u8>)>();
+    crosses::<(Envelope<u8>, Admission<u8>, Admitted<u8>, Held<u8>)>();
 }
 
 #[test]
 fn a_change_leaves_what_it_does_not_touch() {
     let before = table(vec![grant("store", 1)]);
-    let many = (0..5_000).map(|n| (Principal(n * 7), "other".into(), 1, Arc::default()));
-    let after = before.with_principals(many).with_route(cap("new.one"), Route(9));
+    let many = (0..5_000).map(|n| (Principal(n * 7), 1));
+    let after = many.fold(before.clone(), |t, (who, life)| {
+        t.with_principal(who, "other".into(), life, Arc::default())
+    });
+    let after = after.with_routes([(cap("new.one"), Route(9))]);
     assert_eq!(after.name(WHO).map(AsRef::as_ref), Some("writer/3"));
     assert!(Arc::ptr_eq(after.grants(WHO).unwrap(), before.grants(WHO).unwrap()));
     assert_eq!((after.route("new.one"), before.route("new.one")), (Some(Route(9)), None));

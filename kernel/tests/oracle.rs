@@ -138,14 +138,10 @@ fn grant(rng: &mut Rng, held: &[(Plain, Grant)], id: u64) -> (Plain, Grant) {
         if rng.one_in(4) {
             approve.push(below_or_same(rng, &name));
         }
-        let ask = Attenuation {
-            capability: cap(&name),
-            scope: scope.clone(),
-            expires: ends.map(Moment),
-            budget: None,
-            approve: approve.iter().map(|a| cap(a)).collect(),
-        };
-        if let Ok(child) = parent.attenuate(ask, GrantId(id)) {
+        let rules = approve.iter().map(|a| cap(a)).collect();
+        let end = ends.map(Moment);
+        let ask = Grant::new(cap(&name), scope.clone(), None, rules, end, GrantId(id));
+        if let Ok(child) = parent.attenuate(ask) {
             approve.extend(plain.approve.clone());
             let above = plain.above.iter().copied().chain([plain.id]).collect();
             return (Plain { id, above, name, ends: ends.or(plain.ends), approve }, child);
@@ -216,7 +212,7 @@ impl Case {
             5 | 6 => {
                 let (name, route) = (name(rng), rng.below(5) as u32);
                 self.world.routes.insert(name.clone(), route);
-                self.table = self.table.with_route(cap(&name), Route(route));
+                self.table = self.table.with_routes([(cap(&name), Route(route))]);
             }
             7 => {
                 let id = rng.below(self.ids + 1);
@@ -273,10 +269,10 @@ fn verdict(admission: Admission<u64>, ask: &Ask) -> String {
             assert_eq!((&**call.capability(), *call.cargo()), (&*ask.name, 7));
             format!("pass {} {}", seen(call.badge()), call.route().0)
         }
-        Admission::Hold(held) => format!("hold {}", seen(held.badge())),
+        Admission::Hold(held) => format!("hold {}", seen(&held.badge)),
         Admission::Refused(refusal, envelope) => {
             assert_eq!(*envelope.capability, *ask.name);
-            refusal.code().as_str().into()
+            refusal.code.code().into()
         }
     }
 }

@@ -6,8 +6,7 @@ use crate::authority::AuthorityReader;
 use crate::metrics::{self, ADMIT_SAMPLE, ADMIT_TIME};
 use crate::{Authority, Cargo, ProviderWork, Rejected, Reply, SendError};
 use ::metrics::{Counter, Histogram, histogram};
-use loket_kernel::{Admitted, Envelope, Forward, Refusal, Route, Table};
-use loket_kernel::{Undelivered, UndeliveredReason};
+use loket_kernel::{Admitted, Capability, Envelope, Forward, Refusal, RefusalCode, Route, Table};
 use loket_turn::{EffectClass, Failure};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -19,6 +18,8 @@ pub const KERNEL_MAILBOX_CAPACITY: usize = 4_096;
 pub const STORE_MAILBOX_CAPACITY: usize = 4_096;
 /// When a caller of an overloaded provider may try again, milliseconds.
 const RETRY_AFTER_MS: u64 = 50;
+/// Slips of the pen, bytes, up to which a served name is taken for the one that was meant.
+const SLIPS_MAX: u32 = 2;
 
 /// Brings admitted calls to the shard of the caller's lane.
 pub(crate) struct LaneForward {
@@ -32,12 +33,30 @@ impl LaneForward {
     }
 }
 
+/// A call that could not be delivered, and why.
+#[derive(Debug)]
+pub(crate) struct Undelivered {
+    admitted: Admitted<Cargo>,
+    reason: Reason,
+}
+
+#[derive(Debug)]
+enum Reason {
+    /// The route leads nowhere on this node.
+    NoProvider,
+    /// The provider's mailbox is full: so many calls wait of so many that may.
+    Overloaded { depth: usize, capacity: usize },
+    /// The provider has ended for good.
+    Gone,
+}
+
 impl Forward<Cargo> for LaneForward {
-    fn forward(&self, to: Route, admitted: Admitted<Cargo>) -> Result<(), Undelivered<Cargo>> {
+    type Undelivered = Undelivered;
+
+    fn forward(&self, to: Route, admitted: Admitted<Cargo>) -> Result<(), Undelivered> {
         let mut reader = self.reader.borrow_mut();
         let Some(mailbox) = reader.target(to, self.lane) else {
-            let reason = UndeliveredReason::NoProvider;
-            return Err(Undelivered { admitted, reason });
+            return Err(Undelivered { admitted, reason: Reason::NoProvider });
         };
         let Err(Rejected { message, error }) = mailbox.send(ProviderWork::Call(admitted)) else {
             return Ok(());
@@ -48,9 +67,9 @@ impl Forward<Cargo> for LaneForward {
         };
         let reason = match error {
             SendError::Overloaded(full) => {
-                UndeliveredReason::Overloaded { depth: full.depth, capacity: full.capacity }
+                Reason::Overloaded { depth: full.depth, capacity: full.capacity }
             }
-            SendError::Closed => UndeliveredReason::Gone,
+            SendError::Closed => Reason::Gone,
         };
         Err(Undelivered { admitted, reason })
     }
@@ -59,10 +78,32 @@ impl Forward<Cargo> for LaneForward {
 /// Answers a refused call; the text is made only here.
 pub(crate) fn refuse(table: &Table, refusal: &Refusal, envelope: Envelope<Cargo>) {
     let mut text = refusal.to_string();
-    if let Some(hint) = refusal.hint(table) {
+    if let Some(hint) = hint(table, refusal) {
         text.push_str(&format!("; did you mean {}?", hint.as_str()));
     }
     answer(envelope.cargo, Failure::new("refused", text));
+}
+
+/// The served capability that an unknown name is probably a slip of.
+fn hint<'t>(table: &'t Table, refusal: &Refusal) -> Option<&'t Capability> {
+    let meant = refusal.capability.as_bytes();
+    let all = table.capabilities().filter(|_| refusal.code == RefusalCode::UnknownCapability);
+    let slip = |name: &Capability| slips(name.as_str().as_bytes(), meant, SLIPS_MAX);
+    all.filter_map(|(name, _)| Some((slip(name)?, name))).min().map(|(_, name)| name)
+}
+
+/// How many bytes must be replaced, added or left out until both are the same, if `most` are enough.
+fn slips(left: &[u8], right: &[u8], most: u32) -> Option<u32> {
+    let same = left.iter().zip(right).take_while(|(l, r)| l == r).count();
+    let (left, right) = (&left[same..], &right[same..]);
+    if left.is_empty() && right.is_empty() {
+        return Some(0);
+    }
+    let most = most.checked_sub(1)?;
+    let (less_left, less_right) = (left.get(1..), right.get(1..));
+    let ways = [(less_left, less_right), (less_left, Some(right)), (Some(left), less_right)];
+    let tried = ways.into_iter().filter_map(|(left, right)| slips(left?, right?, most));
+    tried.min().map(|slips| slips + 1)
 }
 
 /// Answers a call that is granted but needs an approval.
@@ -72,15 +113,15 @@ pub(crate) fn hold(rule: &str, envelope: Envelope<Cargo>) {
 }
 
 /// Answers a call that no mailbox took; gives the verdict's word.
-pub(crate) fn bounce(undelivered: Undelivered<Cargo>) -> &'static str {
+pub(crate) fn bounce(undelivered: Undelivered) -> &'static str {
     let (_, capability, _, cargo) = undelivered.admitted.into_parts();
     let (code, text) = match undelivered.reason {
-        UndeliveredReason::Overloaded { depth, capacity } => {
+        Reason::Overloaded { depth, capacity } => {
             let text = format!("the provider of {capability} has {depth} of {capacity} waiting");
             ("overloaded", text)
         }
-        UndeliveredReason::Gone => ("provider_down", format!("the provider of {capability} ended")),
-        _ => ("no_provider", format!("nobody serves {capability} on this node")),
+        Reason::Gone => ("provider_down", format!("the provider of {capability} ended")),
+        Reason::NoProvider => ("no_provider", format!("nobody serves {capability} on this node")),
     };
     answer(cargo, Failure::retryable(code, text, Some(RETRY_AFTER_MS)));
     code
@@ -150,7 +191,6 @@ mod tests {
     use ::metrics::{
         Gauge, Key, KeyName, Metadata, Recorder, SharedString, Unit, with_local_recorder,
     };
-    use loket_kernel::Capability;
     use std::collections::BTreeMap;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -179,7 +219,7 @@ mod tests {
     #[test]
     fn names_that_guests_make_up_do_not_become_labels() {
         let kept = Kept::default();
-        let table = Table::default().with_route(Capability::parse("p.do").unwrap(), Route(0));
+        let table = Table::default().with_routes([(Capability::parse("p.do").unwrap(), Route(0))]);
         with_local_recorder(&kept, || {
             let mut counts = Counts::new();
             for n in 0..100 {
@@ -192,6 +232,18 @@ mod tests {
         let kept = kept.0.lock().unwrap();
         let seen: Vec<_> = kept.iter().map(|(k, n)| (&**k, n.load(Ordering::Relaxed))).collect();
         assert_eq!(seen, [("other refused", 100), ("p.do admitted", 100), ("p.do refused", 1)]);
+    }
+
+    #[test]
+    fn a_slip_is_at_most_two_bytes() {
+        let far = |left: &str, right: &str| slips(left.as_bytes(), right.as_bytes(), SLIPS_MAX);
+        assert_eq!(far("llm.chat", "llm.chat"), Some(0));
+        assert_eq!(far("llm.chat", "llm.caht"), Some(2));
+        assert_eq!(far("llm.chat", "llm.chatt"), Some(1));
+        assert_eq!(far("llm.chat", "lm.chat"), Some(1));
+        assert_eq!(far("llm.chat", "xllm.cha"), Some(2));
+        assert_eq!(far("llm.chat", "llm.something"), None);
+        assert_eq!(far("llm", ""), None);
     }
 
     #[test]

@@ -78,8 +78,7 @@ impl Shard {
                 }
             }
             Admission::Hold(held) => {
-                let rule = held.rule().clone();
-                hold(rule.as_str(), held.into_envelope());
+                hold(held.rule.as_str(), held.envelope);
                 "held"
             }
             Admission::Refused(refusal, envelope) => {
