@@ -1,23 +1,12 @@
 //! The command line as it is typed.
 
+use crate::examples;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use std::path::PathBuf;
 
-const EXAMPLES: &str = "\
-Examples:
-  loket run fleets/quickstart.ron                  run the reading room
-  loket run fleet.ron --set docs=/srv/notes        with a parameter replaced
-  loket check fleet.ron                            all findings, with places
-  loket tree                                       the running fleet's tree
-  loket call librarian 'What is a turn?'           ask an agent and wait
-  loket send reader '{\"read\": ...}' --key job-17   hand in work, once
-  loket kill reader/r1                             crash it on purpose
-  loket letters                                    dead letters
-  loket explain E104                               what a code means";
-
 /// Runs fleets of AI agents that survive.
 #[derive(Debug, Parser)]
-#[command(name = "loket", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(name = "loket", version, after_help = examples::ALL, disable_help_subcommand = true)]
 pub(crate) struct Args {
     /// Print JSON for programs instead of text for people.
     #[arg(long, global = true)]
@@ -29,26 +18,37 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a fleet until Ctrl-C; a second Ctrl-C stops at once.
+    #[command(after_help = examples::RUN)]
     Run(RunArgs),
     /// Check a fleet file: every finding at once, nothing is run.
+    #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
     /// Show the supervision tree of a running fleet.
+    #[command(after_help = examples::TREE)]
     Tree(Target),
     /// Count what a running fleet has accepted, completed and holds.
+    #[command(after_help = examples::STATUS)]
     Status(Target),
     /// Hand a message to an agent; returns once it is accepted for good.
+    #[command(after_help = examples::SEND)]
     Send(MessageArgs),
     /// Hand a message to an agent and wait for its answer.
+    #[command(after_help = examples::CALL)]
     Call(MessageArgs),
     /// Crash a child on purpose; its supervisor decides what follows.
+    #[command(after_help = examples::KILL)]
     Kill(KillArgs),
     /// Dead letters: list, show, retry, drop.
+    #[command(after_help = examples::LETTERS)]
     Letters(LettersArgs),
     /// Call any capability as the operator, through the kernel like everyone.
+    #[command(after_help = examples::ASK)]
     Ask(AskArgs),
     /// Stop a running fleet in order.
+    #[command(after_help = examples::STOP)]
     Stop(StopArgs),
     /// Explain an error code or finding.
+    #[command(after_help = examples::EXPLAIN)]
     Explain(ExplainArgs),
     /// Print version, data format and engine versions.
     Version,

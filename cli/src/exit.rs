@@ -1,5 +1,6 @@
 //! Exit codes, documented in `docs/errors/README.md`, and the error that carries one to `main`.
 
+use crate::output;
 use std::process::ExitCode;
 
 /// An exit code with a name.
@@ -51,9 +52,9 @@ impl CliError {
     pub(crate) fn print(&self, json: bool) {
         if json {
             let object = serde_json::json!({"error": {"code": self.code, "message": self.message}});
-            eprintln!("{object}");
+            output::note(&object.to_string());
         } else {
-            eprintln!("error[{}]: {}", self.code, self.message);
+            output::note(&output::safe(&format!("error[{}]: {}", self.code, self.message)));
         }
     }
 }

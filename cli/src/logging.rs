@@ -7,7 +7,11 @@ use tracing_subscriber::EnvFilter;
 pub(crate) fn start(quiet: bool) {
     let fallback = if quiet { "warn" } else { "info" };
     let filter = EnvFilter::try_from_env("LOKET_LOG").unwrap_or_else(|_| EnvFilter::new(fallback));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost: telling so on the same closed pipe would panic.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     let started = if std::io::stderr().is_terminal() {
         let colour = std::env::var_os("NO_COLOR").is_none();
         log.with_ansi(colour).with_target(false).compact().try_init()

@@ -4,6 +4,7 @@
 mod args;
 mod client;
 mod commands;
+mod examples;
 mod exit;
 mod logging;
 mod node;

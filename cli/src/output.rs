@@ -14,6 +14,22 @@ pub(crate) fn line(text: &str) -> Code {
     }
 }
 
+/// Version of the shapes that reading commands print with `--json`: a field may be added, none goes or changes its meaning.
+const SHAPE: u32 = 1;
+
+/// Prints what a reading command has found, with the version of its shape.
+pub(crate) fn versioned(mut value: Value) -> Code {
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("version".to_owned(), SHAPE.into());
+    }
+    json(&value)
+}
+
+/// Talk, on standard error. Nobody need listen: a closed pipe is no reason to fail.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 /// Prints a value as indented JSON.
 pub(crate) fn json(value: &Value) -> Code {
     line(&serde_json::to_string_pretty(value).unwrap_or_default())

@@ -20,7 +20,7 @@ pub(super) fn check(args: &CheckArgs, json: bool) -> Result<Code, CliError> {
     let failed = !errors.is_empty() || (args.deny_warnings && !warnings.is_empty());
     if json {
         let findings: Vec<_> = errors.iter().chain(&warnings).collect();
-        output::json(&json!({"version": 1, "ok": !failed, "findings": findings}));
+        output::versioned(json!({"ok": !failed, "findings": findings}));
     } else {
         print(&errors, &warnings, &name);
     }

@@ -20,9 +20,12 @@ pub(super) fn letters(args: LettersArgs, json: bool) -> Result<Code, CliError> {
     match args.verb.unwrap_or(LettersVerb::List) {
         LettersVerb::List => {
             let answer = ask("list", json!({}))?;
-            if json { Ok(output::json(&answer)) } else { Ok(list(&answer)) }
+            if json { Ok(output::versioned(answer)) } else { Ok(list(&answer)) }
         }
-        LettersVerb::Show { letter } => Ok(output::json(&ask("show", json!({"letter": letter}))?)),
+        LettersVerb::Show { letter } => {
+            let answer = ask("show", json!({"letter": letter}))?;
+            if json { Ok(output::versioned(answer)) } else { Ok(show(&answer)) }
+        }
         LettersVerb::Retry { letter, yes } => retry(&data, letter, yes, json),
         LettersVerb::Drop { letter } => {
             let answer = ask("drop", json!({"letter": letter}))?;
@@ -45,12 +48,44 @@ fn list(answer: &Value) -> Code {
     for letter in &letters {
         text.push_str(&format!(
             "\n{:>6}  {:<24} {:<12} {:>8}  {}",
-            letter["id"],
+            letter["id"].to_string(),
             letter["agent"].as_str().unwrap_or_default(),
             letter["cause"].as_str().unwrap_or_default(),
-            letter["attempts"],
+            letter["attempts"].to_string(),
             letter["message"].as_str().unwrap_or_default(),
         ));
+    }
+    output::line(&output::safe(&text))
+}
+
+/// One letter for people: what happened, to which message, and what had been done by then.
+fn show(answer: &Value) -> Code {
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let letter = &answer["letter"];
+    let mut text = format!(
+        "letter {}: {} failed {} times, cause {}, to blame: {}\n{}\n\nmessage {} of kind {} from {}\n  {}",
+        answer["id"],
+        word(&answer["agent"]),
+        answer["attempts"],
+        word(&answer["cause"]),
+        word(&answer["blame"]),
+        word(&answer["reason"]),
+        word(&letter["id"]),
+        word(&letter["kind"]),
+        word(&letter["sender"]),
+        word(&letter["body"]).replace('\n', "\n  "),
+    );
+    text.push_str("\n\neffects done by then");
+    for effect in answer["effects"].as_array().into_iter().flatten() {
+        let effect = effect.as_str().map_or_else(|| effect.to_string(), str::to_owned);
+        text.push_str(&format!("\n  {effect}"));
+    }
+    if answer["effects"].as_array().is_none_or(Vec::is_empty) {
+        text.push_str("\n  none");
+    }
+    let backtrace = word(&answer["backtrace"]);
+    if !backtrace.is_empty() {
+        text.push_str(&format!("\n\nbacktrace\n{}", backtrace.trim_end()));
     }
     output::line(&output::safe(&text))
 }

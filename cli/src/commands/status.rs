@@ -14,12 +14,13 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) fn status(target: Target, as_json: bool) -> Result<Code, CliError> {
     let data = client::find_data(target.data)?;
     let answer = client::call(&data, "agent.status", json!({}), TIMEOUT)?;
+    let code = if answer["lost"] == json!(0) { exit::OK } else { exit::FAILED };
     if as_json {
-        output::json(&answer);
+        output::versioned(answer);
     } else {
         output::line(&text(&answer));
     }
-    Ok(if answer["lost"] == json!(0) { exit::OK } else { exit::FAILED })
+    Ok(code)
 }
 
 /// One line for people.

@@ -18,7 +18,7 @@ pub(super) fn tree(target: Target, json: bool) -> Result<Code, CliError> {
     let data = client::find_data(target.data)?;
     let answer = client::call(&data, "agent.tree", json!({}), TIMEOUT)?;
     if json {
-        return Ok(output::json(&answer));
+        return Ok(output::versioned(answer));
     }
     Ok(output::line(&output::safe(&draw(&answer))))
 }

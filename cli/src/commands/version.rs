@@ -13,7 +13,7 @@ pub(super) fn version(json: bool) -> Code {
             "loket": version, "data_format": format, "pure_version": pure, "sqlite": sqlite,
             "wasmtime": "48", "world": "loket:agent@1.0.0",
         });
-        return output::json(&object);
+        return output::versioned(object);
     }
     output::line(&format!(
         "loket {version} (data format {format}, pure version {pure}, SQLite {sqlite}, wasmtime 48, world loket:agent@1.0.0)"

@@ -12,14 +12,22 @@ use crate::output;
 use loket_runtime::Runtime;
 use loket_supervision::fleet::Fleet;
 use loket_supervision::machine::Exit;
+use loket_turn::Ledger;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior};
 
 /// How often the live tree is drawn.
 const DRAW_EVERY: Duration = Duration::from_millis(500);
+
+/// How often the counts are told where no live tree shows them, when they have changed.
+const COUNT_EVERY: Duration = Duration::from_secs(10);
+
+/// How long a look at the fleet may take. It is a view only: a slow disk must not keep Ctrl-C waiting.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Told things that wait to be printed; the opening waits when there are more.
 const TOLD_MAX: usize = 16;
@@ -33,12 +41,18 @@ pub(super) fn watch(
     fleet: &Fleet,
     runtime: &Runtime,
     operator: Outsider,
+    ledger: &dyn Ledger,
 ) -> Result<Code, CliError> {
     let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let waiting = waiting.map_err(|error| {
         CliError::new("internal", exit::BUG, format!("no runtime to wait on: {error}"))
     })?;
-    waiting.block_on(async { Console::new(options, fleet, operator)?.watch(runtime).await })
+    waiting.block_on(async {
+        let mut console = Console::new(options, fleet, operator)?;
+        let code = console.watch(runtime).await;
+        console.last_counts(ledger).await;
+        code
+    })
 }
 
 struct Console<'a> {
@@ -49,6 +63,10 @@ struct Console<'a> {
     interrupt: Signal,
     terminate: Signal,
     asked_to_stop: bool,
+    /// The counts as they were told last.
+    counted: String,
+    /// Restarts as seen last: they are the tree's, and it is gone in the end.
+    restarts: Value,
 }
 
 impl<'a> Console<'a> {
@@ -69,67 +87,77 @@ impl<'a> Console<'a> {
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
             terminate: signal(SignalKind::terminate()).map_err(failed)?,
             asked_to_stop: false,
+            counted: String::new(),
+            restarts: json!(0),
         })
     }
 
-    async fn watch(mut self, runtime: &Runtime) -> Result<Code, CliError> {
-        let control = runtime.control();
+    async fn watch(&mut self, runtime: &Runtime) -> Result<Code, CliError> {
         let (tell, mut told) = mpsc::channel(TOLD_MAX);
         let (fleet, operator) = (self.fleet, self.operator.clone());
         let run = opening::run(&fleet.opening, &fleet.root, &operator, tell);
         let mut opening = std::pin::pin!(run);
         let mut opened = false;
         self.show_tree().await;
-        let mut frames = tokio::time::interval(DRAW_EVERY);
-        frames.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let (mut frames, mut counts) = (every(DRAW_EVERY), every(COUNT_EVERY));
+        counts.reset();
         let exit = loop {
+            let (live, going) = (self.screen.is_live(), !self.asked_to_stop);
             tokio::select! {
                 biased;
                 exit = runtime.ended() => break exit,
                 _ = self.interrupt.recv() => {
                     if self.asked_to_stop {
-                        control.stop(true);
+                        runtime.control().stop(true);
                         runtime.ended().await;
                         return Ok(INTERRUPTED);
                     }
-                    self.asked_to_stop = true;
-                    self.screen.say("stopping in order; Ctrl-C again stops at once");
-                    control.stop(false);
+                    self.talk("stopping in order; Ctrl-C again stops at once");
+                    self.stop(runtime).await;
                 }
-                _ = self.terminate.recv(), if !self.asked_to_stop => {
-                    self.asked_to_stop = true;
-                    control.stop(false);
-                }
+                _ = self.terminate.recv(), if going => self.stop(runtime).await,
                 Some(news) = told.recv() => self.tell(news),
-                () = &mut opening, if !opened && !self.asked_to_stop => {
+                () = &mut opening, if !opened && going => {
                     opened = true;
                     while let Ok(news) = told.try_recv() {
                         self.tell(news);
                     }
-                    self.sum_up().await;
+                    self.count().await;
                     if self.options.once {
-                        self.asked_to_stop = true;
-                        control.stop(false);
-                    } else if !self.options.json {
-                        self.screen.say("the fleet goes on; Ctrl-C stops it");
+                        self.stop(runtime).await;
+                    } else {
+                        self.talk("the fleet goes on; Ctrl-C stops it");
                     }
                 }
-                _ = frames.tick(), if self.screen.is_live() && !self.asked_to_stop => {
-                    self.frame().await;
-                }
+                _ = frames.tick(), if live && going => self.frame().await,
+                _ = counts.tick(), if !live && going => self.count().await,
             }
         };
         self.screen.clear();
         match exit {
-            Exit::Shutdown | Exit::Normal => Ok(exit::OK),
-            Exit::Killed if self.asked_to_stop => Ok(exit::OK),
+            // Only an order kills the top of the tree: `stop --now`.
+            Exit::Shutdown | Exit::Normal | Exit::Killed => Ok(exit::OK),
             other => Err(ended(&other)),
         }
     }
 
+    /// Asks the tree to end in order, having looked at it for the last time.
+    async fn stop(&mut self, runtime: &Runtime) {
+        self.asked_to_stop = true;
+        self.status().await;
+        runtime.control().stop(false);
+    }
+
     async fn ask(&self, capability: &str) -> Option<Value> {
-        let answer = self.operator.call(capability, b"{}".to_vec()).await.ok()?;
+        let asked = self.operator.call(capability, b"{}".to_vec());
+        let answer = tokio::time::timeout(LOOK, asked).await.ok()?.ok()?;
         serde_json::from_slice(&answer).ok()
+    }
+
+    async fn status(&mut self) -> Option<Value> {
+        let status = self.ask("agent.status").await?;
+        self.restarts = status["restarts"].clone();
+        Some(status)
     }
 
     async fn show_tree(&mut self) {
@@ -143,7 +171,7 @@ impl<'a> Console<'a> {
 
     /// Draws the tree and the counts over the last frame.
     async fn frame(&mut self) {
-        let (tree, status) = (self.ask("agent.tree").await, self.ask("agent.status").await);
+        let (tree, status) = (self.ask("agent.tree").await, self.status().await);
         let (Some(tree), Some(status)) = (tree, status) else { return };
         let text = format!("{}\n{}", draw_tree(&tree), status_line(&status));
         self.screen.draw(&output::safe(&text));
@@ -157,13 +185,47 @@ impl<'a> Console<'a> {
         self.screen.say(&output::safe(&news.to_string()));
     }
 
-    /// Counted, not claimed: the ledger's own counts of what was accepted and what became of it.
-    async fn sum_up(&mut self) {
-        let Some(status) = self.ask("agent.status").await else { return };
+    /// Talk for people.
+    fn talk(&mut self, text: &str) {
+        if !self.options.json {
+            self.screen.say(text);
+        }
+    }
+
+    /// Counted, not claimed: the ledger's own counts of what was accepted and what became of it. Told when they have changed.
+    async fn count(&mut self) {
+        if let Some(status) = self.status().await {
+            self.tell_counts(&status);
+        }
+    }
+
+    fn tell_counts(&mut self, status: &Value) {
+        let text = status_line(status);
+        if text == self.counted {
+            return;
+        }
         if self.options.json {
             output::line(&json!({"status": status}).to_string());
         } else {
-            self.screen.say(&status_line(&status));
+            self.screen.say(&text);
         }
+        self.counted = text;
     }
+
+    /// The tree has ended and the operator with it: the ledger is asked itself.
+    async fn last_counts(&mut self, ledger: &dyn Ledger) {
+        let Ok(Ok(stats)) = tokio::time::timeout(LOOK, ledger.stats()).await else { return };
+        self.tell_counts(&json!({
+            "accepted": stats.accepted, "completed": stats.completed, "waiting": stats.waiting,
+            "letters": stats.letters, "letters_made": stats.letters_made, "lost": stats.lost(),
+            "ledger_bytes": stats.bytes, "boots": stats.boots, "restarts": self.restarts,
+        }));
+    }
+}
+
+/// A beat that does not hurry after a pause.
+fn every(period: Duration) -> Interval {
+    let mut beat = tokio::time::interval(period);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beat
 }

@@ -1,7 +1,9 @@
-//! Reading the fleet file and the command line's parameters.
+//! Reading the fleet file and the command line's parameters; telling what is wrong with them.
 
 use crate::exit::{self, CliError};
-use loket_supervision::fleet::MAX_TEXT_BYTES;
+use crate::output;
+use loket_supervision::fleet::{Finding, MAX_TEXT_BYTES};
+use serde_json::json;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -32,4 +34,22 @@ pub(crate) fn sets(sets: &[String]) -> Result<Vec<(String, String)>, CliError> {
         split.push((name.to_owned(), value.to_owned()));
     }
     Ok(split)
+}
+
+/// Prints findings that keep a fleet from starting; the error says how many.
+pub(super) fn told(findings: &[Finding], json: bool) -> CliError {
+    if json {
+        output::versioned(json!({"ok": false, "findings": findings}));
+    } else {
+        for finding in findings {
+            output::note(&output::safe(&finding.to_string()));
+        }
+    }
+    let errors = findings.iter().filter(|finding| finding.is_error()).count();
+    let code = findings.iter().find(|finding| finding.is_error()).map_or("E001", |f| f.code);
+    CliError::new(
+        code,
+        exit::FAILED,
+        format!("{errors} errors in the fleet file; nothing was started"),
+    )
 }

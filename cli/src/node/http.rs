@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use loket_runtime::{PlaceState, TreeControl};
 use metrics_exporter_prometheus::PrometheusHandle;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 /// What the pages show.
@@ -72,13 +72,90 @@ async fn ready(State(pages): State<Pages>) -> Response {
 
 /// Only by an address or `localhost`: a name that somebody else's DNS points here is refused.
 async fn check_host(headers: HeaderMap, request: Request, next: Next) -> Response {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host
-        .strip_suffix(|c: char| c.is_ascii_digit())
-        .map_or(host, |_| host.rsplit_once(':').map_or(host, |(name, _)| name));
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    if name == "localhost" || name.parse::<std::net::IpAddr>().is_ok() {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().unwrap_or_default(),
+        // None or several: nobody can say which was meant.
+        _ => "",
+    };
+    if is_own_host(host) {
         return next.run(request).await;
     }
-    (StatusCode::MISDIRECTED_REQUEST, "unknown host\n").into_response()
+    (StatusCode::MISDIRECTED_REQUEST, "unknown host: use an address, or localhost\n")
+        .into_response()
+}
+
+/// Whether a Host header names a machine in a way that no DNS has a say in: by an IPv4 address, an IPv6 address in brackets, or as
+/// `localhost`; with a port or without.
+fn is_own_host(host: &str) -> bool {
+    if let Some(inner) = host.strip_prefix('[') {
+        return inner.split_once(']').is_some_and(|(address, rest)| {
+            address.parse::<Ipv6Addr>().is_ok() && is_port_or_nothing(rest)
+        });
+    }
+    let (name, rest) = host.split_at(host.find(':').unwrap_or(host.len()));
+    let known = name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok();
+    known && is_port_or_nothing(rest)
+}
+
+/// What may stand behind a host: nothing, or a colon and a port, which may be empty (RFC 3986, 3.2.3).
+fn is_port_or_nothing(rest: &str) -> bool {
+    let Some(port) = rest.strip_prefix(':') else { return rest.is_empty() };
+    port.is_empty() || (port.bytes().all(|c| c.is_ascii_digit()) && port.parse::<u16>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_own_host;
+
+    #[test]
+    fn addresses_and_localhost_are_own_hosts() {
+        for host in [
+            "localhost",
+            "LocalHost:9464",
+            "localhost:",
+            "127.0.0.1",
+            "127.0.0.1:9464",
+            "192.168.1.7:80",
+            "[::1]",
+            "[::1]:9464",
+            "[::1]:",
+            "[fe80::1:2]:65535",
+            "[::ffff:127.0.0.1]:1",
+        ] {
+            assert!(is_own_host(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn names_and_what_is_no_host_are_refused() {
+        for host in [
+            "",
+            ":9464",
+            "example.com",
+            "example.com:9464",
+            "localhost.example.com",
+            "127.0.0.1.example.com:80",
+            "localhost:80:80",
+            "localhost:port",
+            "localhost:+80",
+            "127.0.0.1:65536",
+            "127.0.0.1:80.example.com",
+            "[localhost]",
+            "[127.0.0.1]",
+            "[::1",
+            "[::1]9464",
+            "[::1].example.com",
+            "[[::1]]",
+            "::1",
+            "::1:9464",
+            "user@localhost",
+            "localhost/",
+            " localhost",
+            "127.1",
+            "0x7f000001",
+        ] {
+            assert!(!is_own_host(host), "{host}");
+        }
+    }
 }

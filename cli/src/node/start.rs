@@ -7,7 +7,6 @@ use super::factory::Factory;
 use super::operator::Outsider;
 use super::{builtins, console, file, http, socket, ticks};
 use crate::exit::{self, CliError, Code};
-use crate::output;
 use loket_agent::AgentServices;
 use loket_host::driver::{HostServices, LaneDoors, Modules};
 use loket_host::engine::{Cache, Engine, EngineConfig, LoadLimits, SLICE};
@@ -17,7 +16,7 @@ use loket_runtime::{
     Clock, Hooks, Node, NodeConfig, Runtime, Slots, StartError, Waiters, WatchdogConfig,
 };
 use loket_store::StoreThreads;
-use loket_supervision::fleet::{self, Durability, Finding, Fleet};
+use loket_supervision::fleet::{self, Durability, Fleet};
 use loket_supervision::machine::Exit;
 use loket_turn::{Ledger, LedgerError, LedgerEvent, OpenTurnMark, OpenTurns, TurnKey};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -87,7 +86,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
     };
     let serving = serve(&checked, &runtime, metrics);
     let code = match serving {
-        Ok(operator) => console::watch(options, &checked.fleet, &runtime, operator),
+        Ok(operator) => console::watch(options, &checked.fleet, &runtime, operator, &*ledger),
         Err(error) => {
             runtime.control().stop(true);
             runtime.wait();
@@ -98,9 +97,10 @@ pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
         tracing::warn!("threads were left behind: {error}");
     }
     spare.stop();
-    ledger.stop();
-    // The socket names a fleet that runs no more. If it cannot be removed, clients are told so when they connect.
+    // The socket names a fleet that runs no more. If it cannot be removed, clients are told so when they connect. While the
+    // ledger holds the directory's lock it is ours; after that it may be the next process's.
     let _ = std::fs::remove_file(checked.data.join(crate::client::SOCKET));
+    ledger.stop();
     code
 }
 
@@ -111,7 +111,8 @@ fn check(options: &RunOptions) -> Result<Checked, CliError> {
     let sets = file::sets(&options.sets)?;
     let name = options.fleet.display().to_string();
     let parse = |catalog: &FileCatalog| {
-        fleet::parse(&text, &name, &sets, catalog).map_err(|findings| told(&findings, options.json))
+        fleet::parse(&text, &name, &sets, catalog)
+            .map_err(|findings| file::told(&findings, options.json))
     };
     let (first, _) = parse(&FileCatalog::believing(&options.fleet))?;
     let data = options.data.clone().unwrap_or_else(|| folder.join(&first.data));
@@ -148,23 +149,6 @@ fn cache_in(data: &Path) -> Option<Cache> {
             None
         }
     }
-}
-
-fn told(findings: &[Finding], json: bool) -> CliError {
-    if json {
-        output::json(&serde_json::json!({"version": 1, "ok": false, "findings": findings}));
-    } else {
-        for finding in findings {
-            eprintln!("{}", output::safe(&finding.to_string()));
-        }
-    }
-    let errors = findings.iter().filter(|finding| finding.is_error()).count();
-    let code = findings.iter().find(|finding| finding.is_error()).map_or("E001", |f| f.code);
-    CliError::new(
-        code,
-        exit::FAILED,
-        format!("{errors} errors in the fleet file; nothing was started"),
-    )
 }
 
 fn lanes(fleet: &Fleet) -> usize {

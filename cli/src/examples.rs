@@ -1,0 +1,62 @@
+//! Examples that `--help` ends with, for all commands and for each.
+
+pub(crate) const ALL: &str = "\
+Examples:
+  loket run fleets/quickstart.ron                  run the reading room
+  loket run fleet.ron --set docs=/srv/notes        with a parameter replaced
+  loket check fleet.ron                            all findings, with places
+  loket tree                                       the running fleet's tree
+  loket call librarian 'What is a turn?'           ask an agent and wait
+  loket send reader '{\"read\": ...}' --key job-17   hand in work, once
+  loket kill readers/r1                            crash it on purpose
+  loket letters                                    dead letters
+  loket explain E104                               what a code means";
+
+pub(crate) const RUN: &str = "\
+Examples:
+  loket run fleets/quickstart.ron
+  loket run fleet.ron --set docs=/srv/notes --data notes.data
+  loket run fleet.ron --once --json      answers as JSON lines, then stop";
+pub(crate) const CHECK: &str = "\
+Examples:
+  loket check fleet.ron
+  loket check fleet.ron --deny-warnings --json";
+pub(crate) const TREE: &str = "\
+Examples:
+  loket tree
+  loket tree --data fleets/quickstart.data --json";
+pub(crate) const STATUS: &str = "\
+Examples:
+  loket status
+  loket status --json | jq .waiting";
+pub(crate) const SEND: &str = "\
+Examples:
+  loket send librarian 'What is a turn?' --key question-17
+  loket send reader - < message.json";
+pub(crate) const CALL: &str = "\
+Examples:
+  loket call librarian 'What is a turn?'
+  loket call librarian - --timeout 10 < question.txt";
+pub(crate) const KILL: &str = "\
+Examples:
+  loket kill readers/r1     one agent
+  loket kill llm            a provider
+  loket kill readers        a supervisor, with what is below it";
+pub(crate) const LETTERS: &str = "\
+Examples:
+  loket letters                 list them
+  loket letters show 3          one, with its cause
+  loket letters retry 3 --yes   again, though effects may be repeated
+  loket letters drop 3";
+pub(crate) const ASK: &str = "\
+Examples:
+  loket ask agent.status
+  loket ask agent.list '{\"under\": \"readers\"}'";
+pub(crate) const STOP: &str = "\
+Examples:
+  loket stop          turns may end first
+  loket stop --now";
+pub(crate) const EXPLAIN: &str = "\
+Examples:
+  loket explain K003
+  loket explain       all codes";
