@@ -1,1 +1,92 @@
-//! To come.
+//! Data directories that cannot be used: in use, made by a newer version, not a folder. Nothing in them is changed.
+
+use crate::fleet::{Fleet, READER, file, finish, read};
+use serde_json::json;
+use std::path::Path;
+
+const ECHO: &str = r#"Agent(id: "desk", module: "builtin:echo", grants: [(cap: "store.brain")]),"#;
+
+#[test]
+fn a_second_run_on_the_same_data_directory() {
+    let mut fleet = Fleet::running(ECHO);
+    assert_eq!(fleet.call("desk", "count").json(), 1);
+    let second = finish(fleet.run());
+    second.failed(73, "L101", &["data", &fleet.pid().to_string()]);
+    // The first one goes on as if nothing had been.
+    assert_eq!(fleet.call("desk", "count").json(), 2);
+    fleet.kill_process();
+    // A killed process holds no lock, whatever its files say.
+    fleet.start();
+    assert_eq!(fleet.call("desk", "count").json(), 3);
+    fleet.stop();
+    fleet.command(&["status"]).failed(69, "C001", &["no fleet runs on"]);
+}
+
+/// Sets the format's number in a database of a stopped fleet, and gives the bytes that the file has then.
+fn newer(file: &Path, version: i64) -> Vec<u8> {
+    let conn = rusqlite::Connection::open(file).unwrap();
+    conn.pragma_update(None, "user_version", version).unwrap();
+    conn.close().unwrap();
+    std::fs::read(file).unwrap()
+}
+
+#[test]
+fn a_ledger_of_a_newer_version() {
+    let mut fleet = Fleet::running(ECHO);
+    assert_eq!(fleet.call("desk", "count").json(), 1);
+    fleet.stop();
+    let ledger = fleet.data().join("ledger.db");
+    let bytes = newer(&ledger, 99);
+    finish(fleet.run()).failed(73, "L102", &["99", "newer"]);
+    assert_eq!(std::fs::read(&ledger).unwrap(), bytes, "the file was touched");
+    newer(&ledger, 1);
+    fleet.start();
+    assert_eq!(fleet.call("desk", "count").json(), 2);
+}
+
+#[test]
+fn a_brain_of_a_newer_version() {
+    let mut fleet = Fleet::running(&format!("{ECHO} {READER}"));
+    fleet.write("docs/a.txt", "words");
+    assert_eq!(fleet.call("desk", "count").json(), 1);
+    assert_eq!(fleet.call("reader", &read("a.txt")).json()["passages"], 1);
+    fleet.stop();
+    let brain = fleet.data().join("brains/01/1.db");
+    let bytes = newer(&brain, 99);
+    fleet.start();
+    // Its agent takes no turn, the inbox accepts, the others go on, and the file stays as it is.
+    assert_eq!(fleet.command(&["send", "desk", "count"]).exit, 0);
+    assert_eq!(fleet.call("reader", r#"{"ask": "words"}"#).json()["files_read"], 1);
+    crate::fleet::within(crate::fleet::PATIENCE, "the desk is quarantined", || {
+        let log = fleet.log();
+        Some(()).filter(|()| {
+            log.contains("quarantined") && log.contains("its format 99 comes from a newer version")
+        })
+    });
+    let status = fleet.status();
+    assert_eq!((&status["waiting"], &status["lost"]), (&json!(1), &json!(0)), "{status}");
+    assert_eq!(status["letters"], 0, "{status}");
+    fleet.stop();
+    assert_eq!(std::fs::read(&brain).unwrap(), bytes, "the file was touched");
+    newer(&brain, 1);
+    fleet.start();
+    assert_eq!(fleet.call("desk", "count").json(), 3, "the message that waited was the second");
+}
+
+#[test]
+fn a_data_directory_that_is_none() {
+    let fleet = Fleet::of(&file("", ECHO));
+    fleet.write("data", "a file");
+    finish(fleet.run()).failed(73, "L104", &["data"]);
+    assert_eq!(std::fs::read(fleet.data()).unwrap(), b"a file");
+    let fleet = Fleet::of(&file("", ECHO));
+    std::fs::create_dir(fleet.data()).unwrap();
+    std::fs::write(
+        fleet.data().join("ledger.db"),
+        "this is no database, and longer than a header: ".repeat(99),
+    )
+    .unwrap();
+    let said = finish(fleet.run());
+    assert_eq!(said.exit, 73, "{said:?}");
+    assert!(said.err.contains("error[L") && !said.err.contains("panicked"), "{said:?}");
+}

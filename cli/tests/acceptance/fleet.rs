@@ -150,14 +150,24 @@ impl Fleet {
 
     /// The same, started by this command and seen from here under `data`.
     #[track_caller]
-    pub(crate) fn start_as(&mut self, mut command: Command, data: PathBuf) {
+    pub(crate) fn start_as(&mut self, command: Command, data: PathBuf) {
+        self.spawn(command);
+        self.up(&data);
+    }
+
+    pub(crate) fn spawn(&mut self, mut command: Command) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
         self.child = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    }
+
+    /// Waits until it answers on this data directory.
+    #[track_caller]
+    pub(crate) fn up(&mut self, data: &Path) {
         within(PATIENCE, "the fleet is up", || {
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                 panic!("the fleet ended: {status}\n{}", self.log());
             }
-            ask(&data, "agent.status", &json!({})).ok()
+            ask(data, "agent.status", &json!({})).ok()
         });
     }
 
@@ -239,7 +249,7 @@ impl Drop for Fleet {
 /// A fleet file with these fields and these children of the root.
 pub(crate) fn file(fields: &str, children: &str) -> String {
     format!(
-        "Fleet(version: 1, name: \"test\", {fields} root: Supervisor(intensity: 100, children: [\n{children}\n]))"
+        "Fleet(version: 1, name: \"test\", {fields} root: Supervisor(intensity: 50, period: \"60s\", children: [\n{children}\n]))"
     )
 }
 

@@ -25,7 +25,7 @@ fn a_letter_after_three_attempts_and_a_retry_with_the_mended_module() {
     assert_eq!((&letter["agent"], &letter["attempts"]), (&json!("desk"), &json!(3)), "{letter}");
     assert_eq!((&letter["cause"], &letter["message"]), (&json!("trap"), &sent["message"]));
     let number = letter["id"].to_string();
-    let shown = fleet.command(&["letters", "show", &number]).json();
+    let shown = fleet.command(&["letters", "show", &number, "--json"]).json();
     assert_eq!(shown["letter"]["body"], POISON, "{shown}");
     assert_eq!(fleet.child("desk")["restarts"], 3);
     let status = fleet.status();
