@@ -54,7 +54,7 @@ pub(crate) fn serve<P: Provider>(
     let (badge, capability, args, cargo) = call.into_parts();
     let operations = provider.borrow().operations();
     let Some(operation) = operations.iter().find(|known| known.capability == &*capability) else {
-        let message = format!("{capability} is not an operation; see `loket explain capabilities`");
+        let message = format!("{capability} is not an operation; docs/capabilities.md lists them");
         let outcome = Err(Failure::new("unknown_operation", message));
         let class = EffectClass::Pure;
         let _ = cargo.reply.send(Reply::Done { class, outcome, recorded_ms: None, effect: None });
