@@ -132,6 +132,8 @@ fn run(options: &Options) -> Result<bool, Failed> {
     } else {
         print_table(&all, &reference, bound, &missed);
         println!("fleet: {status}");
+        let broken = all.iter().filter(|it| missed(it) || !it.wrong.is_empty()).count();
+        println!("{} phases held, {broken} broken", all.len() - broken);
     }
     Ok(good)
 }
