@@ -1,6 +1,6 @@
 //! Data directories that cannot be used: in use, made by a newer version, not a folder. Nothing in them is changed.
 
-use crate::fleet::{Fleet, READER, file, finish, read};
+use crate::fleet::{Fleet, PATIENCE, READER, file, finish, read, within};
 use serde_json::json;
 use std::path::Path;
 
@@ -57,7 +57,7 @@ fn a_brain_of_a_newer_version() {
     // Its agent takes no turn, the inbox accepts, the others go on, and the file stays as it is.
     assert_eq!(fleet.command(&["send", "desk", "count"]).exit, 0);
     assert_eq!(fleet.call("reader", r#"{"ask": "words"}"#).json()["files_read"], 1);
-    crate::fleet::within(crate::fleet::PATIENCE, "the desk is quarantined", || {
+    within(PATIENCE, "the desk is quarantined", || {
         let log = fleet.log();
         Some(()).filter(|()| {
             log.contains("quarantined") && log.contains("its format 99 comes from a newer version")
@@ -89,4 +89,41 @@ fn a_data_directory_that_is_none() {
     let said = finish(fleet.run());
     assert_eq!(said.exit, 73, "{said:?}");
     assert!(said.err.contains("error[L") && !said.err.contains("panicked"), "{said:?}");
+}
+
+/// Agents whose last turn is not known to be in their brain on the disk.
+fn behind(fleet: &Fleet) -> i64 {
+    let ledger = rusqlite::Connection::open(fleet.data().join("ledger.db")).unwrap();
+    let sql = "SELECT count(*) FROM agents WHERE durable_n < done_n";
+    ledger.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// A fleet of two that was killed before either brain was brought to the disk, which happens after two seconds.
+fn killed_in_time() -> Option<Fleet> {
+    let mut fleet = Fleet::running(&format!("{ECHO} {READER}"));
+    fleet.write("docs/a.txt", "words of the file");
+    assert_eq!(fleet.call("reader", &read("a.txt")).json()["passages"], 1);
+    assert_eq!(fleet.call("desk", "count").json(), 1);
+    fleet.kill_process();
+    Some(fleet).filter(|fleet| behind(fleet) == 2)
+}
+
+#[test]
+fn after_a_kill_an_idle_brain_is_brought_up_and_to_the_disk() {
+    let mut fleet = (0..5).find_map(|_| killed_in_time()).expect("five kills came too late");
+    // One that the machine lost altogether: the ledger has all that it knew.
+    let brain = fleet.data().join("brains/02/2.db");
+    for end in ["", "-wal", "-shm"] {
+        let file = brain.with_extension(format!("db{end}"));
+        if file.exists() {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    // Nobody says a word to either of them (rules E6, E4).
+    fleet.start();
+    within(PATIENCE, "both are on the disk", || (behind(&fleet) == 0).then_some(()));
+    fleet.stop();
+    let conn = rusqlite::Connection::open(brain).unwrap();
+    let text: String = conn.query_row("SELECT text FROM memory", [], |row| row.get(0)).unwrap();
+    assert_eq!(text, "words of the file");
 }

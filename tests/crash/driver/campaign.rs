@@ -110,10 +110,10 @@ impl Campaign<'_> {
     /// Sends from one thread, kills from this one, at a moment between the first acknowledgement and `window` later.
     fn send_and_kill(&mut self, node: Node, unsent: &[usize], window: Duration) -> Result<()> {
         let delay = self.dice.within(window);
-        // Every other round the work comes all at once, otherwise bit by bit up to the end of the window.
+        // Every other round the work comes all at once, otherwise bit by bit in the window's first half.
         let pause = match self.dice.roll(2) {
             0 => Duration::ZERO,
-            _ => window.checked_div(u32::try_from(unsent.len())?).unwrap_or_default(),
+            _ => window.checked_div(2 * u32::try_from(unsent.len())?).unwrap_or_default(),
         };
         let acked = self.sends.all.len() - unsent.len();
         let again = (0..ASK_AGAIN.min(acked)).map(|_| self.dice.roll(acked)).collect::<Vec<_>>();

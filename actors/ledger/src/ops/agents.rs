@@ -183,6 +183,7 @@ impl Engine {
             epoch: agent.epoch,
             done: TurnNo(agent.done),
             chain: agent.chain,
+            durable: TurnNo(agent.durable),
             next: self.next_turn(agent.life)?,
         })
     }

@@ -16,6 +16,9 @@ pub struct AgentState {
     pub done: TurnNo,
     /// The chain hash after it.
     pub chain: Hash,
+    /// The last turn that is known to be in the brain on the disk; what follows it is kept for its
+    /// sake (rule E6).
+    pub durable: TurnNo,
     /// The turn to run.
     pub next: Option<NextTurn>,
 }

@@ -181,6 +181,9 @@ impl Agent {
         let state = opened.map_err(|error| Failed::ledger(&error))?;
         (self.life, self.epoch) = (state.life, state.epoch);
         (self.done, self.chain) = (state.done, state.chain);
+        if state.next.is_none() && state.durable < state.done {
+            self.bring_up_idle().await?;
+        }
         Ok(Next::of(state.next))
     }
 

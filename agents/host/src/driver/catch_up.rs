@@ -5,7 +5,7 @@
 use super::end::{Failed, Stopped};
 use super::metrics;
 use super::turn::{Agent, Play};
-use loket_turn::{EndedTurn, Mode, TurnNo, chain_after};
+use loket_turn::{Blame, EndedTurn, Mode, TurnNo, chain_after};
 
 impl Agent {
     /// Leaves the brain with a transaction open for turn `n`, every turn before it applied.
@@ -60,6 +60,25 @@ impl Agent {
         Ok(())
     }
 
+    /// Brings up a brain that has nothing to do, so that it neither pins the ledger (rule E6) nor is behind after a clean
+    /// stop (rule E4); the store takes it to the disk from there.
+    ///
+    /// Only the machine's faults are told. Any other is met again by the next turn, which knows what to do about it.
+    pub(super) async fn bring_up_idle(&mut self) -> Result<(), Failed> {
+        let _permit = self.services.slots.acquire().await;
+        let brought = self.bring_up(TurnNo(self.done.0 + 1)).await;
+        self.brain.roll_back().await;
+        match brought {
+            Err(failed) if failed.blame == Blame::Environment => Err(failed),
+            Err(failed) => {
+                let (agent, cause) = (&self.plan.name, failed.cause);
+                tracing::error!(%agent, cause, "the brain was not brought up: {}", failed.message);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
     /// Re-runs one ended turn in the open transaction. Gives its hash.
     async fn play_again(&self, ended: EndedTurn) -> Result<loket_turn::Hash, Failed> {
         let Some(ran) = ended.ran else { return Ok(loket_turn::Hash::default()) };
@@ -78,7 +97,7 @@ impl Agent {
             Ok(reply) => reply,
             Err(Stopped::Failed(failed)) => {
                 let text = format!("re-running turn {}: {}", ended.n, failed.message);
-                return Err(Failed { message: text, blame: loket_turn::Blame::Host, ..failed });
+                return Err(Failed { message: text, blame: Blame::Host, ..failed });
             }
             Err(Stopped::Quarantined(text)) => return Err(Failed::host("diverged", text)),
             Err(Stopped::Parked(_)) => {
