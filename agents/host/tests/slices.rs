@@ -262,7 +262,7 @@ async fn a_poll_during_which_others_had_the_core_is_not_heavy() {
 }
 
 #[tokio::test]
-async fn an_agent_whose_turn_was_heavy_pays_in_its_next() {
+async fn an_agent_whose_turns_were_heavy_pays_in_its_next() {
     let background = Background::measured(time::TIME);
     let name: std::sync::Arc<str> = "a".into();
     let mut cx = Context::from_waker(Waker::noop());
@@ -273,6 +273,7 @@ async fn an_agent_whose_turn_was_heavy_pays_in_its_next() {
         polls.get()
     };
     assert_eq!(poll(&name), 1);
+    assert_eq!(poll(&name), 1, "once can happen to anybody");
     assert_eq!(poll(&name), 0, "its next turn begins after the rest");
     assert_eq!(poll(&"b".into()), 1, "another's does not wait");
     time::pass(2 * HEAVY * REST, Duration::ZERO);

@@ -4,6 +4,10 @@
 //! `cargo run --release -p loket-benches --bin neighbours` prints a table; `--json` prints it for programs; `--calls N` sets
 //! the calls of each phase; `--only NAME` runs one disturbance; `--short` is for CI: few calls, no verdict on time. Exit code 1:
 //! a bound was missed, a call of the neighbour failed, or a child was restarted that nobody harmed.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "it measures a process from outside, by the machine's clock"
+)]
 
 use loket_benches::{Failed, Figures, Harm, Latencies, Running, Trouble};
 use serde_json::{Value, json};

@@ -6,17 +6,21 @@
 //! clock of its own: the lane hands one in.
 
 use super::slices::Gate;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A poll of so much time is heavy: three slices. A neighbour's call waits for some five polls on its way; with ten slices
-/// each, measured, the sum is over what such a call may take.
-pub const HEAVY: Duration = Duration::from_micros(600);
+/// A poll of so much time is heavy: five slices. A neighbour's call waits for some five polls on its way; with ten slices each,
+/// measured, the sum is over what such a call may take.
+pub const HEAVY: Duration = Duration::from_millis(1);
 
 /// The lane rests from heavy turns for so many times what the last one took: together they have a tenth of the lane. A
 /// caller who asks again and again then meets one at less than one call in a hundred; with a fifth it was one in a hundred.
 pub const REST: u32 = 9;
+
+/// So many heavy turns in a row, and the agent's next one is heavy from its beginning. One can happen to anybody: a page that
+/// had to be fetched, a core that ran slowly for a moment; and who waits, waits behind all who are heavy.
+const STRIKES: u8 = 2;
 
 /// Names remembered as heavy from one turn to the next. Beyond it a turn's first poll is not held back, its later ones are.
 const NAMES_MAX: usize = 4_096;
@@ -36,7 +40,8 @@ pub(super) struct Heavy {
     time: LaneTime,
     queue: VecDeque<Arc<Gate>>,
     rests_until: Duration,
-    names: HashSet<Arc<str>>,
+    /// How many of its last turns were heavy.
+    strikes: HashMap<Arc<str>, u8>,
 }
 
 /// What the lane's driver may do about heavy turns.
@@ -51,8 +56,8 @@ pub(super) enum Next {
 
 impl Heavy {
     pub(super) fn new(time: LaneTime) -> Self {
-        let (queue, names) = (VecDeque::new(), HashSet::new());
-        Self { time, queue, rests_until: Duration::ZERO, names }
+        let (queue, strikes) = (VecDeque::new(), HashMap::new());
+        Self { time, queue, rests_until: Duration::ZERO, strikes }
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -60,15 +65,17 @@ impl Heavy {
     }
 
     pub(super) fn knows(&self, name: &str) -> bool {
-        self.names.contains(name)
+        self.strikes.get(name).is_some_and(|&strikes| strikes >= STRIKES)
     }
 
     /// Notes whether the last turn of this name was heavy.
     pub(super) fn note(&mut self, name: &Arc<str>, heavy: bool) {
         if !heavy {
-            self.names.remove(name);
-        } else if self.names.len() < NAMES_MAX {
-            self.names.insert(Arc::clone(name));
+            self.strikes.remove(name);
+        } else if let Some(strikes) = self.strikes.get_mut(name) {
+            *strikes = strikes.saturating_add(1);
+        } else if self.strikes.len() < NAMES_MAX {
+            self.strikes.insert(Arc::clone(name), 1);
         }
     }
 

@@ -139,7 +139,7 @@ impl Background {
         self.sliced(None, future)
     }
 
-    /// The same for a turn of the agent `name`: if its last turn was heavy, this one is from its beginning.
+    /// The same for a turn of the agent `name`: if its last turns were heavy, this one is from its beginning.
     pub fn turn<F: Future>(&self, name: &Arc<str>, future: F) -> Sliced<F> {
         self.sliced(Some(Arc::clone(name)), future)
     }
@@ -287,7 +287,8 @@ impl<F> Drop for Sliced<F> {
         if self.queued() {
             self.lane.forget(&self.gate);
         }
-        if let (Some(name), Some(heavy)) = (&self.name, &self.lane.heavy) {
+        // One that was never polled says nothing about its agent.
+        if let (Some(name), Some(heavy), Some(_)) = (&self.name, &self.lane.heavy, self.worked) {
             heavy.borrow_mut().note(name, self.was_heavy);
         }
     }
