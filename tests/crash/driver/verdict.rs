@@ -217,3 +217,7 @@ pub(crate) fn waiting(data: &Path, copy: &Path) -> Result<i64> {
     let sql = "SELECT coalesce(sum(inbox_rows), 0) FROM agents WHERE gone = 0";
     Ok(conn.query_row(sql, [], |row| row.get(0))?)
 }
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;
