@@ -97,8 +97,8 @@ fn miss() -> f64 {
 fn main() {
     let routes = (0..GRANTS).map(|n| (name(n, ".get"), Route(n as u32)));
     let table = Table::default().with_routes(routes);
-    let table = (0..AGENTS).fold(table, |table, n| {
-        let held = grants(u64::from(n) * GRANTS);
+    let held: Vec<_> = (0..AGENTS).map(|n| grants(u64::from(n) * GRANTS)).collect();
+    let table = (0..).zip(held).fold(table, |table, (n, held)| {
         table.with_principal(Principal(n), format!("agent/{n}").into(), 1, held)
     });
     let mut state = 1_u64;

@@ -18,10 +18,9 @@ pub enum Admission<C> {
     Refused(Refusal, Envelope<C>),
 }
 
-/// Judges a call by the grants that the caller holds now. The first of these that fails decides:
-/// caller known, in its present life, args within [`MAX_ARGS`], deadline ahead, chain not full,
-/// name well-formed and served, a grant covers it; the longest such: not revoked, not expired,
-/// approved.
+/// Judges a call by the grants that the caller holds now. What fails first decides: caller known,
+/// in its present life, args within [`MAX_ARGS`], deadline ahead, chain not full, name well-formed
+/// and served, a grant covers it, the longest such is neither revoked nor expired, and approved.
 pub fn admit<C>(table: &Table, envelope: Envelope<C>, now: Moment) -> Admission<C> {
     decide(table, None, envelope, now)
 }
@@ -37,6 +36,7 @@ pub fn admit_pinned<C>(
 
 type Pinned<'g> = Option<&'g GrantSet>;
 
+#[inline]
 fn decide<C>(table: &Table, set: Pinned<'_>, envelope: Envelope<C>, now: Moment) -> Admission<C> {
     match judge(table, set, &envelope, now) {
         Ok((badge, route, None)) => {
@@ -55,6 +55,7 @@ fn decide<C>(table: &Table, set: Pinned<'_>, envelope: Envelope<C>, now: Moment)
 /// The badge, the route, and the rule that asks for a lease if there is none.
 type Verdict<'t> = Result<(Badge, Route, Option<Capability>), (Code, u64, Option<&'t Arc<Row>>)>;
 
+#[inline]
 fn judge<'t, C>(table: &'t Table, set: Pinned<'_>, call: &Envelope<C>, now: Moment) -> Verdict<'t> {
     let (caller, name, deadline) = (call.from, &*call.capability, call.deadline);
     let Some(Entry { grants, row }) = table.entry(caller.principal) else {

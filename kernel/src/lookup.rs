@@ -3,40 +3,46 @@
 
 use std::sync::Arc;
 
-const BITS: u32 = 5;
-const WIDTH: usize = 1 << BITS;
-/// The shifts of a number at the tree's levels, from the root down.
-const SHIFTS: [u32; 7] = [6 * BITS, 5 * BITS, 4 * BITS, 3 * BITS, 2 * BITS, BITS, 0];
+const WIDTH: usize = 32;
+/// How far a number is shifted at the tree's levels, from the root down: 5 bits are a slot of each.
+const SHIFTS: [u32; 7] = [30, 25, 20, 15, 10, 5, 0];
 
-/// A persistent map from numbers, and each node of it. A clone shares everything, a change copies a
-/// node of each level. What is read of a node is on one cache line.
-#[derive(Clone, Debug, Default)]
-#[repr(align(64))]
-pub(crate) struct Radix<T> {
-    below: Option<Arc<[Self; WIDTH]>>,
-    value: Option<T>,
+/// A persistent map from numbers. A clone shares everything, a change copies a node of each level.
+pub(crate) type Radix<T> = Option<Arc<Node<T>>>;
+
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "leaves are what most nodes are")]
+pub(crate) enum Node<T> {
+    Branch([Radix<T>; WIDTH]),
+    Leaf([Option<T>; WIDTH]),
 }
 
-impl<T: Clone + Default> Radix<T> {
-    pub(crate) fn get<'t>(&'t self, key: u32) -> Option<&'t T> {
-        let below =
-            |node: &'t Self, shift| Some(&node.below.as_ref()?[(key >> shift) as usize % WIDTH]);
-        SHIFTS.into_iter().try_fold(self, below)?.value.as_ref()
-    }
-
-    pub(crate) fn set(&mut self, key: u32, value: Option<T>) {
-        let mut node = self;
-        let empty = || Arc::new(std::array::from_fn(|_| Self::default()));
-        for shift in SHIFTS {
-            let below = Arc::make_mut(node.below.get_or_insert_with(empty));
-            node = &mut below[(key >> shift) as usize % WIDTH];
+pub(crate) fn get<T>(mut tree: &Radix<T>, key: u32) -> Option<&T> {
+    for shift in SHIFTS {
+        let slot = (key >> shift) as usize % WIDTH;
+        match tree.as_deref()? {
+            Node::Branch(below) => tree = &below[slot],
+            Node::Leaf(values) => return values[slot].as_ref(),
         }
-        node.value = value;
+    }
+    None
+}
+
+pub(crate) fn set<T: Clone>(mut tree: &mut Radix<T>, key: u32, value: Option<T>) {
+    for shift in SHIFTS {
+        let slot = (key >> shift) as usize % WIDTH;
+        let new = || match shift {
+            0 => Arc::new(Node::Leaf([const { None }; WIDTH])),
+            _ => Arc::new(Node::Branch([const { None }; WIDTH])),
+        };
+        match Arc::make_mut(tree.get_or_insert_with(new)) {
+            Node::Branch(below) => tree = &mut below[slot],
+            Node::Leaf(values) => return values[slot] = value,
+        }
     }
 }
 
-/// A fast hash of short text. Not keyed: what is indexed comes from the fleet's files and
-/// providers, and a hit is compared in full, so a caller can at worst ask for what is not there.
+/// A fast hash of short text. Not keyed: callers add nothing to an index, and a hit is compared.
 #[inline]
 pub(crate) fn hash(text: &[u8]) -> u64 {
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -1,5 +1,4 @@
-//! Capability names: their form, and what covers what. Never compares by string prefix:
-//! `store.brain` does not cover `store.brainx`.
+//! Capability names: their form, what covers what. Never by string prefix: `a.b` covers no `a.bc`.
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

@@ -73,8 +73,7 @@ impl Bound {
     }
 }
 
-/// Key to bound. What a provider makes of an absent key is its own affair: it declares which keys
-/// are mandatory, and asks [`Scope::unrestricted`] of those that are not.
+/// Key to bound. What an absent key means is the provider's affair: [`Scope::unrestricted`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Scope(BTreeMap<String, Bound>);

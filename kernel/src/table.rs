@@ -2,22 +2,20 @@
 //! one that shares all that did not change. Never copied per agent, never locked.
 
 use crate::grant::{GrantId, GrantSet, Prefixes, prefixes};
-use crate::lookup::{Index, Radix, find, hash, index};
+use crate::lookup::{Index, Radix, find, get, hash, index, set};
 use crate::{Capability, Moment, Principal, Route};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// What badges and refusals keep of a principal. An allocation of its own for each, so that they
-/// count references on a line that no other lane writes.
-#[derive(Debug, Default)]
+/// What badges and refusals keep of a principal: their counts are on a line no other lane writes.
+#[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) name: Arc<str>,
-    /// Here, so that this line is fetched while the grants are searched, not after.
     pub(crate) incarnation: u64,
     pub(crate) grants: Arc<GrantSet>,
 }
 
 /// One principal: what admission asks first lies in the tree itself, one miss less on the way.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) grants: GrantSet,
     pub(crate) row: Arc<Row>,
@@ -60,7 +58,7 @@ impl Table {
     ) -> Self {
         let (mut table, near) = (self.clone(), GrantSet::clone(&grants));
         let row = Arc::new(Row { name, incarnation, grants });
-        table.principals.set(who.0, Some(Entry { grants: near, row }));
+        set(&mut table.principals, who.0, Some(Entry { grants: near, row }));
         table
     }
 
@@ -80,7 +78,7 @@ impl Table {
     pub fn without_principal(&self, who: Principal) -> Self {
         let mut table = self.clone();
         if self.entry(who).is_some() {
-            table.principals.set(who.0, None);
+            set(&mut table.principals, who.0, None);
         }
         table
     }
@@ -128,7 +126,7 @@ impl Table {
 
 #[rustfmt::skip]
 impl Table {
-    pub(crate) fn entry(&self, of: Principal) -> Option<&Entry> { self.principals.get(of.0) }
+    pub(crate) fn entry(&self, of: Principal) -> Option<&Entry> { get(&self.principals, of.0) }
     fn row(&self, of: Principal) -> Option<&Row> { Some(&self.entry(of)?.row) }
     /// A principal's name in the tree.
     pub fn name(&self, of: Principal) -> Option<&Arc<str>> { Some(&self.row(of)?.name) }
