@@ -17,6 +17,9 @@ const STOP: Duration = Duration::from_secs(30);
 /// Between two looks at a process that starts or stops.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
+/// Characters of the log that are shown when a fleet does not start.
+const LOG_SHOWN: usize = 2_000;
+
 /// A child as the tree shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Child {
@@ -39,7 +42,7 @@ impl Running {
     /// Starts `binary run fleet --data data`; logs go to the file `log`. Returns when the socket answers.
     ///
     /// # Errors
-    /// It ended, or its socket did not answer in time; the error names the log.
+    /// It ended, or its socket did not answer in time; the error shows the log's end.
     pub fn start(binary: &Path, fleet: &Path, data: &Path, log: &Path) -> Result<Self, Failed> {
         let logs = File::create(log)?;
         let process = Command::new(binary)
@@ -61,7 +64,9 @@ impl Running {
             }
             let over = running.process.try_wait()?;
             if over.is_some() || Instant::now() > until {
-                return Err(format!("the fleet did not start ({over:?}): {}", log.display()).into());
+                let said = std::fs::read_to_string(log).unwrap_or_default();
+                let from = said.char_indices().rev().nth(LOG_SHOWN).map_or(0, |(at, _)| at);
+                return Err(format!("the fleet did not start ({over:?}): {}", &said[from..]).into());
             }
             std::thread::sleep(LOOK_EVERY);
         }
