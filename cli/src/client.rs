@@ -118,12 +118,16 @@ pub(crate) fn find_data(named: Option<PathBuf>) -> Result<PathBuf, CliError> {
             }
         }
     }
+    if found.len() > 1 {
+        // A process that was killed leaves its socket: only those that answer are fleets.
+        found.retain(|data| connect(data).is_ok());
+    }
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => Err(CliError::new(
             "C001",
             exit::NOT_RUNNING,
-            "no running fleet is in this folder: name its data directory with --data DIR",
+            "no running fleet is in this folder: start one with `loket run FLEET`, or name its data directory with --data DIR",
         )),
         _ => Err(CliError::new(
             "C005",

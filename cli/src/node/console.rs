@@ -29,6 +29,9 @@ const COUNT_EVERY: Duration = Duration::from_secs(10);
 /// How long a look at the fleet may take. It is a view only: a slow disk must not keep Ctrl-C waiting.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How long a tree that is killed may take to end.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
 /// Told things that wait to be printed; the opening waits when there are more.
 const TOLD_MAX: usize = 16;
 
@@ -109,7 +112,8 @@ impl<'a> Console<'a> {
                 _ = self.interrupt.recv() => {
                     if self.asked_to_stop {
                         runtime.control().stop(true);
-                        runtime.ended().await;
+                        // What does not end by then is stuck in the machine; the process ends without it.
+                        let _ = tokio::time::timeout(AT_ONCE, runtime.ended()).await;
                         return Ok(INTERRUPTED);
                     }
                     self.talk("stopping in order; Ctrl-C again stops at once");

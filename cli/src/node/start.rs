@@ -20,7 +20,7 @@ use loket_supervision::fleet::{self, Durability, Fleet};
 use loket_supervision::machine::Exit;
 use loket_turn::{Ledger, LedgerError, LedgerEvent, OpenTurnMark, OpenTurns, TurnKey};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -131,13 +131,20 @@ fn check(options: &RunOptions) -> Result<Checked, CliError> {
     Ok(Checked { fleet, folder, data, slots, modules })
 }
 
-/// Nobody else may look into it: it holds what agents know, and the control socket.
+/// Nobody else may look into it: it holds what agents know, and the control socket. A directory that is there keeps its mode, for it
+/// may have other uses; that others may look into it is told.
 fn make_data_directory(data: &Path) -> Result<(), CliError> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
-    made.map_err(|error| {
+    let mode = made.and_then(|()| Ok(std::fs::metadata(data)?.permissions().mode() & 0o777));
+    let mode = mode.map_err(|error| {
         let text = format!("the data directory {} cannot be made: {error}", data.display());
         CliError::new("L104", exit::DATA, text)
-    })
+    })?;
+    if mode & 0o077 != 0 {
+        let data = data.display().to_string();
+        tracing::warn!(data, "others may look into the data directory (mode {mode:o}): chmod 700");
+    }
+    Ok(())
 }
 
 /// Compiled code is kept in the data directory; without a place for it, it is compiled at each start.

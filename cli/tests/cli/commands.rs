@@ -3,7 +3,9 @@
 use crate::ECHO;
 use crate::fleet::{Fleet, PATIENCE, file, finish, loket, within};
 use serde_json::{Value, json};
+use std::fs;
 use std::io::Write;
+use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
 #[test]
@@ -158,6 +160,14 @@ fn the_data_directory_is_found_or_named_and_the_flag_wins() {
         finish(command)
     };
     assert_eq!(tree(None, &[]).exit, 0, "the only one in this folder is found");
+    // One that a killed process left behind does not count, one that answers does.
+    fs::create_dir(fleet.path("dead.data")).unwrap();
+    fs::write(fleet.path("dead.data/loket.sock"), "").unwrap();
+    assert_eq!(tree(None, &[]).exit, 0, "the only one that runs is found");
+    fs::create_dir(fleet.path("there.data")).unwrap();
+    let there = UnixListener::bind(fleet.path("there.data/loket.sock")).unwrap();
+    tree(None, &[]).failed(2, "C005", &["here.data", "there.data", "--data"]);
+    drop(there);
     assert_eq!(tree(Some("here.data"), &[]).exit, 0);
     tree(Some("none.data"), &[]).failed(69, "C001", &["none.data"]);
     assert_eq!(tree(Some("none.data"), &["--data", "here.data"]).exit, 0);

@@ -19,6 +19,14 @@ fn nobody_else_may_look_into_the_data_directory() {
     let fleet = Fleet::running(ECHO);
     let mode = fs::metadata(fleet.data()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700, "{mode:o}");
+    // One that was there before keeps its mode, and the operator is told.
+    let mut open = Fleet::of(&file("", ECHO));
+    fs::create_dir(open.data()).unwrap();
+    fs::set_permissions(open.data(), fs::Permissions::from_mode(0o755)).unwrap();
+    open.start();
+    assert!(open.log().contains("others may look into the data directory"), "{}", open.log());
+    assert_eq!(fs::metadata(open.data()).unwrap().permissions().mode() & 0o777, 0o755);
+    assert!(!fleet.log().contains("others may look"), "{}", fleet.log());
 }
 
 #[test]

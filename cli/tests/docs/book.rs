@@ -1,5 +1,5 @@
-//! A document as steps. Fences ```` ```sh ```` are commands; a ```` ```text ```` right behind one is what they print: each of its lines is
-//! part of the output, `...` stands for anything. A comment right before a fence steers it:
+//! A document as steps. Fences of kind `sh` are commands. A fence of kind `text` right behind one is what they print: each of its
+//! lines is part of the output, `...` stands for anything. A comment right before a fence steers it:
 //!
 //! | comment | meaning |
 //! |---|---|
