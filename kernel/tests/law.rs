@@ -174,8 +174,9 @@ fn revoking_takes_the_subtree_wherever_it_is_held() {
     let child = top.attenuate(grant("store.brain", 2)).unwrap();
     let leaf = child.attenuate(grant("store.brain", 3)).unwrap();
     assert_eq!(leaf.lineage(), [GrantId(1), GrantId(2)]);
+    let cousin = top.attenuate(grant("store.brain", 4)).unwrap();
     // An id that is above already, and a grant that is another's child, cannot become a child.
-    for taken in [grant("store.brain", 1), grant("store.brain", 3), child.clone()] {
+    for taken in [grant("store.brain", 1), grant("store.brain", 3), cousin] {
         let id = taken.id();
         assert_eq!(leaf.attenuate(taken).unwrap_err(), GrantError::Id(id));
     }
