@@ -2,7 +2,13 @@
 
 use crate::exit::{self, Code};
 use serde_json::Value;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+
+/// Whether standard output is a terminal that lines can be drawn anew on.
+pub(crate) fn is_live() -> bool {
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    std::io::stdout().is_terminal() && !dumb
+}
 
 /// Prints a line.
 pub(crate) fn line(text: &str) -> Code {

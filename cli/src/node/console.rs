@@ -14,7 +14,6 @@ use loket_supervision::fleet::Fleet;
 use loket_supervision::machine::Exit;
 use loket_turn::Ledger;
 use serde_json::{Value, json};
-use std::io::IsTerminal;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -81,7 +80,7 @@ impl<'a> Console<'a> {
         let failed = |error: std::io::Error| {
             CliError::new("internal", exit::BUG, format!("no signals: {error}"))
         };
-        let live = std::io::stdout().is_terminal() && !options.plain && !options.json;
+        let live = output::is_live() && !options.plain && !options.json;
         Ok(Self {
             options,
             fleet,

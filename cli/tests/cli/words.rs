@@ -97,29 +97,50 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 /// What a fleet that logs shows on a terminal.
-fn on_a_terminal(fleet: &Fleet, no_colour: Option<&str>) -> String {
+fn on_a_terminal(fleet: &Fleet, option: &str, variables: &[(&str, &str)]) -> String {
     let run = format!(
-        "{} run {} --data {} --once --plain",
+        "{} run {} --data {} --once {option}",
         env!("CARGO_BIN_EXE_loket"),
         fleet.path("fleet.ron").display(),
         fleet.data().display(),
     );
     let mut command = Command::new("script");
     command.args(["-q", "-e", "-c", &run, "/dev/null"]).stdin(Stdio::null());
-    command.env_remove("NO_COLOR").env("LOKET_LOG", "trace").env("TERM", "xterm");
-    if let Some(value) = no_colour {
-        command.env("NO_COLOR", value);
-    }
+    command.env_remove("NO_COLOR").env_remove("LOKET_LOG").env("TERM", "xterm");
+    command.envs(variables.iter().copied());
     let said = finish(command);
     assert_eq!(said.exit, 0, "{said:?}");
     said.out
 }
 
+/// Cursor up and erase: how a frame is drawn over the last.
+const REDRAWN: &str = "A\u{1b}[J";
+
+#[test]
+fn the_tree_is_live_on_a_terminal_only() {
+    let fleet = Fleet::of(&file("", ECHO));
+    let live = on_a_terminal(&fleet, "", &[]);
+    assert!(live.contains(REDRAWN) && live.contains("─ echo  agent  running"), "{live}");
+    assert!(live.trim_end().ends_with("0 lost"), "the counts stay: {live}");
+    assert!(!live.contains("INFO"), "a log of what is well would write over it: {live}");
+    for (option, variables) in [("--plain", &[][..]), ("", &[("TERM", "dumb")]), ("--json", &[])] {
+        let plain = on_a_terminal(&fleet, option, variables);
+        assert!(!plain.contains(REDRAWN), "{option} {variables:?}: {plain}");
+    }
+}
+
 #[test]
 fn colour_is_for_terminals_and_no_color_is_heeded() {
     let fleet = Fleet::of(&file("", ECHO));
-    assert!(on_a_terminal(&fleet, None).contains("\u{1b}["), "a terminal has colour");
-    assert!(!on_a_terminal(&fleet, Some("1")).contains('\u{1b}'), "NO_COLOR is heeded");
+    assert!(
+        on_a_terminal(&fleet, "--plain", &[("LOKET_LOG", "trace")]).contains("\u{1b}["),
+        "a terminal has colour"
+    );
+    assert!(
+        !on_a_terminal(&fleet, "--plain", &[("LOKET_LOG", "trace"), ("NO_COLOR", "1")])
+            .contains('\u{1b}'),
+        "NO_COLOR is heeded"
+    );
     let mut piped = fleet.run();
     piped.arg("--once").env("LOKET_LOG", "trace");
     let said = finish(piped);
