@@ -91,9 +91,9 @@ fn score(
             (1.0 + total as f64 / held as f64).ln()
         })
         .sum();
-    // Very short sentences are headings: they name the matter and say nothing of it.
+    // Very short sentences say little, however well they match.
     let length = sentence.stems.len().max(5) as f64;
-    shared / length.sqrt()
+    sentence.weight * shared / length.sqrt()
 }
 
 /// Words stand for tokens: close enough to budget by, and said so in the docs.
@@ -158,6 +158,13 @@ mod tests {
     fn says_so_when_the_context_does_not() {
         let answer = ask(CONTEXT, "How tall is Everest?", 100);
         assert_eq!((answer.content.as_str(), answer.finish), (NOTHING, Finish::Stop));
+    }
+
+    #[test]
+    fn what_only_names_or_asks_is_no_answer() {
+        let context = "# What is a dead letter?\nWhat is a dead letter?\n\nA dead letter is a message that failed.";
+        let answer = ask(context, "What is a dead letter?", 100);
+        assert_eq!(answer.content, "A dead letter is a message that failed.");
     }
 
     #[test]

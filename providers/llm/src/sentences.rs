@@ -1,12 +1,14 @@
 //! Text to sentences and words, as far as picking needs it. Plain rules: letters, digits, full stops.
 
 /// A sentence of a context, with where it stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sentence<'a> {
     /// The text, trimmed.
     pub(crate) text: &'a str,
     /// Its distinct stems, sorted.
     pub(crate) stems: Vec<String>,
+    /// How much it can say: 1 for prose, less for what only names a matter or asks about it.
+    pub(crate) weight: f64,
 }
 
 /// Words that say nothing about the matter.
@@ -29,7 +31,11 @@ pub(crate) fn sentences(text: &str) -> Vec<Sentence<'_>> {
         let next = bytes.get(at + 1).copied();
         let end = match byte {
             b'.' | b'!' | b'?' => next.is_none_or(|next| next.is_ascii_whitespace()),
-            b'\n' => matches!(next, None | Some(b'\n' | b'#' | b'*' | b'-' | b'|' | b'[')),
+            b'\n' => {
+                let heading = text[start..at].trim_start().starts_with('#');
+                heading
+                    || matches!(next, None | Some(b'\n' | b'#' | b'*' | b'-' | b'|' | b'[' | b'`'))
+            }
             _ => false,
         };
         if end {
@@ -44,7 +50,18 @@ pub(crate) fn sentences(text: &str) -> Vec<Sentence<'_>> {
 fn push<'a>(piece: &'a str, found: &mut Vec<Sentence<'a>>) {
     let text = piece.trim();
     if text.chars().any(char::is_alphanumeric) {
-        found.push(Sentence { text, stems: stems(text) });
+        found.push(Sentence { text, stems: stems(text), weight: weight(text) });
+    }
+}
+
+/// Headings and questions name a matter and say nothing of it; table rows and code say little in words.
+fn weight(text: &str) -> f64 {
+    if text.starts_with('#') || text.ends_with('?') {
+        0.2
+    } else if text.starts_with(['|', '`', '$', '{', '<']) || text.contains("```") {
+        0.5
+    } else {
+        1.0
     }
 }
 
@@ -85,7 +102,7 @@ mod tests {
                 .into_iter()
                 .map(|sentence| sentence.text)
                 .collect();
-        assert_eq!(texts, ["# Turn\nA turn ends.", "It commits 3.5 rows!", "- an item", "- two"]);
+        assert_eq!(texts, ["# Turn", "A turn ends.", "It commits 3.5 rows!", "- an item", "- two"]);
     }
 
     #[test]
