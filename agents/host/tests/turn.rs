@@ -186,13 +186,16 @@ async fn nan_bits_are_the_canonical_ones() {
 /// Ticks while the guest waits for its answer, and counts the slices.
 struct Ticking {
     ticker: Ticker,
+    ticks: usize,
     waits: bool,
     slices: usize,
 }
 
 impl Host for Ticking {
     async fn call(&mut self, _: String, args: Vec<u8>) -> Result<Answer, Abort> {
-        self.ticker.tick();
+        for _ in 0..self.ticks {
+            self.ticker.tick();
+        }
         if self.waits {
             tokio::task::yield_now().await;
         }
@@ -209,11 +212,12 @@ impl Host for Ticking {
 async fn ticks_during_a_wait_are_not_the_guests() {
     let engine = Engine::new(EngineConfig::with_slots(1)).unwrap();
     let echo = engine.load(loket_abi::ECHO_WAT.as_bytes(), &Default::default(), None).unwrap();
-    for (waits, slices) in [(true, 0), (false, 1)] {
-        let mut host = Ticking { ticker: engine.ticker(), waits, slices: 0 };
+    // The tick that is under way when a slice begins is nobody's.
+    for (ticks, waits, slices) in [(2, true, 0), (2, false, 1), (1, false, 0)] {
+        let mut host = Ticking { ticker: engine.ticker(), ticks, waits, slices: 0 };
         let answer = echo.run(&LIMITS, message(b"call a b"), &mut host).await.unwrap();
         assert_eq!(answer, Ok(b"b".to_vec()));
-        assert_eq!(host.slices, slices, "waits: {waits}");
+        assert_eq!(host.slices, slices, "{ticks} ticks, waits: {waits}");
     }
 }
 
