@@ -52,7 +52,7 @@ async fn live(
     let mut patience = Patience::default();
     loop {
         if context.control.is_stopping() {
-            return Exit::Shutdown;
+            return agent.leave().await;
         }
         let step = match next {
             Next::TakeOver => agent.take_over().await,
@@ -60,7 +60,7 @@ async fn live(
             Next::Idle => {
                 tokio::select! {
                     biased;
-                    () = context.control.stop() => return Exit::Shutdown,
+                    () = context.control.stop() => return agent.leave().await,
                     () = door.notified() => Ok(Next::Look),
                 }
             }
@@ -168,6 +168,7 @@ async fn make(
         brain,
         life: Life::default(),
         epoch: Epoch::default(),
+        level: false,
         done: TurnNo::default(),
         chain: Hash::default(),
     })
@@ -181,10 +182,29 @@ impl Agent {
         let state = opened.map_err(|error| Failed::ledger(&error))?;
         (self.life, self.epoch) = (state.life, state.epoch);
         (self.done, self.chain) = (state.done, state.chain);
-        if state.next.is_none() && state.durable < state.done {
+        self.level = state.durable >= state.done;
+        if state.next.is_none() && !self.level {
             self.bring_up_idle().await?;
         }
         Ok(Next::of(state.next))
+    }
+
+    /// An orderly end leaves no brain behind the ledger (rule E4), also one that had not been looked at yet. The supervisor's
+    /// `shutdown` bounds it; what is left undone, the next start does.
+    async fn leave(&mut self) -> Exit {
+        let known = self.life != Life::default();
+        let left = match (self.level, known) {
+            (true, _) => Ok(()),
+            (false, true) => self.bring_up_idle().await,
+            (false, false) => match self.take_over().await {
+                Ok(_) if !self.level => self.bring_up_idle().await,
+                other => other.map(drop),
+            },
+        };
+        if let Err(failed) = left {
+            tracing::warn!(agent = %self.plan.name, "the brain is left behind: {}", failed.message);
+        }
+        Exit::Shutdown
     }
 
     /// Asks the ledger for the next turn.

@@ -75,7 +75,10 @@ impl Agent {
                 tracing::error!(%agent, cause, "the brain was not brought up: {}", failed.message);
                 Ok(())
             }
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.level = true;
+                Ok(())
+            }
         }
     }
 

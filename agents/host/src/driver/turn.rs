@@ -27,6 +27,8 @@ pub(super) struct Agent {
     pub(super) brain: Brain,
     pub(super) life: Life,
     pub(super) epoch: Epoch,
+    /// The brain is known to have every turn that the ledger has ended.
+    pub(super) level: bool,
     pub(super) done: TurnNo,
     pub(super) chain: Hash,
 }
@@ -83,6 +85,7 @@ impl Agent {
         let brain = self.brain.clone();
         let in_turn = brain.guard();
         self.bring_up(n).await.map_err(Stopped::Failed)?;
+        self.level = true;
         let (begin, begun) = match &next.begin {
             Some(begin) => (begin.clone(), true),
             None => {
@@ -221,11 +224,15 @@ impl Agent {
                 return Err(Stopped::Failed(Failed::ledger(&error)));
             }
         };
-        (self.done, self.chain) = (n, chain);
+        (self.done, self.chain, self.level) = (n, chain, false);
         metrics::turn("completed");
-        if let Err(failed) = self.brain.commit(n, chain).await {
+        match self.brain.commit(n, chain).await {
+            Ok(_) => self.level = true,
             // Nothing is lost: the next turn finds the brain behind and re-runs this one (rule F1).
-            tracing::warn!(agent = %self.plan.name, n = n.0, "brain not committed: {}", failed.message);
+            Err(failed) => {
+                let agent = &self.plan.name;
+                tracing::warn!(%agent, n = n.0, "brain not committed: {}", failed.message);
+            }
         }
         Ok(next)
     }
