@@ -109,6 +109,14 @@ fn killed_in_time() -> Option<Fleet> {
 }
 
 #[test]
+fn a_clean_stop_right_after_a_kill_leaves_no_brain_behind() {
+    let mut fleet = (0..5).find_map(|_| killed_in_time()).expect("five kills came too late");
+    fleet.start();
+    fleet.stop();
+    assert_eq!(behind(&fleet), 0, "rule E4");
+}
+
+#[test]
 fn after_a_kill_an_idle_brain_is_brought_up_and_to_the_disk() {
     let mut fleet = (0..5).find_map(|_| killed_in_time()).expect("five kills came too late");
     // One that the machine lost altogether: the ledger has all that it knew.
