@@ -7,7 +7,7 @@ use crate::{Mailbox, ProviderWork, Service};
 use arc_swap::{ArcSwap, Cache};
 use loket_kernel::{GrantId, GrantSet, Principal, Route, Table};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Why a principal or a service could not be taken in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,8 +64,12 @@ type Routes = Vec<RouteTarget>;
 pub struct Authority {
     table: ArcSwap<Table>,
     routes: ArcSwap<Routes>,
+    scopes: OnceLock<Arc<ScopeHints>>,
     writer: Mutex<Writer>,
 }
+
+/// The scope that a grant of a capability must name, as RON, by the capability: for the text of refusals only.
+pub type ScopeHints = HashMap<String, String>;
 
 #[derive(Debug, Default)]
 struct Writer {
@@ -79,6 +83,7 @@ impl Default for Authority {
         Self {
             table: ArcSwap::from_pointee(Table::default()),
             routes: ArcSwap::from_pointee(Routes::new()),
+            scopes: OnceLock::new(),
             writer: Mutex::default(),
         }
     }
@@ -95,6 +100,16 @@ impl Authority {
         let table = Cache::new(TableOf(Arc::clone(self)));
         let routes = Cache::new(RoutesOf(Arc::clone(self)));
         AuthorityReader { table, routes }
+    }
+
+    /// Tells which scopes grants must name. Once, before the tree runs; later calls are ignored.
+    pub fn explain_scopes(&self, hints: ScopeHints) {
+        let _ = self.scopes.set(Arc::new(hints));
+    }
+
+    /// What was told of scopes.
+    pub(crate) fn scope_hints(&self) -> Arc<ScopeHints> {
+        self.scopes.get().cloned().unwrap_or_default()
     }
 
     /// Takes in who calls; none of them can until its first [`set_incarnation`](Self::set_incarnation) unless `incarnation` is

@@ -2,7 +2,7 @@
 //!
 //! It decides nothing. Start reading at [`LaneForward`].
 
-use crate::authority::AuthorityReader;
+use crate::authority::{AuthorityReader, ScopeHints};
 use crate::metrics::{self, ADMIT_SAMPLE, ADMIT_TIME};
 use crate::{Authority, Cargo, ProviderWork, Rejected, Reply, SendError};
 use ::metrics::{Counter, Histogram, histogram};
@@ -76,8 +76,18 @@ impl Forward<Cargo> for LaneForward {
 }
 
 /// Answers a refused call; the text is made only here.
-pub(crate) fn refuse(table: &Table, refusal: &Refusal, envelope: Envelope<Cargo>) {
+pub(crate) fn refuse(
+    scopes: &ScopeHints,
+    table: &Table,
+    refusal: &Refusal,
+    envelope: Envelope<Cargo>,
+) {
     let mut text = refusal.to_string();
+    if let Some(scope) = scopes.get(&*refusal.capability) {
+        // The kernel's line is right as far as the kernel knows; the provider wants a scope in it as well.
+        let line = format!("(cap: \"{}\"", refusal.capability);
+        text = text.replace(&format!("{line})"), &format!("{line}, scope: {scope})"));
+    }
     if let Some(hint) = hint(table, refusal) {
         text.push_str(&format!("; did you mean {}?", hint.as_str()));
     }

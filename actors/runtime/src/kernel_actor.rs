@@ -4,7 +4,9 @@
 //! not get there is answered here. Frozen together with the kernel. Start reading at [`kernel_body`].
 
 use crate::forward::{Counts, LaneForward, bounce, hold, refuse};
-use crate::{Authority, AuthorityReader, Body, CallEnvelope, ChildContext, Clock, Door};
+use crate::{
+    Authority, AuthorityReader, Body, CallEnvelope, ChildContext, Clock, Door, ScopeHints,
+};
 use loket_kernel::{Admission, Forward, Moment, admit, admit_pinned};
 use loket_supervision::machine::{Blame, Cause, Exit};
 use std::sync::Arc;
@@ -24,6 +26,7 @@ async fn run(authority: Arc<Authority>, clock: Clock, mut context: ChildContext)
     let mut shard = Shard {
         forward: LaneForward::new(&authority, context.lane.index()),
         table: authority.reader(),
+        scopes: authority.scope_hints(),
         counts: Counts::new(),
         clock,
     };
@@ -51,6 +54,7 @@ async fn run(authority: Arc<Authority>, clock: Clock, mut context: ChildContext)
 struct Shard {
     forward: LaneForward,
     table: AuthorityReader,
+    scopes: Arc<ScopeHints>,
     counts: Counts,
     clock: Clock,
 }
@@ -82,7 +86,7 @@ impl Shard {
                 "held"
             }
             Admission::Refused(refusal, envelope) => {
-                refuse(table, &refusal, envelope);
+                refuse(&self.scopes, table, &refusal, envelope);
                 "refused"
             }
         };

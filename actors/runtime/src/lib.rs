@@ -35,7 +35,7 @@ mod waiters;
 mod watchdog;
 
 pub use adapter::{ActixEngine, EngineGone};
-pub use authority::{Authority, AuthorityError, AuthorityReader, RouteTarget};
+pub use authority::{Authority, AuthorityError, AuthorityReader, RouteTarget, ScopeHints};
 pub use call::{
     AdmittedCall, BrainAction, BrainError, BrainRequest, BrainState, CallEnvelope, Cargo,
     ProviderWork, Reply, TurnCall, TurnContext,

@@ -5,6 +5,7 @@ use crate::exit::{self, CliError};
 use loket_contract::facts;
 use loket_host::driver::{ModuleSource, Modules};
 use loket_host::engine::{Engine, EngineConfig, LoadLimits};
+use loket_runtime::ScopeHints;
 use loket_supervision::fleet::{CapabilityFact, Catalog, ConfigError, ModuleFact, ProviderFacts};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,6 +55,25 @@ pub(crate) fn source(folder: &Path, reference: &str) -> ModuleSource {
         Some(name) => ModuleSource::Builtin(name.to_owned()),
         None => ModuleSource::File(folder.join(reference)),
     }
+}
+
+/// What a refusal says of the scopes that grants must name.
+pub(super) fn scope_hints() -> ScopeHints {
+    let all = [
+        loket_agent::OPERATIONS,
+        loket_chaos::OPERATIONS,
+        loket_fs::OPERATIONS,
+        loket_llm::OPERATIONS,
+    ];
+    let mut hints = ScopeHints::new();
+    for fact in all.into_iter().flat_map(facts) {
+        let keys = fact.scope_keys.iter().filter(|key| key.mandatory);
+        let keys: Vec<_> = keys.map(|key| format!("{:?}: [\"...\"]", key.name)).collect();
+        if !keys.is_empty() {
+            hints.insert(fact.name, format!("{{{}}}", keys.join(", ")));
+        }
+    }
+    hints
 }
 
 impl Catalog for FileCatalog {

@@ -1,7 +1,7 @@
 //! A node from its fleet file to its end.
 
 use super::assemble::{self, names};
-use super::catalog::{FileCatalog, folder_of};
+use super::catalog::{FileCatalog, folder_of, scope_hints};
 use super::dynamic::{Spawner, Templates, static_agents};
 use super::factory::Factory;
 use super::operator::Outsider;
@@ -280,6 +280,7 @@ fn start(
         let (ledger, name, why) = (Arc::clone(&told), Arc::from(name), why.to_owned());
         system.spawn(move || remove(ledger, name, why));
     };
+    node.authority().explain_scopes(scope_hints());
     let hooks = Hooks { on_up: Some(Arc::new(on_up)), on_gone: Some(Arc::new(on_gone)) };
     let runtime = node.run(tree, Arc::new(factory), hooks).map_err(start_failed)?;
     Ok((runtime, Spare { threads }))

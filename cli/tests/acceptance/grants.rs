@@ -137,7 +137,7 @@ fn a_send_that_is_not_granted_exits_with_3() {
     let agents = r#"Agent(id: "desk", module: "builtin:echo")"#;
     let mut fleet = Fleet::of(&file(r#"operator: [(cap: "agent.status")],"#, agents));
     fleet.start();
-    let line = "(cap: \"agent.send\"),";
+    let line = r#"(cap: "agent.send", scope: {"to": ["..."]}),"#;
     fleet.command(&["send", "desk", "hello"]).failed(
         3,
         "refused",
