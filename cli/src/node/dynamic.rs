@@ -1,9 +1,9 @@
 //! Dynamic children: rows of the ledger that become children of the tree (rule A6), at a spawn, when their supervisor comes up,
 //! and after a restart of the process.
 
+use super::walk;
 use loket_runtime::{ChildKind, ControlError, DynamicSpec, TreeControl};
-use loket_supervision::fleet::Strategy;
-use loket_supervision::fleet::{AgentSpec, Node, SupervisorSpec};
+use loket_supervision::fleet::{AgentSpec, SupervisorSpec};
 use loket_turn::{DynamicChild, Enrol, Ledger};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,20 +16,9 @@ pub(super) struct Templates {
 
 impl Templates {
     pub(super) fn of(root: &SupervisorSpec) -> Self {
-        let mut by_supervisor = HashMap::new();
-        let mut open = vec![root];
-        while let Some(supervisor) = open.pop() {
-            for child in &supervisor.children {
-                match child {
-                    Node::Supervisor(below) => open.push(below),
-                    Node::Agent(spec) if supervisor.strategy == Strategy::SimpleOneForOne => {
-                        let row = (spec.clone(), supervisor.max_children);
-                        by_supervisor.insert(supervisor.id.clone(), row);
-                    }
-                    _ => {}
-                }
-            }
-        }
+        let by_supervisor = walk::templates(root)
+            .map(|(pool, spec)| (pool.id.clone(), (spec.clone(), pool.max_children)))
+            .collect();
         Self { by_supervisor }
     }
 
@@ -122,18 +111,5 @@ pub(super) fn enrol(spec: &AgentSpec, dynamic: Option<DynamicChild>) -> Enrol {
 
 /// The rows of all static agents.
 pub(super) fn static_agents(root: &SupervisorSpec) -> Vec<Enrol> {
-    let mut found = Vec::new();
-    let mut open = vec![root];
-    while let Some(supervisor) = open.pop() {
-        for child in &supervisor.children {
-            match child {
-                Node::Supervisor(below) => open.push(below),
-                Node::Agent(spec) if supervisor.strategy != Strategy::SimpleOneForOne => {
-                    found.push(enrol(spec, None));
-                }
-                _ => {}
-            }
-        }
-    }
-    found
+    walk::static_agents(root).map(|spec| enrol(spec, None)).collect()
 }

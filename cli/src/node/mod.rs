@@ -17,6 +17,7 @@ mod screen;
 mod socket;
 mod start;
 mod ticks;
+mod walk;
 
 pub(crate) use catalog::FileCatalog;
 pub(crate) use file::{read_fleet, sets};

@@ -1,7 +1,8 @@
 //! The opening messages: sent once per data directory, one after the other, each when the fleet is quiet.
 
 use super::operator::Outsider;
-use loket_supervision::fleet::{AgentSpec, Node, Opening, SupervisorSpec};
+use super::walk;
+use loket_supervision::fleet::{Opening, SupervisorSpec};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -78,20 +79,10 @@ pub(super) async fn run(
 
 /// Agents that are never quiet: those with `every`.
 fn restless(root: &SupervisorSpec) -> HashSet<String> {
-    let mut found = HashSet::new();
-    let mut open = vec![root];
-    while let Some(supervisor) = open.pop() {
-        for child in &supervisor.children {
-            match child {
-                Node::Supervisor(below) => open.push(below),
-                Node::Agent(AgentSpec { id, every_ms: Some(_), .. }) => {
-                    found.insert(id.clone());
-                }
-                _ => {}
-            }
-        }
-    }
-    found
+    walk::static_agents(root)
+        .filter(|agent| agent.every_ms.is_some())
+        .map(|agent| agent.id.clone())
+        .collect()
 }
 
 /// Waits until no inbox but those of the restless holds a message.

@@ -1,7 +1,8 @@
 //! `every: "3s"`: a tick message from `@timer`, skipped while one is waiting.
 
 use super::operator::Outsider;
-use loket_supervision::fleet::{AgentSpec, Node, SupervisorSpec};
+use super::walk;
+use loket_supervision::fleet::SupervisorSpec;
 use std::time::Duration;
 
 /// An agent to wake.
@@ -13,20 +14,12 @@ pub(super) struct Tick {
 
 /// The static agents with `every`.
 pub(super) fn ticks(root: &SupervisorSpec) -> Vec<Tick> {
-    let mut found = Vec::new();
-    let mut open = vec![root];
-    while let Some(supervisor) = open.pop() {
-        for child in &supervisor.children {
-            match child {
-                Node::Supervisor(below) => open.push(below),
-                Node::Agent(AgentSpec { id, every_ms: Some(ms), .. }) => {
-                    found.push(Tick { agent: id.clone(), every: Duration::from_millis(*ms) });
-                }
-                _ => {}
-            }
-        }
-    }
-    found
+    walk::static_agents(root)
+        .filter_map(|agent| {
+            let every = Duration::from_millis(agent.every_ms?);
+            Some(Tick { agent: agent.id.clone(), every })
+        })
+        .collect()
 }
 
 /// Wakes one agent for ever. A late tick does not make the next ones hurry.

@@ -1,0 +1,41 @@
+//! All children of a fleet file, each with its supervisor.
+
+use loket_supervision::fleet::{AgentSpec, Node, Strategy, SupervisorSpec};
+
+/// Every child below a supervisor, in no order that means anything.
+pub(super) fn children(root: &SupervisorSpec) -> Vec<(&SupervisorSpec, &Node)> {
+    let mut found = Vec::new();
+    let mut open = vec![root];
+    while let Some(supervisor) = open.pop() {
+        for child in &supervisor.children {
+            found.push((supervisor, child));
+            if let Node::Supervisor(below) = child {
+                open.push(below);
+            }
+        }
+    }
+    found
+}
+
+/// The agents that the file names one by one.
+pub(super) fn static_agents(root: &SupervisorSpec) -> impl Iterator<Item = &AgentSpec> {
+    agents(root).filter(|(supervisor, _)| !is_pool(supervisor)).map(|(_, agent)| agent)
+}
+
+/// The templates of SimpleOneForOne supervisors, each with its supervisor.
+pub(super) fn templates(
+    root: &SupervisorSpec,
+) -> impl Iterator<Item = (&SupervisorSpec, &AgentSpec)> {
+    agents(root).filter(|(supervisor, _)| is_pool(supervisor))
+}
+
+fn agents(root: &SupervisorSpec) -> impl Iterator<Item = (&SupervisorSpec, &AgentSpec)> {
+    children(root).into_iter().filter_map(|(supervisor, child)| match child {
+        Node::Agent(agent) => Some((supervisor, agent)),
+        _ => None,
+    })
+}
+
+fn is_pool(supervisor: &SupervisorSpec) -> bool {
+    supervisor.strategy == Strategy::SimpleOneForOne
+}
