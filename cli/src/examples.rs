@@ -7,7 +7,7 @@ Examples:
   loket check fleet.ron                            all findings, with places
   loket tree                                       the running fleet's tree
   loket call librarian 'What is a turn?'           ask an agent and wait
-  loket send reader '{\"read\": ...}' --key job-17   hand in work, once
+  loket send readers/r1 '{\"read\": ...}' --key job-17   hand in work, once
   loket kill readers/r1                            crash it on purpose
   loket letters                                    dead letters
   loket explain E104                               what a code means";
@@ -32,7 +32,7 @@ Examples:
 pub(crate) const SEND: &str = "\
 Examples:
   loket send librarian 'What is a turn?' --key question-17
-  loket send reader - < message.json";
+  loket send readers/r1 - < message.json";
 pub(crate) const CALL: &str = "\
 Examples:
   loket call librarian 'What is a turn?'

@@ -13,7 +13,8 @@ pub(crate) fn start(quiet: bool) {
         .with_writer(std::io::stderr)
         .log_internal_errors(false);
     let started = if std::io::stderr().is_terminal() {
-        let colour = std::env::var_os("NO_COLOR").is_none();
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let colour = std::env::var_os("NO_COLOR").is_none() && !dumb;
         log.with_ansi(colour).with_target(false).compact().try_init()
     } else {
         log.json().flatten_event(true).try_init()

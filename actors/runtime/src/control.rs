@@ -71,6 +71,8 @@ pub trait TreeControl: Send + Sync + 'static {
     fn kill(&self, name: &str) -> Result<(), ControlError>;
     /// The tree as it is now.
     fn snapshot(&self) -> Option<TreeView>;
+    /// Restarts since this process began, of children that are gone by now, too.
+    fn restarts(&self) -> u64;
     /// One child and all below it as it is now.
     fn view(&self, name: &str) -> Option<TreeView>;
     /// The names of the workers that run and that `wanted` takes.
@@ -142,6 +144,10 @@ impl TreeControl for Control {
 
     fn snapshot(&self) -> Option<TreeView> {
         self.registry.view(self.top.get()?)
+    }
+
+    fn restarts(&self) -> u64 {
+        self.registry.restarts()
     }
 
     fn view(&self, name: &str) -> Option<TreeView> {

@@ -256,6 +256,7 @@ impl MailboxView {
 pub struct Registry {
     places: RwLock<HashMap<Arc<str>, Arc<Place>>>,
     next_number: AtomicU64,
+    restarts: AtomicU64,
 }
 
 impl Registry {
@@ -273,6 +274,16 @@ impl Registry {
             }
             _ => false,
         }
+    }
+
+    /// Restarts since this process began, of children that are gone by now, too.
+    pub fn restarts(&self) -> u64 {
+        self.restarts.load(Ordering::Acquire)
+    }
+
+    /// Counts restarts.
+    pub(crate) fn restarted(&self, count: u64) {
+        self.restarts.fetch_add(count, Ordering::AcqRel);
     }
 
     /// Tells how much waits in each mailbox.

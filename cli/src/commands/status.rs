@@ -25,12 +25,17 @@ pub(super) fn status(target: Target, as_json: bool) -> Result<Code, CliError> {
 
 /// One line for people.
 pub(crate) fn text(answer: &Value) -> String {
+    // What became a letter stays counted when it is retried or dropped: the sum is to be right.
+    let kept = match (&answer["letters"], &answer["letters_made"]) {
+        (kept, made) if kept == made => String::new(),
+        (kept, _) => format!(" ({kept} kept)"),
+    };
     format!(
-        "{} accepted, {} completed, {} waiting, {} dead letters, {} crashes survived, {} lost",
+        "{} accepted, {} completed, {} waiting, {} dead letters{kept}, {} crashes survived, {} lost",
         answer["accepted"],
         answer["completed"],
         answer["waiting"],
-        answer["letters"],
+        answer["letters_made"],
         answer["restarts"],
         answer["lost"],
     )

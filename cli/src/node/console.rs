@@ -69,6 +69,8 @@ struct Console<'a> {
     counted: String,
     /// Restarts as seen last: they are the tree's, and it is gone in the end.
     restarts: Value,
+    /// An opening message was not answered well: `run --once` ends with 1.
+    failed: bool,
 }
 
 impl<'a> Console<'a> {
@@ -91,6 +93,7 @@ impl<'a> Console<'a> {
             asked_to_stop: false,
             counted: String::new(),
             restarts: json!(0),
+            failed: false,
         })
     }
 
@@ -139,6 +142,9 @@ impl<'a> Console<'a> {
         self.screen.clear();
         match exit {
             // Only an order kills the top of the tree: `stop --now`.
+            Exit::Shutdown | Exit::Normal | Exit::Killed if self.options.once && self.failed => {
+                Ok(exit::FAILED)
+            }
             Exit::Shutdown | Exit::Normal | Exit::Killed => Ok(exit::OK),
             other => Err(ended(&other)),
         }
@@ -175,12 +181,14 @@ impl<'a> Console<'a> {
     /// Draws the tree and the counts over the last frame.
     async fn frame(&mut self) {
         let (tree, status) = (self.ask("agent.tree").await, self.status().await);
-        let (Some(tree), Some(status)) = (tree, status) else { return };
+        let (Some(mut tree), Some(status)) = (tree, status) else { return };
+        fold_system(&mut tree);
         let text = format!("{}\n{}", draw_tree(&tree), status_line(&status));
         self.screen.draw(&output::safe(&text));
     }
 
     fn tell(&mut self, news: Told) {
+        self.failed |= news.has_failed();
         if self.options.json {
             output::line(&json!(news).to_string());
             return;
@@ -223,6 +231,14 @@ impl<'a> Console<'a> {
             "letters": stats.letters, "letters_made": stats.letters_made, "lost": stats.lost(),
             "ledger_bytes": stats.bytes, "boots": stats.boots, "restarts": self.restarts,
         }));
+    }
+}
+
+/// What every fleet has takes no room in the live picture while it is well; `loket tree` shows it.
+fn fold_system(tree: &mut Value) {
+    let children = tree["children"].as_array_mut().into_iter().flatten();
+    for child in children.filter(|child| child["id"] == "system") {
+        child["children"] = json!([]);
     }
 }
 

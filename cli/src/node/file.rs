@@ -12,7 +12,7 @@ use std::path::Path;
 pub(crate) fn read_fleet(path: &Path) -> Result<String, CliError> {
     let failed = |why: String| {
         let text = format!("the fleet file {} cannot be read: {why}", path.display());
-        CliError::new("E009", exit::USAGE, text)
+        CliError::new("C013", exit::USAGE, text)
     };
     let file = File::open(path).map_err(|error| failed(error.to_string()))?;
     let mut text = String::new();

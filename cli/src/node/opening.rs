@@ -27,6 +27,13 @@ pub(super) struct Told {
     failure: Option<String>,
 }
 
+impl Told {
+    /// Whether there was no answer.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+}
+
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n{}", self.title)?;

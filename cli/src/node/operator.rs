@@ -52,7 +52,10 @@ impl Outsider {
             }
             Err(_) => Err(Failure::retryable(
                 "restarting",
-                format!("the provider of {capability} ended under the call; send it again"),
+                format!(
+                    "the provider of {capability} ended under the call; what it had accepted stays \
+                     accepted, so send it again only with the same key"
+                ),
                 Some(1_000),
             )),
         }

@@ -38,7 +38,7 @@ impl Screen {
             .lines()
             .rev()
             .take(rows.saturating_sub(2))
-            .map(|line| line.chars().take(columns.saturating_sub(1)).collect())
+            .map(|line| cut(line, columns.saturating_sub(1)))
             .collect();
         self.clear();
         let mut out = std::io::stdout().lock();
@@ -61,6 +61,16 @@ impl Screen {
             self.drawn = 0;
         }
     }
+}
+
+/// A line that fits; one that does not says so, so that no number is shown cut.
+fn cut(line: &str, columns: usize) -> String {
+    if line.chars().count() <= columns {
+        return line.to_owned();
+    }
+    let kept: String = line.chars().take(columns.saturating_sub(1)).collect();
+    let words = kept.rfind(' ').map_or(kept.as_str(), |end| &kept[..end]);
+    format!("{words}…")
 }
 
 fn size() -> (usize, usize) {

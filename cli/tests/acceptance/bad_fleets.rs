@@ -51,11 +51,11 @@ fn broken_ron() {
 fn a_fleet_file_that_cannot_be_read() {
     let fleet = Fleet::of("");
     fleet.write("fleet.ron", b"Fleet(name: \"\xff\xfe\")");
-    said(&fleet).failed(2, "E009", &["fleet.ron", "UTF-8"]);
+    said(&fleet).failed(2, "C013", &["fleet.ron", "UTF-8"]);
     std::fs::remove_file(fleet.path("fleet.ron")).unwrap();
-    said(&fleet).failed(2, "E009", &["fleet.ron", "No such file"]);
+    said(&fleet).failed(2, "C013", &["fleet.ron", "No such file"]);
     std::fs::create_dir(fleet.path("fleet.ron")).unwrap();
-    said(&fleet).failed(2, "E009", &["fleet.ron", "directory"]);
+    said(&fleet).failed(2, "C013", &["fleet.ron", "directory"]);
 }
 
 #[test]
@@ -87,6 +87,7 @@ fn every_code_that_is_told_here_has_a_page() {
     for code in [
         "E001",
         "E007",
+        "C013",
         "E009",
         "E202",
         "M001",

@@ -198,8 +198,8 @@ fn what_cannot_be_read_is_the_command_lines_fault() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("latin1.ron"), b"// caf\xe9\n").unwrap();
     for name in ["none.ron", ".", "latin1.ron"] {
-        say_in(folder.path(), &["check", name]).failed(2, "E009", &[name]);
-        say_in(folder.path(), &["run", name]).failed(2, "E009", &[name]);
+        say_in(folder.path(), &["check", name]).failed(2, "C013", &[name]);
+        say_in(folder.path(), &["run", name]).failed(2, "C013", &[name]);
     }
     fs::write(folder.path().join("fleet.ron"), file("", ECHO)).unwrap();
     say_in(folder.path(), &["check", "fleet.ron", "--set", "docs"]).failed(2, "usage", &["--set"]);

@@ -86,22 +86,11 @@ pub(crate) fn status(services: &AgentServices) -> Performed {
                 "waiting": stats.waiting, "letters": stats.letters,
                 "letters_made": stats.letters_made, "lost": stats.lost(),
                 "ledger_bytes": stats.bytes, "boots": stats.boots,
-                "restarts": restarts(&services),
+                "restarts": services.tree.restarts(),
             })),
             Err(error) => ledger_failed(&error),
         }
     }))
-}
-
-/// Restarts of all children of the living tree.
-fn restarts(services: &AgentServices) -> u64 {
-    let mut sum = 0;
-    let mut open: Vec<_> = services.tree.snapshot().into_iter().collect();
-    while let Some(node) = open.pop() {
-        sum += node.restarts;
-        open.extend(node.children);
-    }
-    sum
 }
 
 pub(crate) fn letters(services: &AgentServices) -> Performed {

@@ -116,6 +116,7 @@ impl Actor {
         if restarts > 0 {
             let cause = view.last_exit.as_ref().map_or("none", Exit::code);
             metrics::restarted(place.kind, cause, restarts);
+            self.shared.registry.restarted(restarts);
         }
         match view.state {
             ChildState::Running => drop(self.unsettled.remove(id)),
