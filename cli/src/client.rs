@@ -22,8 +22,12 @@ pub(crate) struct Request {
     /// The capability, called as `@operator`.
     pub(crate) capability: String,
     /// Its arguments.
-    #[serde(default)]
+    #[serde(default = "no_args")]
     pub(crate) args: Value,
+}
+
+fn no_args() -> Value {
+    Value::Object(serde_json::Map::new())
 }
 
 /// What comes back.

@@ -4,8 +4,8 @@
 use super::walk;
 use loket_runtime::{ChildKind, ControlError, DynamicSpec, TreeControl};
 use loket_supervision::fleet::{AgentSpec, SupervisorSpec};
-use loket_turn::{DynamicChild, Enrol, Ledger};
-use std::collections::HashMap;
+use loket_turn::{DynamicChild, Enrol, Ledger, LedgerError};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The templates of the fleet's SimpleOneForOne supervisors.
@@ -97,6 +97,33 @@ impl Spawner {
             }
         }
     }
+}
+
+/// Agents that the ledger knows and the fleet file no longer names: they are gone for good. What waited for them becomes dead
+/// letters, and who waits for them is told (rule A4).
+pub(super) async fn remove_unnamed(
+    templates: &Templates,
+    root: &SupervisorSpec,
+    ledger: &dyn Ledger,
+) -> Result<(), LedgerError> {
+    let mut named: HashSet<Arc<str>> =
+        walk::static_agents(root).map(|agent| agent.id.as_str().into()).collect();
+    let rows = ledger.dynamic_children().await?;
+    let templated = |row: &DynamicChild| templates.by_supervisor.contains_key(&*row.under);
+    named.extend(rows.into_iter().filter(templated).map(|row| row.agent));
+    for inbox in ledger.inboxes().await? {
+        if named.contains(&inbox.agent) {
+            continue;
+        }
+        let reason = "the fleet file does not name it any more".to_owned();
+        let removed = ledger.remove(Arc::clone(&inbox.agent), reason).await?;
+        tracing::warn!(
+            agent = &*inbox.agent,
+            letters = removed.letters,
+            "not in the fleet file any more: removed, what waited for it is dead letters"
+        );
+    }
+    Ok(())
 }
 
 /// An agent's row for the ledger.

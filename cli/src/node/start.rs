@@ -2,7 +2,7 @@
 
 use super::assemble::{self, names};
 use super::catalog::{FileCatalog, folder_of, scope_hints};
-use super::dynamic::{Spawner, Templates, static_agents};
+use super::dynamic::{Spawner, Templates, remove_unnamed, static_agents};
 use super::factory::Factory;
 use super::operator::Outsider;
 use super::{builtins, console, file, http, socket, ticks};
@@ -260,6 +260,7 @@ fn start(
     let last = enrolled.into_iter().map(|row| (row.agent, row.incarnation)).collect();
     let tree = assemble::tree(&checked.fleet, lanes, &last)?;
     let templates = Arc::new(Templates::of(&checked.fleet.root));
+    wait(remove_unnamed(&templates, &checked.fleet.root, &*ledger)).map_err(failed)?;
     let spawner = Spawner {
         templates: Arc::clone(&templates),
         ledger: Arc::clone(&ledger),

@@ -69,3 +69,25 @@ fn who_waits_for_the_answer_is_told_of_the_letter() {
     let letters = fleet.command(&["letters", "--json"]).json();
     assert_eq!(letters["letters"].as_array().unwrap().len(), 1, "{letters}");
 }
+
+#[test]
+fn a4_an_agent_that_the_file_names_no_more_leaves_letters_and_frees_who_waits() {
+    let both = r#"Agent(id: "desk", module: "builtin:echo", grants: [(cap: "agent.call", scope: { "to": ["gone"] })]),
+        Agent(id: "gone", module: "builtin:echo")"#;
+    let mut fleet = Fleet::running(both);
+    for body in ["loop", "first", "second"] {
+        assert_eq!(fleet.command(&["send", "gone", body]).exit, 0);
+    }
+    let waits = r#"call agent.call {"to": "gone", "body": "hello"}"#;
+    assert_eq!(fleet.command(&["send", "desk", waits]).exit, 0);
+    within(PATIENCE, "the call's message", || (fleet.status()["accepted"] == 5).then_some(()));
+    fleet.kill_process();
+
+    fleet.write("fleet.ron", file("", r#"Agent(id: "desk", module: "builtin:echo")"#));
+    fleet.start();
+    fleet.command(&["send", "gone", "more"]).failed(1, "no_such_agent", &["gone"]);
+    assert_eq!(fleet.call("desk", "alive").json(), "alive");
+    let status = fleet.status();
+    assert_eq!((&status["letters"], &status["lost"]), (&json!(4), &json!(0)), "{status}");
+    fleet.stop();
+}

@@ -3,7 +3,9 @@
 use crate::engine::{Cache, Engine, LoadLimits, Module};
 use loket_turn::Hash;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
@@ -71,21 +73,27 @@ impl Modules {
                 )),
             },
             ModuleSource::File(path) => {
-                let meta = std::fs::metadata(path)
-                    .map_err(|error| format!("module {}: {error}", path.display()))?;
-                let limit = self.limits.module_bytes as u64;
-                if meta.len() > limit {
-                    let bytes = meta.len();
-                    return Err(format!(
-                        "module {} has {bytes} bytes, the limit is {limit}",
-                        path.display()
-                    ));
-                }
-                let bytes = std::fs::read(path)
-                    .map_err(|error| format!("module {}: {error}", path.display()))?;
-                Ok(bytes.into())
+                self.file(path).map_err(|why| format!("module {}: {why}", path.display()))
             }
         }
+    }
+
+    /// A regular file within the limit: a pipe or a device may never end.
+    fn file(&self, path: &Path) -> Result<Arc<[u8]>, String> {
+        let limit = self.limits.module_bytes as u64;
+        let meta = std::fs::metadata(path).map_err(|error| error.to_string())?;
+        if !meta.is_file() {
+            return Err("not a file".to_owned());
+        }
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(|error| error.to_string())?;
+        let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes);
+        read.map_err(|error| error.to_string())?;
+        if bytes.len() as u64 > limit {
+            let size = meta.len();
+            return Err(format!("it has {size} bytes, the limit is {limit}"));
+        }
+        Ok(bytes.into())
     }
 
     /// Names that `builtin:` knows, sorted.
