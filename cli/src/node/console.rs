@@ -128,6 +128,10 @@ impl<'a> Console<'a> {
                     while let Ok(news) = told.try_recv() {
                         self.tell(news);
                     }
+                    if live {
+                        // An opening that is over before the first beat has been seen, too.
+                        self.frame().await;
+                    }
                     self.count().await;
                     if self.options.once {
                         self.stop(runtime).await;
