@@ -12,7 +12,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 out=${1:-$here/modules}; mkdir -p "$out"; out=$(cd "$out" && pwd -P)
 target=wasm32-unknown-unknown
-guests=(assistant echo gremlin librarian reader)
+guests=(assistant echo gremlin librarian reader script)
 max_bytes=150000          # a guest is to be committed, fetched and compiled without a thought
 
 cd "$here"

@@ -9,7 +9,8 @@ macro_rules! modules {
 }
 
 /// Name and bytes.
-const MODULES: &[(&str, &[u8])] = modules!["assistant", "echo", "gremlin", "librarian", "reader"];
+const MODULES: &[(&str, &[u8])] =
+    modules!["assistant", "echo", "gremlin", "librarian", "reader", "script"];
 
 /// The modules by name.
 pub(crate) fn modules() -> HashMap<&'static str, &'static [u8]> {
