@@ -3,7 +3,7 @@
 //! is noted, so that a refused request, or a group that failed, is undone.
 
 use crate::codec::{self, db, un};
-use loket_turn::{AgentName, Effect, Epoch, Hash, LedgerError, TurnKey, TurnNo};
+use loket_turn::{AgentName, Effect, Epoch, Hash, IntentId, LedgerError, TurnKey, TurnNo};
 use rusqlite::{Connection, params};
 use std::collections::{HashMap, VecDeque};
 
@@ -37,6 +37,8 @@ pub(crate) struct Agent {
     pub(crate) swept: u64,
     /// Places that its open turn holds elsewhere.
     pub(crate) held: Vec<Held>,
+    /// The call of its open turn that has no result yet, and the life of who is called (rule H2).
+    pub(crate) waits: Option<(IntentId, u64)>,
 }
 
 impl Agent {
@@ -195,10 +197,12 @@ impl Book {
                 durable: un(row.get(6)?),
                 swept: un(row.get(7)?),
                 held: Vec::new(),
+                waits: None,
             };
             book.add(conn, agent)?;
         }
         book.open_turns(conn)?;
+        book.waits(conn)?;
         let mut gone = conn.prepare("SELECT life FROM agents WHERE gone = 1")?;
         let mut gone = gone.query([])?;
         while let Some(row) = gone.next()? {
@@ -267,7 +271,7 @@ impl Book {
     }
 
     /// Every living agent.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Agent> {
+    pub(crate) fn all(&self) -> impl ExactSizeIterator<Item = &Agent> {
         self.agents.values()
     }
 }

@@ -25,6 +25,9 @@ pub const FAULTS: &str = "loket_ledger_faults_total";
 /// Writes of an older incarnation that were refused.
 pub const FENCED: &str = "loket_ledger_fenced_total";
 
+/// Calls that closed a cycle of agents waiting for each other (rule H2).
+pub const CYCLES: &str = "loket_cycles_total";
+
 /// Tells the installed recorder units and meaning. Once, at the start.
 pub fn describe() {
     metrics::describe_histogram!(BATCH_SIZE, Unit::Count, "Requests in one group commit.");
@@ -38,6 +41,7 @@ pub fn describe() {
     metrics::describe_counter!(LETTERS, Unit::Count, "Messages that became dead letters.");
     metrics::describe_counter!(FAULTS, Unit::Count, "Group commits that failed.");
     metrics::describe_counter!(FENCED, Unit::Count, "Refused writes of old incarnations.");
+    metrics::describe_counter!(CYCLES, Unit::Count, "Calls that closed a cycle.");
 }
 
 /// Handles, looked up once.
@@ -53,6 +57,7 @@ pub(crate) struct Meters {
     pub(crate) letters: Counter,
     pub(crate) faults: Counter,
     pub(crate) fenced: Counter,
+    pub(crate) cycles: Counter,
 }
 
 impl Meters {
@@ -69,6 +74,7 @@ impl Meters {
             letters: metrics::counter!(LETTERS),
             faults: metrics::counter!(FAULTS),
             fenced: metrics::counter!(FENCED),
+            cycles: metrics::counter!(CYCLES),
         }
     }
 }

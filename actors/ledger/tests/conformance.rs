@@ -51,4 +51,6 @@ rules! {
     g3_the_last_attempt_makes_a_letter,
     g3_a_retry_is_a_new_message,
     g3_a_dropped_letter_is_counted,
+    h2_the_call_that_closes_a_cycle_is_told,
+    h2_what_was_answered_closes_no_cycle,
 }

@@ -17,3 +17,4 @@ mod grants;
 mod kill_and_tree;
 mod letters;
 mod slots;
+mod waits;

@@ -7,10 +7,12 @@
 mod letters;
 mod messages;
 mod turns;
+mod waits;
 
 pub use letters::*;
 pub use messages::*;
 pub use turns::*;
+pub use waits::*;
 
 use crossbeam_channel::Receiver;
 use loket_turn::{

@@ -125,6 +125,9 @@ impl Engine {
             now_ms: message.now_ms,
         };
         let id = self.deliver(agent.life, &incoming)?;
+        if let Some(ReplyTo::Intent { agent: caller, intent }) = &message.reply_to {
+            self.waits_for(caller, *intent, agent.life, message.now_ms)?;
+        }
         Ok(Accepted { message: id, duplicate: false, outcome: None, skipped: false })
     }
 

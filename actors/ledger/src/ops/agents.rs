@@ -90,6 +90,7 @@ impl Engine {
             durable: 0,
             swept: 0,
             held: Vec::new(),
+            waits: None,
         });
         Ok(life)
     }

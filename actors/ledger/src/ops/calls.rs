@@ -21,11 +21,11 @@ pub(crate) struct Written {
     pub(crate) first: bool,
 }
 
-struct Found {
+pub(crate) struct Found {
     class: String,
     capability: String,
     args: Vec<u8>,
-    outcome: Option<Outcome>,
+    pub(crate) outcome: Option<Outcome>,
     stamp_ms: u64,
 }
 
@@ -78,7 +78,8 @@ impl Engine {
         Ok(IntentWritten::Fresh)
     }
 
-    fn found(&self, intent: IntentId) -> rusqlite::Result<Option<Found>> {
+    /// What the ledger has of an intent.
+    pub(crate) fn found(&self, intent: IntentId) -> rusqlite::Result<Option<Found>> {
         self.conn
             .prepare_cached(
                 "SELECT class, capability, args, ok, outcome, stamp_ms
@@ -257,6 +258,9 @@ impl Engine {
               WHERE intent = ?1 AND late_ok IS NULL AND (ok, outcome) IS NOT (?2, ?3)"
         };
         self.conn.prepare_cached(sql)?.execute(params![intent.0, ok, bytes, db(stamp_ms)])?;
+        if first {
+            self.waits_no_more(life, intent);
+        }
         let (outcome, stamp_ms) = match before {
             Some(outcome) => (outcome, before_ms),
             None => (outcome.clone(), stamp_ms),

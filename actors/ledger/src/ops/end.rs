@@ -83,6 +83,7 @@ impl Engine {
             agent.done = n.0;
             agent.chain = chain;
             agent.open_row = false;
+            agent.waits = None;
         }
         Ok(())
     }

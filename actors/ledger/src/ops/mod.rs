@@ -11,3 +11,4 @@ mod letters;
 mod next;
 mod places;
 mod start;
+mod waits;
