@@ -23,6 +23,9 @@ pub(crate) enum Command {
     /// Check a fleet file: every finding at once, nothing is run.
     #[command(after_help = examples::CHECK)]
     Check(CheckArgs),
+    /// Simulate crashes: who is restarted, who dies, whether the fleet survives. Nothing is run.
+    #[command(after_help = examples::SIMULATE)]
+    Simulate(SimulateArgs),
     /// Show the supervision tree of a running fleet.
     #[command(after_help = examples::TREE)]
     Tree(Target),
@@ -91,6 +94,24 @@ pub(crate) struct CheckArgs {
     /// Exit with 1 on warnings too.
     #[arg(long)]
     pub(crate) deny_warnings: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct SimulateArgs {
+    /// The fleet file.
+    pub(crate) fleet: PathBuf,
+    /// Crash a child (an id, a path, SUPERVISOR/NAME) at these times; may be given again.
+    #[arg(long = "crash", value_name = "CHILD@TIME[,TIME...][:CAUSE]")]
+    pub(crate) crashes: Vec<String>,
+    /// Simulate no longer than this [default: until nothing more happens].
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) until: Option<String>,
+    /// Seed of the jitter of restart delays.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Replace a parameter's value, after parsing.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) sets: Vec<String>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -5,6 +5,7 @@ Examples:
   loket run fleets/quickstart.ron                  run the reading room
   loket run fleet.ron --set docs=/srv/notes        with a parameter replaced
   loket check fleet.ron                            all findings, with places
+  loket simulate fleet.ron --crash llm@0s,1s,2s    who is restarted, who dies
   loket tree                                       the running fleet's tree
   loket call librarian 'What is a turn?'           ask an agent and wait
   loket send readers/r1 '{\"read\": ...}' --key job-17   hand in work, once
@@ -21,6 +22,11 @@ pub(crate) const CHECK: &str = "\
 Examples:
   loket check fleet.ron
   loket check fleet.ron --deny-warnings --json";
+pub(crate) const SIMULATE: &str = "\
+Examples:
+  loket simulate fleet.ron --crash llm@0s,1s,2s
+  loket simulate fleet.ron --crash editor@0s:trap --crash llm@1s:panic --json
+  loket simulate fleet.ron --crash readers/r1@0s,1s --for 10m || echo 'it gives up'";
 pub(crate) const TREE: &str = "\
 Examples:
   loket tree

@@ -1,6 +1,7 @@
-//! Supervision as policy: the fleet file and the supervisor machine, both pure.
+//! Supervision as policy: the fleet file, the supervisor machine and what a fleet of machines would do, all pure.
 //!
-//! No clock, no thread, no I/O. Start reading at [`fleet`] and [`machine`].
+//! No clock, no thread, no I/O. Start reading at [`fleet`] and [`machine`]; [`simulate`] composes the two.
 
 pub mod fleet;
 pub mod machine;
+pub mod simulate;

@@ -6,6 +6,7 @@ mod explain;
 mod letters;
 mod messages;
 mod run;
+mod simulate;
 mod status;
 mod tree;
 mod version;
@@ -23,6 +24,7 @@ pub(crate) fn dispatch(args: Args) -> Result<Code, CliError> {
     match args.command {
         Command::Run(run) => run::run(&run, json),
         Command::Check(check) => check::check(&check, json),
+        Command::Simulate(simulate) => simulate::simulate(&simulate, json),
         Command::Tree(target) => tree::tree(target, json),
         Command::Status(target) => status::status(target, json),
         Command::Send(message) => messages::send(message, json),

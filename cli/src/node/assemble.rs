@@ -30,6 +30,8 @@ pub(crate) mod names {
     pub(crate) const TIME: &str = "time";
     pub(crate) const LOG: &str = "log";
     pub(crate) const AGENT: &str = "agent";
+    /// All of them.
+    pub(crate) const SYSTEM: [&str; 6] = [KERNEL, LEDGER, STORE, TIME, LOG, AGENT];
     pub(crate) const OPERATOR: &str = "@operator";
     pub(crate) const TIMER: &str = "@timer";
 }

@@ -1,5 +1,6 @@
 //! What `check` may know of the world: the providers compiled in, and the modules that the file names. It runs none of them.
 
+use super::assemble::names;
 use super::builtins;
 use crate::exit::{self, CliError};
 use loket_contract::facts;
@@ -100,6 +101,10 @@ impl Catalog for FileCatalog {
             loket_agent::OPERATIONS,
         ];
         all.into_iter().flat_map(facts).collect()
+    }
+
+    fn system_names(&self) -> Vec<String> {
+        names::SYSTEM.iter().map(|&name| name.to_owned()).collect()
     }
 
     fn module(&self, reference: &str) -> ModuleFact {

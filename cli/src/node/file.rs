@@ -1,8 +1,9 @@
 //! Reading the fleet file and the command line's parameters; telling what is wrong with them.
 
+use super::catalog::FileCatalog;
 use crate::exit::{self, CliError};
 use crate::output;
-use loket_supervision::fleet::{Finding, MAX_TEXT_BYTES};
+use loket_supervision::fleet::{self, Finding, Fleet, MAX_TEXT_BYTES};
 use serde_json::json;
 use std::fs::File;
 use std::io::Read;
@@ -34,6 +35,15 @@ pub(crate) fn sets(sets: &[String]) -> Result<Vec<(String, String)>, CliError> {
         split.push((name.to_owned(), value.to_owned()));
     }
     Ok(split)
+}
+
+/// A fleet file that is read only to be looked at: its modules are believed in. All errors are printed, warnings are not: those are
+/// `check`'s.
+pub(crate) fn parse_fleet(path: &Path, given: &[String], json: bool) -> Result<Fleet, CliError> {
+    let (text, sets) = (read_fleet(path)?, sets(given)?);
+    let name = path.display().to_string();
+    let parsed = fleet::parse(&text, &name, &sets, &FileCatalog::believing(path));
+    parsed.map(|(fleet, _)| fleet).map_err(|findings| told(&findings, json))
 }
 
 /// Prints findings that keep a fleet from starting; the error says how many.

@@ -20,5 +20,5 @@ mod ticks;
 mod walk;
 
 pub(crate) use catalog::FileCatalog;
-pub(crate) use file::{read_fleet, sets};
+pub(crate) use file::{parse_fleet, read_fleet, sets};
 pub(crate) use start::{RunOptions, run};

@@ -14,6 +14,7 @@ mod commands;
 mod fleet;
 mod processes;
 mod signals;
+mod simulate;
 mod words;
 
 /// One agent that does as it is told.

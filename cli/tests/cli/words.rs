@@ -7,9 +7,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const COMMANDS: [&str; 12] = [
-    "run", "check", "tree", "status", "send", "call", "kill", "letters", "ask", "stop", "explain",
-    "version",
+const COMMANDS: [&str; 13] = [
+    "run", "check", "simulate", "tree", "status", "send", "call", "kill", "letters", "ask", "stop",
+    "explain", "version",
 ];
 
 fn say(words: &[&str]) -> Said {

@@ -20,6 +20,9 @@ pub trait Catalog {
     /// What every fleet has without naming it: store, time, log, random, agent.
     fn builtin_capabilities(&self) -> Vec<CapabilityFact>;
 
+    /// The names of the children that every fleet has under `system`: no child of a file may bear one.
+    fn system_names(&self) -> Vec<String>;
+
     /// Looks at a module without running it.
     fn module(&self, reference: &str) -> ModuleFact;
 }

@@ -9,7 +9,7 @@ mod cx;
 mod fields;
 mod finding;
 mod grants;
-mod nearest;
+pub(crate) mod nearest;
 mod nodes;
 mod otp;
 mod pages;
@@ -39,6 +39,7 @@ pub use spec::{
     AgentSpec, BudgetSpec, Defaults, Durability, Fleet, GrantSpec, Node, Opening, Place,
     ProviderSpec, SupervisorSpec,
 };
+pub use units::duration;
 
 /// Largest fleet file, in bytes: a thousand children take a tenth of it.
 pub const MAX_TEXT_BYTES: usize = 4 << 20;
@@ -89,7 +90,7 @@ fn read<'a>(
         return None;
     }
     let (fleet, tree, own_operator) = top::fleet(cx, slice::body(text), sets, catalog)?;
-    otp::check(cx, &fleet.root);
+    otp::check(cx, &fleet, &catalog.system_names());
     refs::check(cx, &fleet, &tree, own_operator);
     let unused = cx.params.values().filter(|param| !param.used).map(|param| param.at);
     for name in unused.collect::<Vec<_>>() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::cx::Cx;
 use super::policy::{AutoShutdown, Charge, Escalation, First, Restart, Shutdown, Strategy};
-use super::spec::{Node, Place, SupervisorSpec};
+use super::spec::{Fleet, Node, Place, SupervisorSpec};
 
 /// Deepest tree and most static children that people can keep in mind (W422).
 const DEEP: usize = 6;
@@ -14,9 +14,12 @@ const HOT_RATE: u64 = 1;
 /// A period longer than this forgets nothing (W403), in milliseconds.
 const LONG_PERIOD_MS: u64 = 3_600_000;
 
-/// Checks the tree under `root`.
-pub(crate) fn check(cx: &mut Cx<'_>, root: &SupervisorSpec) {
+/// Checks the tree of `fleet`; `system` are the names of its own children.
+pub(crate) fn check(cx: &mut Cx<'_>, fleet: &Fleet, system: &[String]) {
+    let root = &fleet.root;
     let mut walk = Walk { cx, names: BTreeMap::new(), children: 0 };
+    walk.names.insert(fleet.name.clone(), "the fleet itself".to_owned());
+    walk.names.extend(system.iter().map(|name| (name.clone(), format!("system/{name}"))));
     walk.names.insert(root.id.clone(), root.id.clone());
     let path = root.id.clone();
     if root.auto_shutdown != AutoShutdown::Never {

@@ -43,13 +43,8 @@ pub(crate) fn fleet<'a, 'c>(
     }
     let mut fields = Fields::open(cx, body, "Fleet")?;
     let version = version(cx, &mut fields);
-    let name = match fields.need(cx, "name").and_then(|raw| Some((raw, cx.string(raw, "name")?))) {
-        Some((raw, name)) => {
-            nodes::name(cx, raw, &name);
-            name
-        }
-        None => String::new(),
-    };
+    let named = fields.need(cx, "name").and_then(|raw| Some((raw, cx.string(raw, "name")?)));
+    let name = named.as_ref().map(|(_, name)| name.clone()).unwrap_or_default();
     let data = fields.take("data").and_then(|raw| {
         let data = cx.string(raw, "data")?;
         if data.is_empty() {
@@ -75,6 +70,14 @@ pub(crate) fn fleet<'a, 'c>(
         Some(raw) => nodes::root(cx, &mut tree, raw),
         None => nodes::no_supervisor(cx),
     };
+    if let Some((raw, name)) = &named {
+        nodes::name(cx, raw, name);
+        let system = catalog.system_names();
+        if *name == root.id || name == "system" || system.contains(name) {
+            let help = "the fleet is the top of its own tree; name it otherwise";
+            cx.help("E102", raw, format!("the name \"{name}\" is borne by a child, too"), help);
+        }
+    }
     fields.close(cx);
     let fleet = Fleet {
         version,

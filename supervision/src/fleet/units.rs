@@ -21,8 +21,11 @@ const SIZES: [(&str, u64); 7] = [
     ("GB", 1_000_000_000),
 ];
 
-/// Milliseconds of `"5s"`, `"100ms"`, `"2m"`, `"3h"`, `"1d"`.
-pub(crate) fn duration(text: &str) -> Result<u64, String> {
+/// Milliseconds of `"5s"`, `"100ms"`, `"2m"`, `"3h"`, `"1d"`, as every duration of a fleet file is written.
+///
+/// # Errors
+/// What is wrong, in words for the writer.
+pub fn duration(text: &str) -> Result<u64, String> {
     quantity(text, &DURATIONS, MAX_MS, "duration")
 }
 

@@ -62,6 +62,10 @@ impl Catalog for World {
         ]
     }
 
+    fn system_names(&self) -> Vec<String> {
+        ["kernel", "store", "log"].map(str::to_owned).to_vec()
+    }
+
     fn module(&self, reference: &str) -> ModuleFact {
         match reference {
             "missing.wasm" => ModuleFact::Missing("no such file".to_owned()),
