@@ -20,6 +20,8 @@ pub(crate) struct Agent {
     pub(crate) name: AgentName,
     pub(crate) life: u64,
     pub(crate) incarnation: u64,
+    /// That incarnation runs, as far as this process was told.
+    pub(crate) running: bool,
     pub(crate) epoch: Epoch,
     /// The last turn that ended or was skipped.
     pub(crate) done: u64,
@@ -144,6 +146,22 @@ impl Book {
         Err(LedgerError::Fenced { agent: agent.name.clone() })
     }
 
+    /// Notes that the last incarnation of this life runs, or no longer runs.
+    pub(crate) fn runs(&mut self, life: u64, running: bool) {
+        if self.agents.get(&life).is_some_and(|agent| agent.running != running)
+            && let Some(agent) = self.change(life)
+        {
+            agent.running = running;
+        }
+    }
+
+    /// Takes over from an older book of the same process who runs: it is in no file.
+    pub(crate) fn running_as_in(&mut self, older: &Self) {
+        for agent in self.agents.values_mut() {
+            agent.running = older.life(agent.life).is_some_and(|older| older.running);
+        }
+    }
+
     /// Gives back every place that the open turn of `life` holds, then takes those of `keep`.
     pub(crate) fn hold(&mut self, life: u64, keep: Vec<Held>) {
         let Some(agent) = self.agents.get(&life) else {
@@ -184,6 +202,7 @@ impl Book {
                 life: un(row.get(0)?),
                 name: row.get::<_, String>(1)?.into(),
                 incarnation: un(row.get(2)?),
+                running: false,
                 epoch: Epoch(un(row.get(3)?)),
                 done: un(row.get(4)?),
                 last: 0,
@@ -261,11 +280,15 @@ impl Book {
         let mut rows = rows.query(params![db(life), db(n.0)])?;
         let mut held = Vec::new();
         while let Some(row) = rows.next()? {
-            if let Effect::Send { to, body, .. } = codec::effect(&row.get::<_, Vec<u8>>(0)?)?
-                && let Some(to) = self.get(&to)
-            {
-                held.push(Held { to: to.life, bytes: body.len() as u64 });
-            }
+            let (receivers, body) = match codec::effect(&row.get::<_, Vec<u8>>(0)?)? {
+                Effect::Send { to, body, .. } => (vec![to], body),
+                Effect::SendAll { to, body, .. } => {
+                    (to.into_iter().map(|(_, name)| name).collect(), body)
+                }
+                _ => continue,
+            };
+            let known = receivers.iter().filter_map(|to| self.get(to));
+            held.extend(known.map(|to| Held { to: to.life, bytes: body.len() as u64 }));
         }
         Ok(held)
     }

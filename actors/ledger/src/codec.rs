@@ -1,7 +1,7 @@
 //! The small encodings inside columns: failures, effects, lists of names. Length-prefixed, little
 //! endian, written once and read by every later version: a new form gets a new tag.
 
-use loket_turn::{AgentName, Effect, Failure, MessageId, Outcome};
+use loket_turn::{AgentName, Effect, Failure, MessageId, Outcome, Until};
 use rusqlite::types::Type;
 use std::sync::Arc;
 
@@ -50,6 +50,10 @@ impl<'a> Reader<'a> {
         self.take(n)
     }
 
+    fn id(&mut self) -> Read<MessageId> {
+        self.take(16)?.try_into().map(MessageId).map_err(|_| damaged("id"))
+    }
+
     fn text(&mut self) -> Read<String> {
         String::from_utf8(self.bytes()?.to_vec()).map_err(|_| damaged("text"))
     }
@@ -88,6 +92,11 @@ pub(crate) fn outcome(ok: Option<i64>, bytes: Option<Vec<u8>>) -> Read<Option<Ou
 const SEND: u8 = 1;
 const SPAWN: u8 = 2;
 const STOP: u8 = 3;
+const SEND_ALL: u8 = 4;
+const MONITOR: u8 = 5;
+const DEMONITOR: u8 = 6;
+const JOIN: u8 = 7;
+const LEAVE: u8 = 8;
 
 /// A staged effect as bytes; `None` for one that this version does not know, which it therefore
 /// never staged.
@@ -113,6 +122,34 @@ pub(crate) fn effect_bytes(effect: &Effect) -> Option<Vec<u8>> {
             bytes.push(STOP);
             put(&mut bytes, agent.as_bytes());
         }
+        Effect::SendAll { to, kind, body } => {
+            bytes.push(SEND_ALL);
+            put(&mut bytes, kind.as_bytes());
+            put(&mut bytes, body);
+            bytes.extend_from_slice(&(to.len() as u64).to_le_bytes());
+            for (id, name) in to {
+                bytes.extend_from_slice(&id.0);
+                put(&mut bytes, name.as_bytes());
+            }
+        }
+        Effect::Monitor { id, agent, until } => {
+            bytes.push(MONITOR);
+            bytes.extend_from_slice(&id.0);
+            put(&mut bytes, agent.as_bytes());
+            bytes.push(u8::from(*until == Until::Gone));
+        }
+        Effect::Demonitor { id } => {
+            bytes.push(DEMONITOR);
+            bytes.extend_from_slice(&id.0);
+        }
+        Effect::Join { group } => {
+            bytes.push(JOIN);
+            put(&mut bytes, group.as_bytes());
+        }
+        Effect::Leave { group } => {
+            bytes.push(LEAVE);
+            put(&mut bytes, group.as_bytes());
+        }
         _ => return None,
     }
     Some(bytes)
@@ -123,18 +160,12 @@ pub(crate) fn effect(bytes: &[u8]) -> Read<Effect> {
     let mut from = Reader(bytes);
     match from.byte()? {
         SEND => {
-            let id = from.take(16)?.try_into().map_err(|_| damaged("id"))?;
+            let id = from.id()?;
             let (to, kind) = (from.text()?, from.text()?);
             let body = from.bytes()?.to_vec();
             let keyed = from.byte()? == 1;
             let key = from.text()?;
-            Ok(Effect::Send {
-                id: MessageId(id),
-                to: to.into(),
-                kind,
-                body,
-                key: keyed.then_some(key),
-            })
+            Ok(Effect::Send { id, to: to.into(), kind, body, key: keyed.then_some(key) })
         }
         SPAWN => Ok(Effect::Spawn {
             under: from.text()?.into(),
@@ -142,6 +173,22 @@ pub(crate) fn effect(bytes: &[u8]) -> Read<Effect> {
             settings: from.text()?,
         }),
         STOP => Ok(Effect::Stop { agent: from.text()?.into() }),
+        SEND_ALL => {
+            let (kind, body) = (from.text()?, from.bytes()?.to_vec());
+            let mut to = Vec::new();
+            for _ in 0..from.number()? {
+                to.push((from.id()?, from.text()?.into()));
+            }
+            Ok(Effect::SendAll { to, kind, body })
+        }
+        MONITOR => Ok(Effect::Monitor {
+            id: from.id()?,
+            agent: from.text()?.into(),
+            until: if from.byte()? == 1 { Until::Gone } else { Until::Exit },
+        }),
+        DEMONITOR => Ok(Effect::Demonitor { id: from.id()? }),
+        JOIN => Ok(Effect::Join { group: from.text()? }),
+        LEAVE => Ok(Effect::Leave { group: from.text()? }),
         _ => Err(damaged("effect")),
     }
 }

@@ -269,7 +269,8 @@ impl Engine {
         }
         let opened = connect(&self.options)?;
         self.conn = opened.conn;
-        self.book = opened.book;
+        let older = std::mem::replace(&mut self.book, opened.book);
+        self.book.running_as_in(&older);
         self.counts = opened.counts;
         self.durable_counts = opened.counts;
         self.wal = opened.wal;

@@ -4,10 +4,11 @@ use crate::engine::Engine;
 use crate::writer::{self, Queue};
 use crate::{OpenError, OpenTurns, Options, dir, open_turns};
 use loket_turn::{
-    Accept, AcceptError, Accepted, AgentName, AgentState, DynamicChild, End, EndedTurn, Enrol,
-    Enrolled, Fail, FailVerdict, Hash, InboxDepth, IntentId, IntentWrite, IntentWritten, Ledger,
-    LedgerError, LedgerEvent, LedgerStats, Letter, LetterId, LetterSummary, Life, NextTurn,
-    Outcome, Pending, Removed, ResultWrite, RetriedLetter, TurnKey, TurnNo,
+    Accept, AcceptError, Accepted, AgentName, AgentState, DynamicChild, End, Ended, EndedTurn,
+    Enrol, Enrolled, Fail, FailVerdict, GroupSize, Hash, InboxDepth, IntentId, IntentWrite,
+    IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter, LetterId, LetterSummary,
+    Life, Monitor, NextTurn, Outcome, Pending, Removed, ResultWrite, RetriedLetter, TurnKey,
+    TurnNo,
 };
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -202,6 +203,30 @@ impl Ledger for SqliteLedger {
 
     fn drop_letter(&self, id: LetterId) -> Pending<Result<(), LedgerError>> {
         self.queue.ask(move |engine| engine.drop_letter(id))
+    }
+
+    fn ended(&self, ended: Ended) -> Pending<Result<(), LedgerError>> {
+        self.queue.ask(move |engine| engine.ended(&ended))
+    }
+
+    fn monitors_by(&self, agent: AgentName) -> Pending<Result<Vec<Monitor>, LedgerError>> {
+        self.queue.ask(move |engine| engine.monitors_by(&agent))
+    }
+
+    fn monitors_of(&self, agent: AgentName) -> Pending<Result<Vec<Monitor>, LedgerError>> {
+        self.queue.ask(move |engine| engine.monitors_of(&agent))
+    }
+
+    fn members(&self, group: String) -> Pending<Result<Vec<AgentName>, LedgerError>> {
+        self.queue.ask(move |engine| engine.members(&group))
+    }
+
+    fn groups_of(&self, agent: AgentName) -> Pending<Result<Vec<String>, LedgerError>> {
+        self.queue.ask(move |engine| engine.groups_of(&agent))
+    }
+
+    fn groups(&self) -> Pending<Result<Vec<GroupSize>, LedgerError>> {
+        self.queue.ask(move |engine| engine.groups())
     }
 
     fn stats(&self) -> Pending<Result<LedgerStats, LedgerError>> {

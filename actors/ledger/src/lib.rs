@@ -17,6 +17,7 @@ mod engine_tests;
 pub mod kit;
 mod ledger;
 pub mod metrics;
+mod migrate;
 pub mod open_turns;
 mod ops;
 mod options;

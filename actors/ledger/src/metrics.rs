@@ -24,6 +24,8 @@ pub const LETTERS: &str = "loket_letters_made_total";
 pub const FAULTS: &str = "loket_ledger_faults_total";
 /// Writes of an older incarnation that were refused.
 pub const FENCED: &str = "loket_ledger_fenced_total";
+/// Downs that were put into inboxes.
+pub const DOWNS: &str = "loket_downs_told_total";
 
 /// Calls that closed a cycle of agents waiting for each other (rule H2).
 pub const CYCLES: &str = "loket_cycles_total";
@@ -42,6 +44,7 @@ pub fn describe() {
     metrics::describe_counter!(FAULTS, Unit::Count, "Group commits that failed.");
     metrics::describe_counter!(FENCED, Unit::Count, "Refused writes of old incarnations.");
     metrics::describe_counter!(CYCLES, Unit::Count, "Calls that closed a cycle.");
+    metrics::describe_counter!(DOWNS, Unit::Count, "Downs put into the inboxes of who watched.");
 }
 
 /// Handles, looked up once.
@@ -58,6 +61,7 @@ pub(crate) struct Meters {
     pub(crate) faults: Counter,
     pub(crate) fenced: Counter,
     pub(crate) cycles: Counter,
+    pub(crate) downs: Counter,
 }
 
 impl Meters {
@@ -75,6 +79,7 @@ impl Meters {
             faults: metrics::counter!(FAULTS),
             fenced: metrics::counter!(FENCED),
             cycles: metrics::counter!(CYCLES),
+            downs: metrics::counter!(DOWNS),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Opening the file: pragmas, the check of its format, the making of a new one.
 
 use crate::dir;
+use crate::migrate;
 use crate::options::{OpenError, Options};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -8,7 +9,10 @@ use std::io::Read;
 use std::path::Path;
 
 /// The format this version writes: `user_version`.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = migrate::LAST;
+
+/// The format that a new file is made in; [`migrate`] takes it on from there.
+const FIRST: u32 = 1;
 
 /// Marks the file as ours for `file(1)` and for us: "LKET".
 pub const APPLICATION_ID: i32 = 0x4C4B_4554;
@@ -53,6 +57,7 @@ pub(crate) fn open(options: &Options) -> Result<Connection, OpenError> {
     if found == 0 {
         make(&conn).map_err(sqlite)?;
     }
+    migrate::migrate(&conn, found.max(FIRST)).map_err(sqlite)?;
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&file, private)
         .map_err(|source| OpenError::Io { path: file.clone(), source })?;
@@ -87,7 +92,7 @@ fn make(conn: &Connection) -> rusqlite::Result<()> {
     conn.execute_batch(include_str!("schema.sql"))?;
     conn.execute("INSERT INTO meta(name, value) VALUES ('seed', ?1)", [seed.as_slice()])?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
-    conn.pragma_update(None, "user_version", FORMAT)?;
+    conn.pragma_update(None, "user_version", FIRST)?;
     conn.execute_batch("COMMIT")
 }
 

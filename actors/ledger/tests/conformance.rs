@@ -53,4 +53,13 @@ rules! {
     g3_a_dropped_letter_is_counted,
     h2_the_call_that_closes_a_cycle_is_told,
     h2_what_was_answered_closes_no_cycle,
+    i2_a_down_tells_the_end_of_an_incarnation_once,
+    i2_a_down_of_the_already_dead_is_noproc,
+    i2_an_end_that_nobody_noted_is_told_by_the_next_incarnation,
+    i2_between_two_incarnations_the_next_one_is_watched,
+    i2_a_removal_tells_every_monitor_of_the_life,
+    i2_a_demonitor_ends_one_monitor,
+    i2_a_down_needs_no_room,
+    i3_members_are_lives,
+    i3_a_message_to_a_group_reaches_each_that_is_there,
 }

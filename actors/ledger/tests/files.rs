@@ -67,7 +67,10 @@ fn a_newer_format_is_refused() {
     conn.pragma_update(None, "user_version", FORMAT + 1).unwrap();
     drop(conn);
     let why = refusal(options.clone());
-    assert!(matches!(why, OpenError::Newer { found: 2, known: 1, .. }), "{why}");
+    assert!(
+        matches!(why, OpenError::Newer { found, known: FORMAT, .. } if found == FORMAT + 1),
+        "{why}"
+    );
     std::fs::remove_file(&file).unwrap();
     let conn = Connection::open(&file).unwrap();
     conn.execute_batch("CREATE TABLE theirs(x)").unwrap();

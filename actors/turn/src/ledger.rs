@@ -5,12 +5,14 @@
 
 mod accept;
 mod letters;
+mod links;
 mod turns;
 
 pub use accept::{
     Accept, AcceptError, Accepted, DynamicChild, Enrol, Enrolled, InboxDepth, Removed, ReplyTo,
 };
 pub use letters::{LedgerStats, Letter, LetterSummary, RetriedLetter};
+pub use links::{DOWN_KIND, Ended, GroupSize, MONITOR_SENDER, Monitor};
 pub use turns::{
     AgentState, End, EndedTurn, Fail, FailVerdict, IntentWrite, IntentWritten, NextTurn, RanTurn,
     ResultWrite, Survival,
@@ -188,6 +190,19 @@ pub trait Ledger: Send + Sync + 'static {
     ) -> Pending<Result<RetriedLetter, LedgerError>>;
     /// Forgets a dead letter.
     fn drop_letter(&self, id: LetterId) -> Pending<Result<(), LedgerError>>;
+    /// Notes that an incarnation has ended: whoever watched it gets its Down (rule I2). Of an incarnation that was never noted, the
+    /// next one's [`open`](Self::open) tells it.
+    fn ended(&self, ended: Ended) -> Pending<Result<(), LedgerError>>;
+    /// The monitors that an agent has, oldest first.
+    fn monitors_by(&self, agent: AgentName) -> Pending<Result<Vec<Monitor>, LedgerError>>;
+    /// The monitors that watch an agent, oldest first.
+    fn monitors_of(&self, agent: AgentName) -> Pending<Result<Vec<Monitor>, LedgerError>>;
+    /// The members of a group, by name; a group that nobody is in is none.
+    fn members(&self, group: String) -> Pending<Result<Vec<AgentName>, LedgerError>>;
+    /// The groups that an agent is in, by name.
+    fn groups_of(&self, agent: AgentName) -> Pending<Result<Vec<String>, LedgerError>>;
+    /// All groups that have members, by name.
+    fn groups(&self) -> Pending<Result<Vec<GroupSize>, LedgerError>>;
     /// How full each enrolled agent's inbox is (rule A3).
     fn inboxes(&self) -> Pending<Result<Vec<InboxDepth>, LedgerError>>;
     /// Counts, for metrics and for saying what was lost.

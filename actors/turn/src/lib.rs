@@ -22,11 +22,12 @@ pub use hash::{Hash, RunningHash, chain_after, derived_key};
 pub use ids::{AgentName, CallNo, Epoch, IntentId, LetterId, Life, MessageId, TurnKey, TurnNo};
 pub use journal::{Answered, Diverged, Journal, Live, Mode, Step, Stop};
 pub use ledger::{
-    Accept, AcceptError, Accepted, AgentState, DynamicChild, End, EndedTurn, Enrol, Enrolled, Fail,
-    FailVerdict, InboxDepth, IntentWrite, IntentWritten, Ledger, LedgerError, LedgerEvent,
-    LedgerStats, Letter, LetterSummary, NextTurn, OpenTurnMark, OpenTurns, Pending, RanTurn,
-    Removed, ReplyTo, ResultWrite, RetriedLetter, Survival,
+    Accept, AcceptError, Accepted, AgentState, DOWN_KIND, DynamicChild, End, Ended, EndedTurn,
+    Enrol, Enrolled, Fail, FailVerdict, GroupSize, InboxDepth, IntentWrite, IntentWritten, Ledger,
+    LedgerError, LedgerEvent, LedgerStats, Letter, LetterSummary, MONITOR_SENDER, Monitor,
+    NextTurn, OpenTurnMark, OpenTurns, Pending, RanTurn, Removed, ReplyTo, ResultWrite,
+    RetriedLetter, Survival,
 };
 pub use message::Message;
 pub use record::{Begin, Intent, Record};
-pub use staged::Effect;
+pub use staged::{Effect, Until};

@@ -31,5 +31,18 @@ pub const DEATHS_ALONE_BEFORE_HELD: u32 = 10;
 /// Ended turns that one catch-up read takes from the ledger at most: bounds memory, not the catch-up.
 pub const CATCH_UP_PAGE: usize = 64;
 
+/// Monitors that one agent has at a time. Their Downs come whether its inbox has room or not, so this bounds by how much an inbox
+/// may be over its bound: four times what the default holds.
+pub const MONITORS_PER_AGENT_MAX: usize = 1_024;
+
+/// Groups that one agent is in at a time.
+pub const GROUPS_PER_AGENT_MAX: usize = 64;
+
+/// Members of one group: a message to the group is so many messages, in one step of the ledger.
+pub const GROUP_MEMBERS_MAX: usize = 1_024;
+
+/// Bytes of a group's name: as long as a capability's segment may be.
+pub const GROUP_NAME_BYTES_MAX: usize = 64;
+
 const _: () = assert!(BODY_BYTES_MAX <= RECORD_BYTES_PER_TURN_MAX);
 const _: () = assert!(CALLS_PER_TURN_MAX >= 1 && DEATHS_BEFORE_ALONE >= 1);

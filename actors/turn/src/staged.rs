@@ -34,4 +34,58 @@ pub enum Effect {
         /// The child.
         agent: AgentName,
     },
+    /// Put the same message into several inboxes: one to each member of a group.
+    SendAll {
+        /// The receivers, each with the derived id of its own message.
+        to: Vec<(MessageId, AgentName)>,
+        /// What it is.
+        kind: String,
+        /// The bytes.
+        body: Vec<u8>,
+    },
+    /// Watch an agent: exactly one message, its Down, tells of its end (rule I2).
+    Monitor {
+        /// The derived id, of the monitor and of the Down.
+        id: MessageId,
+        /// Who is watched.
+        agent: AgentName,
+        /// Which end is told.
+        until: Until,
+    },
+    /// Watch no more: no Down of this monitor comes after the turn's end.
+    Demonitor {
+        /// The monitor.
+        id: MessageId,
+    },
+    /// The sender becomes a member of a group.
+    Join {
+        /// The group.
+        group: String,
+    },
+    /// The sender leaves a group.
+    Leave {
+        /// The group.
+        group: String,
+    },
+}
+
+/// Which end of an agent a monitor tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Until {
+    /// The end of its present incarnation, as OTP's monitor does; of its next one, if none runs at the moment.
+    Exit,
+    /// The end of its life in the ledger: it will not come back, and what waited for it is dead letters (rule A4).
+    Gone,
+}
+
+impl Until {
+    /// The word in arguments and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exit => "exit",
+            Self::Gone => "gone",
+        }
+    }
 }

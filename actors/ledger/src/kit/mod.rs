@@ -5,11 +5,13 @@
 //! each engine's own test. Start reading at [`Subject`].
 
 mod letters;
+mod links;
 mod messages;
 mod turns;
 mod waits;
 
 pub use letters::*;
+pub use links::*;
 pub use messages::*;
 pub use turns::*;
 pub use waits::*;

@@ -77,6 +77,7 @@ impl Engine {
             name: name.clone(),
             life,
             incarnation: 0,
+            running: false,
             epoch: Epoch(0),
             done: 0,
             last: 0,
@@ -122,8 +123,10 @@ impl Engine {
             self.finished(&agent, TurnNo(n), &gone, now_ms)?;
         }
         self.book.hold(agent.life, Vec::new());
+        self.unwatch(&agent, reason, now_ms)?;
         for sql in [
             "UPDATE agents SET gone = 1 WHERE life = ?1",
+            "DELETE FROM members WHERE life = ?1",
             "DELETE FROM children WHERE life = ?1",
             "DELETE FROM timers WHERE life = ?1",
         ] {
@@ -179,6 +182,7 @@ impl Engine {
                 agent.incarnation = incarnation;
             }
         }
+        self.took_over(&agent, incarnation)?;
         Ok(AgentState {
             life: Life(agent.life),
             epoch: agent.epoch,

@@ -166,6 +166,13 @@ impl Engine {
                 }
                 Ok(())
             }
+            Effect::SendAll { .. } => self.send_all(agent, effect, now_ms),
+            Effect::Monitor { id, agent: target, until } => {
+                self.monitor(agent, *id, target, *until, now_ms)
+            }
+            Effect::Demonitor { id } => self.demonitor(agent, *id),
+            Effect::Join { group } => self.join(agent, group),
+            Effect::Leave { group } => self.leave(agent, group),
             other => {
                 tracing::error!(?other, "an effect that this ledger does not know");
                 Ok(())
