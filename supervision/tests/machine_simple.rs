@@ -59,6 +59,35 @@ fn the_api_of_instances() {
 }
 
 #[test]
+fn a_life_that_is_over_need_not_be_ended_and_its_successor_is_left_alone() {
+    let mut w = up(child("job"), &["x", "y"]);
+    let life = |id_: &str, incarnation| Call::TerminateLife { id: id(id_), incarnation };
+    w.exits("x", crash());
+    w.took();
+    assert_eq!(w.code(life("x", 1)), "ok");
+    assert_eq!((w.took().as_str(), w.which().as_str()), ("", "y:pid x:pid"));
+    for never in [life("x", 0), life("x", 3), life("y", 2), life("z", 1)] {
+        assert_eq!(w.code(never), "not_found");
+    }
+    assert_eq!(w.code(life("x", 2)), "ok");
+    assert_eq!((w.took().as_str(), w.which().as_str()), ("stop x", "y:pid"));
+    assert_eq!(w.code(life("x", 2)), "ok");
+}
+
+#[test]
+fn what_was_started_as_temporary_stays_it_whatever_becomes_of_the_template() {
+    let mut w = up(temporary("job"), &["x"]);
+    let flags = lenient(Strategy::SimpleOneForOne);
+    let change = Change { flags, children: vec![child("job")] };
+    assert_eq!(w.code(Call::Change(change)), "ok");
+    assert_eq!(w.code(Call::StartChild(child("y"))), "ok");
+    w.took();
+    w.exits("x", crash());
+    w.exits("y", crash());
+    assert_eq!((w.took().as_str(), w.which().as_str()), ("start y", "y:pid"));
+}
+
+#[test]
 fn a_start_that_fails_or_is_ignored_keeps_nothing() {
     for restart in [Restart::Permanent, Restart::Transient, Restart::Temporary] {
         let mut w = up(ChildSpec { restart, ..child("job") }, &["x"]);

@@ -46,6 +46,10 @@ pub struct RouteTarget {
 }
 
 impl RouteTarget {
+    fn is_served(&self) -> bool {
+        !self.shards.is_empty()
+    }
+
     /// The shard for callers of this lane: the lane's own, or one that is chosen by the lane's number.
     pub fn for_lane(&self, lane: Option<usize>) -> Option<&Mailbox<ProviderWork>> {
         if let [(_, only)] = &*self.shards {
@@ -178,14 +182,17 @@ impl Authority {
         mailbox: Mailbox<ProviderWork>,
     ) -> Result<Route, AuthorityError> {
         let mut writer = crate::lock(&self.writer);
-        let table = self.table.load();
+        let (table, now) = (self.table.load(), self.routes.load());
         let known = writer.services.get(&service.name).copied();
-        let taken = |name: &str| table.route(name).is_some_and(|route| Some(route) != known);
+        let is_served =
+            |route: Route| now.get(route.0 as usize).is_some_and(RouteTarget::is_served);
+        let other = |route: Route| Some(route) != known && is_served(route);
+        let taken = |name: &str| table.route(name).is_some_and(other);
         if let Some(taken) = service.capabilities.iter().find(|c| taken(c.as_str())) {
             let (capability, service) = (taken.as_str().to_owned(), Arc::clone(&service.name));
             return Err(AuthorityError::Served { capability, service });
         }
-        let mut routes = Routes::clone(&self.routes.load());
+        let mut routes = Routes::clone(&now);
         let route = match known {
             Some(route) => route,
             None => {
@@ -207,6 +214,17 @@ impl Authority {
         let served: Vec<_> = capabilities.map(|name| (name.clone(), route)).collect();
         self.change(&writer, |table| table.with_routes(served));
         Ok(route)
+    }
+
+    /// Takes a shard out of its service, because its place is gone. A service without any is served by nobody, and another one
+    /// may take its capabilities.
+    pub(crate) fn withdraw(&self, mailbox: &Mailbox<ProviderWork>) {
+        let _writer = crate::lock(&self.writer);
+        let mut routes = Routes::clone(&self.routes.load());
+        for target in &mut routes {
+            target.shards.retain(|(_, shard)| !shard.is(mailbox));
+        }
+        self.routes.store(Arc::new(routes));
     }
 
     /// The writer's lock is held, so that no change is lost.

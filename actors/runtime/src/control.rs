@@ -1,14 +1,15 @@
 //! The tree in the hands of those who may change it: the operator's socket, the `agent` and `chaos` providers. Nobody else
 //! gets one.
 //!
-//! Every method only puts a request into a control lane; none waits for a child. Start reading at [`TreeControl`].
+//! Every method only puts a request into a control lane; none waits for a child. Start reading at [`TreeControl`]; the API of
+//! one supervisor is [`SupervisorHandle`].
 
+use crate::registry::SUPERVISOR;
 use crate::signals::{Signal, Signals};
-use crate::{ChildKind, Place, Registry, TreeView};
-use loket_supervision::machine::{Answer, ApiError, Call, Event, Exit};
+use crate::{ChildKind, Place, Registry, SupervisorHandle, TreeError, TreeView};
+use loket_supervision::machine::{ApiError, Event, Exit};
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::sync::oneshot;
 
 /// An answer of the tree on its way. The request is under way already: dropping the future does not take it back.
 pub type TreeFuture<T> = Pin<Box<dyn Future<Output = Result<T, ControlError>> + Send>>;
@@ -32,6 +33,20 @@ pub enum ControlError {
     /// Too many requests wait at that supervisor.
     #[error("{0} has too many requests waiting")]
     Busy(String),
+    /// Of a worker, or of nobody.
+    #[error("{0} is no supervisor")]
+    NotSupervisor(String),
+    /// A part of a child that stays what it is as long as the child is there.
+    #[error("{child}: its {part} cannot change while it is there; delete it and start it again")]
+    Fixed {
+        /// Which child.
+        child: String,
+        /// What.
+        part: &'static str,
+    },
+    /// What is to be started makes no sense.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
     /// The supervisor said no.
     #[error(transparent)]
     Refused(#[from] ApiError),
@@ -46,6 +61,9 @@ impl ControlError {
             Self::NotDynamic(_) => "not_dynamic",
             Self::Taken(_) => "already_started",
             Self::Busy(_) => "busy",
+            Self::NotSupervisor(_) => "not_supervisor",
+            Self::Fixed { .. } => "fixed",
+            Self::Tree(error) => error.code(),
             Self::Refused(error) => error.code(),
         }
     }
@@ -81,6 +99,11 @@ pub trait TreeControl: Send + Sync + 'static {
     fn start_dynamic(&self, under: &str, child: DynamicSpec) -> TreeFuture<u64>;
     /// Ends a dynamic child; ready once it is gone.
     fn stop_dynamic(&self, name: &str) -> TreeFuture<()>;
+    /// The API of one supervisor: OTP's `supervisor` module.
+    ///
+    /// # Errors
+    /// [`ControlError::NoChild`], [`ControlError::NotSupervisor`].
+    fn supervisor(&self, name: &str) -> Result<SupervisorHandle, ControlError>;
     /// Notes that a message of this agent became a dead letter (rule G5).
     fn letter(&self, agent: &str);
     /// Ends the node: in order, or at once.
@@ -100,38 +123,13 @@ impl Control {
         self.registry.find(name).ok_or_else(|| ControlError::NoChild(name.to_owned()))
     }
 
-    fn signals(&self, supervisor: &str) -> Result<Signals, ControlError> {
-        let place = self.place(supervisor)?;
-        place.signals().ok_or_else(|| ControlError::NotRunning(supervisor.to_owned()))
-    }
-
     fn supervisor_of(&self, child: &str) -> Option<Signals> {
         self.registry.find(child)?.supervisor.as_ref()?.signals()
     }
 
-    fn ask(
-        &self,
-        supervisor: &str,
-        call: Call,
-        kind: Option<DynamicSpec>,
-    ) -> Result<oneshot::Receiver<Answer>, ControlError> {
-        let (reply, answer) = oneshot::channel();
-        let signals = self.signals(supervisor)?;
-        match signals.call(call, kind.map(Box::new), reply) {
-            true => Ok(answer),
-            false => Err(ControlError::Busy(supervisor.to_owned())),
-        }
-    }
-}
-
-async fn settle(
-    asked: Result<oneshot::Receiver<Answer>, ControlError>,
-) -> Result<Answer, ControlError> {
-    match asked?.await {
-        Ok(Answer::Error(error)) => Err(error.into()),
-        Ok(answer) => Ok(answer),
-        // The supervisor ended with the question unanswered.
-        Err(_) => Err(ApiError::NoProc.into()),
+    /// A handle that has not looked yet whether there is such a supervisor.
+    fn handle(&self, supervisor: &str) -> SupervisorHandle {
+        SupervisorHandle::new(Arc::clone(&self.registry), supervisor)
     }
 }
 
@@ -159,30 +157,29 @@ impl TreeControl for Control {
     }
 
     fn start_dynamic(&self, under: &str, child: DynamicSpec) -> TreeFuture<u64> {
-        use loket_supervision::machine::ChildSpec;
-        // Under SimpleOneForOne only the id of the spec is used.
-        let call = Call::StartChild(ChildSpec::worker(Arc::clone(&child.name)));
-        let name = Arc::clone(&child.name);
-        let taken = self.registry.find(&name).is_some();
-        let asked = match taken {
-            true => Err(ControlError::Taken(name.to_string())),
-            false => self.ask(under, call, Some(child)),
-        };
-        Box::pin(async move {
-            match settle(asked).await? {
-                Answer::Started(incarnation) => Ok(incarnation.unwrap_or(0)),
-                _ => Err(ApiError::NotFound.into()),
-            }
-        })
+        if self.registry.find(&child.name).is_some() {
+            let taken = ControlError::Taken(child.name.to_string());
+            return Box::pin(std::future::ready(Err(taken)));
+        }
+        let started = self.handle(under).start_instance(child);
+        Box::pin(async move { Ok(started.await?.unwrap_or(0)) })
     }
 
     fn stop_dynamic(&self, name: &str) -> TreeFuture<()> {
-        let under = self.place(name).map(|place| place.supervisor().cloned());
-        let asked = under.and_then(|under| {
-            let under = under.ok_or_else(|| ControlError::NotDynamic(name.to_owned()))?;
-            self.ask(&under, Call::TerminateChild(name.into()), None)
+        let under = self.place(name).and_then(|place| {
+            place.supervisor().cloned().ok_or_else(|| ControlError::NotDynamic(name.to_owned()))
         });
-        Box::pin(async move { settle(asked).await.map(drop) })
+        match under {
+            Ok(under) => self.handle(&under).terminate_child(name),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn supervisor(&self, name: &str) -> Result<SupervisorHandle, ControlError> {
+        match self.place(name)?.kind() {
+            SUPERVISOR => Ok(self.handle(name)),
+            _ => Err(ControlError::NotSupervisor(name.to_owned())),
+        }
     }
 
     fn letter(&self, agent: &str) {

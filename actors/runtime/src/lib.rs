@@ -27,9 +27,11 @@ mod panic;
 mod registry;
 mod runtime;
 mod shared;
+mod siblings;
 mod signals;
 mod slots;
 mod supervisor_actor;
+mod supervisor_handle;
 mod tree;
 mod waiters;
 mod watchdog;
@@ -55,6 +57,7 @@ pub use node::{Hooks, Node, NodeConfig, OnGone, OnUp, StartError};
 pub use registry::{MailboxView, Place, PlaceState, Registry, TreeView};
 pub use runtime::Runtime;
 pub use slots::{SlotPermit, Slots};
+pub use supervisor_handle::SupervisorHandle;
 pub use tree::{
     DoorSpec, LaneChoice, NodeSpec, PrincipalSpec, Service, SupervisorNode, TreeError, TreeSpec,
     WorkerNode,

@@ -171,6 +171,11 @@ impl<M> Mailbox<M> {
         self.0.closed.store(false, Ordering::Release);
     }
 
+    /// Whether it is the same mailbox.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     fn drain(&self) {
         // Bounded: a closed mailbox fills no more, but for senders that were inside `send` already.
         while self.0.ring.pop().is_some() {}

@@ -190,10 +190,10 @@ impl Node {
             hooks: hooks.into(),
             seed,
         });
-        let place = shared.place_supervisor(&top, None)?;
+        let place = shared.place_supervisor(&top, None, 0).map_err(StartError::from)?;
         let _ = self.control.top.set(Arc::clone(&place.name));
         let (run, signals) = (Arc::new(Run::default()), Signals::default());
-        launch_supervisor(&shared, top, &place, signals.clone(), 1);
+        launch_supervisor(&shared, &place, signals.clone(), 1);
         let run_too = Arc::clone(&run);
         if !self.lanes.system().spawn(move || watch(signals, place, run_too)) {
             run.set(RunState::Ended(Exit::LaneLost));

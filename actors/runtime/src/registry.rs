@@ -4,8 +4,9 @@
 //! path of a call never looks here. Start reading at [`Registry::find`].
 
 use crate::cell::CellControl;
+use crate::siblings::Siblings;
 use crate::signals::{Signal, Signals};
-use crate::{Door, Lane};
+use crate::{Door, Lane, SupervisorNode};
 use loket_kernel::Principal;
 use loket_supervision::machine::{ChildState, ChildView, Exit};
 use serde::{Deserialize, Serialize};
@@ -52,10 +53,14 @@ pub struct Place {
     pub(crate) lane: Lane,
     pub(crate) door: Door,
     pub(crate) principal: Option<Principal>,
+    /// Whether it is a shard of a service.
+    pub(crate) serves: bool,
     pub(crate) incarnation: AtomicU64,
     pub(crate) status: Mutex<Status>,
-    /// In start order; only of supervisors.
-    pub(crate) children: Mutex<Vec<Arc<Place>>>,
+    /// Only of supervisors.
+    pub(crate) children: Mutex<Siblings>,
+    /// What it starts with, at this start or the next: flags and first children. Only of supervisors.
+    pub(crate) plan: Mutex<Option<Arc<SupervisorNode>>>,
 }
 
 #[derive(Debug)]
@@ -177,9 +182,8 @@ impl Place {
     /// Nobody at or below this place will run again: whoever waits there learns it.
     pub(crate) fn close(&self) {
         self.door.close();
-        for child in &*crate::lock(&self.children) {
-            child.close();
-        }
+        let children = crate::lock(&self.children).all();
+        children.iter().for_each(|child| child.close());
     }
 
     fn view(&self) -> TreeView {
@@ -192,7 +196,7 @@ impl Place {
             let status = self.status();
             (status.state, status.restarts, status.last_exit.clone())
         };
-        let children = crate::lock(&self.children).clone();
+        let children = crate::lock(&self.children).all();
         TreeView {
             id: self.name.to_string(),
             kind: self.kind.to_owned(),
@@ -343,6 +347,7 @@ impl Registry {
             lane: new.lane,
             door: new.door,
             principal: new.principal,
+            serves: new.serves,
             incarnation: AtomicU64::new(new.last_incarnation),
             status: Mutex::new(Status {
                 state: PlaceState::Stopped,
@@ -351,6 +356,7 @@ impl Registry {
                 life: None,
             }),
             children: Mutex::default(),
+            plan: Mutex::new(new.plan),
         });
         places.insert(new.name, Arc::clone(&place));
         if let Some(supervisor) = &place.supervisor {
@@ -368,7 +374,7 @@ impl Registry {
         place.lane.placed().fetch_sub(1, Ordering::AcqRel);
         place.close();
         if let Some(supervisor) = &place.supervisor {
-            crate::lock(&supervisor.children).retain(|child| !Arc::ptr_eq(child, &place));
+            crate::lock(&supervisor.children).remove(&place);
         }
         Some(place)
     }
@@ -386,4 +392,6 @@ pub(crate) struct NewPlace {
     pub(crate) door: Door,
     pub(crate) principal: Option<Principal>,
     pub(crate) last_incarnation: u64,
+    pub(crate) serves: bool,
+    pub(crate) plan: Option<Arc<SupervisorNode>>,
 }

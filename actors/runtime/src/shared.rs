@@ -26,43 +26,70 @@ pub(crate) struct Shared {
     pub(crate) seed: u64,
 }
 
-/// Why a worker got no place.
+/// Why a child got no place.
 #[derive(Debug)]
 pub(crate) enum PlaceError {
     Taken(Arc<Place>),
     Authority(AuthorityError),
 }
 
+impl From<PlaceError> for StartError {
+    fn from(error: PlaceError) -> Self {
+        match error {
+            PlaceError::Taken(place) => TreeError::Twice(Arc::clone(&place.name)).into(),
+            PlaceError::Authority(error) => error.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for PlaceError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Taken(place) => write!(f, "the name {} is taken", place.name),
+            Self::Authority(error) => error.fmt(f),
+        }
+    }
+}
+
 impl Shared {
+    /// Gives a child and all below it their places; `last` is the number of its last life in this process.
+    ///
+    /// # Errors
+    /// [`PlaceError`]; nobody has a place then who had none before.
+    pub(crate) fn place(
+        &self,
+        node: &NodeSpec,
+        supervisor: Option<&Arc<Place>>,
+        last: u64,
+    ) -> Result<Arc<Place>, PlaceError> {
+        match node {
+            NodeSpec::Worker(worker) => self.place_worker(worker, supervisor, last),
+            NodeSpec::Supervisor(node) => self.place_supervisor(node, supervisor, last),
+        }
+    }
+
     pub(crate) fn place_supervisor(
         &self,
         node: &SupervisorNode,
         supervisor: Option<&Arc<Place>>,
-    ) -> Result<Arc<Place>, StartError> {
-        let name = Arc::clone(&node.spec.id);
+        last: u64,
+    ) -> Result<Arc<Place>, PlaceError> {
         let place = self.registry.add(NewPlace {
-            name: Arc::clone(&name),
+            name: Arc::clone(&node.spec.id),
             kind: SUPERVISOR,
             supervisor: supervisor.cloned(),
             lane: self.system.clone(),
             door: Door::Closed,
             principal: None,
-            last_incarnation: 0,
+            last_incarnation: last,
+            serves: false,
+            plan: Some(Arc::new(node.clone())),
         });
-        let place = place.map_err(|_| TreeError::Twice(name))?;
-        let simple = node.is_simple();
-        for child in &node.children {
-            match child {
-                // A template is nobody yet.
-                NodeSpec::Worker(_) if simple => {}
-                NodeSpec::Supervisor(child) => drop(self.place_supervisor(child, Some(&place))?),
-                NodeSpec::Worker(child) => {
-                    let placed = self.place_worker(child, Some(&place));
-                    placed.map_err(|error| match error {
-                        PlaceError::Taken(place) => TreeError::Twice(place.name.clone()).into(),
-                        PlaceError::Authority(error) => StartError::from(error),
-                    })?;
-                }
+        let place = place.map_err(PlaceError::Taken)?;
+        for child in node.first_children() {
+            if let Err(error) = self.place(child, Some(&place), 0) {
+                self.remove(&place.name);
+                return Err(error);
             }
         }
         Ok(place)
@@ -73,8 +100,10 @@ impl Shared {
         &self,
         worker: &WorkerNode,
         supervisor: Option<&Arc<Place>>,
+        last: u64,
     ) -> Result<Arc<Place>, PlaceError> {
         let name = &worker.spec.id;
+        let last_incarnation = worker.last_incarnation.max(last);
         if let Some(there) = self.registry.find(name) {
             return Err(PlaceError::Taken(there));
         }
@@ -87,14 +116,15 @@ impl Shared {
             DoorSpec::Closed => Door::Closed,
         };
         let enrol = |grants: &Arc<_>| {
-            let (name, last) = (Arc::clone(name), worker.last_incarnation);
-            self.authority.enrol(name, last, Arc::clone(grants))
+            self.authority.enrol(Arc::clone(name), last_incarnation, Arc::clone(grants))
         };
         let principal = worker.grants.as_ref().map(enrol).transpose();
         let principal = principal.map_err(PlaceError::Authority)?;
-        if let (Some(service), Door::Provider(mailbox)) = (&worker.serves, &door) {
-            let served = self.authority.serve(service, lane.index(), mailbox.clone());
-            served.map_err(PlaceError::Authority)?;
+        if let (Some(service), Door::Provider(mailbox)) = (&worker.serves, &door)
+            && let Err(error) = self.authority.serve(service, lane.index(), mailbox.clone())
+        {
+            principal.into_iter().for_each(|principal| self.authority.dismiss(principal));
+            return Err(PlaceError::Authority(error));
         }
         let place = self.registry.add(NewPlace {
             name: Arc::clone(name),
@@ -103,17 +133,29 @@ impl Shared {
             lane,
             door,
             principal,
-            last_incarnation: worker.last_incarnation,
+            last_incarnation,
+            serves: worker.serves.is_some(),
+            plan: None,
         });
         place.map_err(PlaceError::Taken)
     }
 
-    /// Forgets a dynamic child.
-    pub(crate) fn remove_worker(&self, name: &str) {
-        if let Some(place) = self.registry.remove(name)
-            && let Some(principal) = place.principal
-        {
+    /// Forgets a child and all below it.
+    pub(crate) fn remove(&self, name: &str) {
+        let Some(place) = self.registry.remove(name) else {
+            return;
+        };
+        if let Some(principal) = place.principal {
             self.authority.dismiss(principal);
+        }
+        if place.serves
+            && let Door::Provider(mailbox) = &place.door
+        {
+            self.authority.withdraw(mailbox);
+        }
+        let children = crate::lock(&place.children).all();
+        for child in children {
+            self.remove(&child.name);
         }
     }
 

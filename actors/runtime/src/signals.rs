@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, oneshot};
 
-use crate::control::DynamicSpec;
+use crate::control::{ControlError, DynamicSpec};
+use crate::tree::NodeSpec;
 
 /// Calls of the API that wait in one supervisor's control lane; more are refused as busy.
 pub(crate) const API_CALLS_MAX: usize = 4_096;
@@ -20,12 +21,31 @@ pub(crate) const API_CALLS_MAX: usize = 4_096;
 pub(crate) enum Signal {
     /// Of a child, or of the machine's own timers.
     Machine(Event),
-    /// A call of the API; with the child that `StartChild` is about.
-    Api { call: Call, child: Option<Box<DynamicSpec>>, reply: oneshot::Sender<Answer> },
+    /// A call of the API.
+    Api(Ask),
     /// The parent asks the supervisor to end.
     Stop(Exit),
     /// The supervisor is killed, and all below it.
     Kill,
+}
+
+/// A call of the API, with what the runtime needs for it and the machine does not know.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) call: Call,
+    pub(crate) brought: Option<Brought>,
+    pub(crate) reply: oneshot::Sender<Result<Answer, ControlError>>,
+}
+
+/// What comes with a call.
+#[derive(Debug)]
+pub(crate) enum Brought {
+    /// `StartChild` under SimpleOneForOne.
+    Instance(Box<DynamicSpec>),
+    /// `StartChild` elsewhere.
+    Child(Box<NodeSpec>),
+    /// `Change`: the first children from now on.
+    Children(Vec<NodeSpec>),
 }
 
 /// The control lane. A clone is the same lane.
@@ -54,23 +74,18 @@ impl Signals {
     }
 
     /// Puts a call in, unless too many wait already.
-    pub(crate) fn call(
-        &self,
-        call: Call,
-        child: Option<Box<DynamicSpec>>,
-        reply: oneshot::Sender<Answer>,
-    ) -> bool {
+    pub(crate) fn call(&self, ask: Ask) -> bool {
         if self.0.api_calls.fetch_add(1, Ordering::AcqRel) >= API_CALLS_MAX {
             self.0.api_calls.fetch_sub(1, Ordering::AcqRel);
             return false;
         }
-        self.push(Signal::Api { call, child, reply });
+        self.push(Signal::Api(ask));
         true
     }
 
     pub(crate) fn pop(&self) -> Option<Signal> {
         let signal = crate::lock(&self.0.queue).pop_front();
-        if matches!(signal, Some(Signal::Api { .. })) {
+        if matches!(signal, Some(Signal::Api(_))) {
             self.0.api_calls.fetch_sub(1, Ordering::AcqRel);
         }
         signal

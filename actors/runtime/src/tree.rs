@@ -107,7 +107,7 @@ pub enum LaneChoice {
 }
 
 /// What a worker serves. Workers with the same service name are its shards: a call goes to the one on the caller's lane.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
     /// The service's name.
     pub name: Arc<str>,
@@ -187,6 +187,21 @@ impl NodeSpec {
         }
     }
 
+    /// Checks it and all below it; `names` are those that are taken.
+    pub(crate) fn check(
+        &self,
+        lanes: usize,
+        names: &mut HashSet<Arc<str>>,
+    ) -> Result<(), TreeError> {
+        if !names.insert(Arc::clone(self.name())) {
+            return Err(TreeError::Twice(Arc::clone(self.name())));
+        }
+        match self {
+            Self::Supervisor(node) => check(node, lanes, names),
+            Self::Worker(node) => node.check(lanes),
+        }
+    }
+
     pub(crate) fn name(&self) -> &Arc<str> {
         match self {
             Self::Supervisor(node) => &node.spec.id,
@@ -200,8 +215,9 @@ impl SupervisorNode {
         self.children.iter().map(NodeSpec::spec).collect()
     }
 
-    pub(crate) fn child(&self, id: &str) -> Option<&NodeSpec> {
-        self.children.iter().find(|child| &**child.name() == id)
+    /// The children that it starts with: a template is nobody yet.
+    pub(crate) fn first_children(&self) -> &[NodeSpec] {
+        if self.is_simple() { &[] } else { &self.children }
     }
 
     pub(crate) fn is_simple(&self) -> bool {
@@ -239,20 +255,10 @@ fn check(
     let supervisor = Arc::clone(&node.spec.id);
     let fits = |error| TreeError::Spec { supervisor: Arc::clone(&supervisor), error };
     Supervisor::new(node.flags.clone(), node.specs(), 0).map_err(fits)?;
-    for child in &node.children {
-        let name = child.name();
-        if !names.insert(Arc::clone(name)) {
-            return Err(TreeError::Twice(Arc::clone(name)));
-        }
-        match child {
-            NodeSpec::Supervisor(_) if node.is_simple() => {
-                return Err(TreeError::Template(supervisor));
-            }
-            NodeSpec::Supervisor(child) => check(child, lanes, names)?,
-            NodeSpec::Worker(child) => child.check(lanes)?,
-        }
+    if node.is_simple() && matches!(&*node.children, [NodeSpec::Supervisor(_)]) {
+        return Err(TreeError::Template(supervisor));
     }
-    Ok(())
+    node.children.iter().try_for_each(|child| child.check(lanes, names))
 }
 
 impl WorkerNode {

@@ -7,7 +7,7 @@ use super::child::{Child, Children, Life, Seq};
 use super::event::{Answer, ApiError, Call, Change, Order};
 use super::exit::Exit;
 use super::job::{Job, NONE, Why, only};
-use super::spec::{ChildSpec, SpecError, Strategy};
+use super::spec::{ChildSpec, Restart, SpecError, Strategy};
 use super::supervisor::{Deferred, MAX_DEFERRED_CALLS, Supervisor};
 use super::view::Phase;
 
@@ -65,6 +65,7 @@ impl Supervisor {
         let served = match call {
             Call::StartChild(spec) => self.start_child(tag, spec),
             Call::TerminateChild(id) => self.terminate_child(tag, &id),
+            Call::TerminateLife { id, incarnation } => self.terminate_life(tag, &id, incarnation),
             Call::RestartChild(id) => self.restart_child(tag, &id),
             Call::DeleteChild(id) => self.delete_child(tag, &id),
             Call::Change(change) => self.change(change).map(|()| self.reply(tag, Answer::Done)),
@@ -116,6 +117,17 @@ impl Supervisor {
         Ok(())
     }
 
+    fn terminate_life(&mut self, tag: u64, id: &str, incarnation: u64) -> Result<(), ApiError> {
+        if self.children.find_life(id, incarnation).is_some() {
+            return self.terminate_child(tag, id);
+        }
+        if !self.children.has_been(id, incarnation) {
+            return Err(ApiError::NotFound);
+        }
+        self.reply(tag, Answer::Done);
+        Ok(())
+    }
+
     fn restart_child(&mut self, tag: u64, id: &str) -> Result<(), ApiError> {
         let seq = self.undefined_child(id)?;
         self.job = Some(Job::new(Why::RestartChild { tag }, NONE, only(seq)));
@@ -154,13 +166,28 @@ impl Supervisor {
         self.flags = flags;
         if simple {
             self.template = specs.into_iter().next().map(Arc::new);
-            for child in self.children.iter_mut() {
-                child.spec = self.template.clone().unwrap_or_else(|| child.spec.clone());
-            }
+            self.follow_template();
             return Ok(());
         }
         reorder(&mut self.children, specs);
         Ok(())
+    }
+}
+
+impl Supervisor {
+    /// Instances follow a template that has changed. Only what was started as Temporary stays it: its
+    /// settings were not kept, so nobody could restart it.
+    fn follow_template(&mut self) {
+        let Some(template) = self.template.clone() else {
+            return;
+        };
+        let temporary = Arc::new(ChildSpec { restart: Restart::Temporary, ..(*template).clone() });
+        for child in self.children.iter_mut() {
+            child.spec = match child.spec.restart {
+                Restart::Temporary => Arc::clone(&temporary),
+                _ => Arc::clone(&template),
+            };
+        }
     }
 }
 

@@ -155,6 +155,10 @@ impl Children {
         }
     }
 
+    pub(super) fn unseed(&mut self, id: &str) {
+        self.seeds.remove(id);
+    }
+
     pub(super) fn find(&self, id: &str) -> Option<Seq> {
         self.by_id.get(id).copied()
     }
@@ -163,6 +167,14 @@ impl Children {
     pub(super) fn find_life(&self, id: &str, incarnation: u64) -> Option<Seq> {
         let seq = self.find(id)?;
         (self.by_seq.get(&seq)?.incarnation == incarnation).then_some(seq)
+    }
+
+    /// Whether a child of this id may have had this life: of one that was removed only the highest
+    /// number of all is known.
+    pub(super) fn has_been(&self, id: &str, incarnation: u64) -> bool {
+        let last = self.find(id).and_then(|seq| self.by_seq.get(&seq));
+        let last = last.map_or(self.floor, |child| child.incarnation);
+        (1..=last).contains(&incarnation)
     }
 
     pub(super) fn get(&self, seq: Seq) -> Option<&Child> {

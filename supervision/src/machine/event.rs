@@ -183,6 +183,14 @@ pub enum Call {
     StartChild(ChildSpec),
     /// Stop a child. Its spec stays, unless it is temporary or an instance.
     TerminateChild(ChildId),
+    /// Stop this life of a child, as OTP's `terminate_child` by pid: an earlier life is gone already,
+    /// which is what was asked for; one that there never was is not found.
+    TerminateLife {
+        /// Whose.
+        id: ChildId,
+        /// Which life.
+        incarnation: u64,
+    },
     /// Start a child that is not running.
     RestartChild(ChildId),
     /// Forget the spec of a child that is not running.

@@ -56,7 +56,7 @@ impl Job {
         Self { why, stop, start, answer: Answer::Done }
     }
 
-    fn tag(&self) -> Option<u64> {
+    pub(super) fn tag(&self) -> Option<u64> {
         match self.why {
             Why::StartChild { tag } | Why::RestartChild { tag } | Why::Terminate { tag } => {
                 Some(tag)

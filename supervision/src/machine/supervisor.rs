@@ -89,6 +89,11 @@ impl Supervisor {
         })
     }
 
+    /// Takes back a seed whose child did not come.
+    pub fn unseed(&mut self, id: &str) {
+        self.children.unseed(id);
+    }
+
     /// Says that lives of this id up to `last` are used up (by an earlier process): its next is at
     /// least `last` + 1. Without effect on a life that runs. A seed for an id that is not there yet
     /// is kept until it comes.
@@ -210,6 +215,11 @@ impl Supervisor {
             supervisors,
             workers: all - supervisors,
         }
+    }
+
+    /// The tag of the call that is being carried out: whose start or stop is under way.
+    pub fn serving(&self) -> Option<u64> {
+        self.job.as_ref().and_then(Job::tag)
     }
 
     /// Where the supervisor is in its life.

@@ -1,44 +1,32 @@
 //! What a supervisor's actor does to its children: makes, reaches, notes and forgets them. No decision is made here.
 
+use super::brought::Made;
 use super::{Actor, launch_supervisor};
 use crate::cell::{self, CellControl, Seed};
-use crate::control::DynamicSpec;
 use crate::panic::guard;
 use crate::registry::Life;
-use crate::shared::{PlaceError, blame_of};
-use crate::tree::NodeSpec;
-use crate::{ChildPlan, Place, PlaceState, metrics};
-use loket_supervision::machine::{ApiError, Blame, Cause, ChildId, ChildState, Event, Exit, Phase};
+use crate::shared::blame_of;
+use crate::{ChildPlan, PlaceState, metrics};
+use loket_supervision::machine::{Blame, Cause, ChildId, ChildState, Event, Exit, Phase};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl Actor {
-    pub(super) fn gone(&self, id: &ChildId, incarnation: u64) {
-        if let Some(place) = self.shared.registry.find(id)
-            && place.incarnation() == incarnation
-        {
-            place.status().life = None;
-        }
-    }
-
-    /// Makes the place of a dynamic child.
-    pub(super) fn make_room(&self, id: &ChildId, child: &DynamicSpec) -> Result<(), ApiError> {
-        let [NodeSpec::Worker(template)] = &*self.node.children else {
-            return Err(ApiError::NotFound);
+    /// A life is over: noted before the machine forgets a child that will have no other.
+    pub(super) fn gone(&mut self, id: &ChildId, incarnation: u64, reason: Option<&Exit>) {
+        let Some(place) = self.shared.registry.find(id) else {
+            return;
         };
-        if !self.node.is_simple() {
-            return Err(ApiError::NotFound);
+        if place.incarnation() != incarnation {
+            return;
         }
-        let mut worker = template.clone();
-        worker.spec.id = Arc::clone(id);
-        worker.kind = Arc::clone(&child.kind);
-        worker.last_incarnation = child.last_incarnation;
-        let there = |place: Arc<Place>| ApiError::AlreadyStarted(place.incarnation());
-        self.shared.place_worker(&worker, Some(&self.place)).map_err(|error| match error {
-            PlaceError::Taken(place) => there(place),
-            PlaceError::Authority(_) => ApiError::MaxChildren(u32::MAX),
-        })?;
-        Ok(())
+        let mut status = place.status();
+        if let Some(reason) = reason {
+            status.last_exit = Some(reason.clone());
+        }
+        if status.life.take().is_some() {
+            self.living -= 1;
+        }
     }
 
     pub(super) fn reach(&self, id: &str, incarnation: u64, deed: impl FnOnce(&Life)) {
@@ -50,24 +38,26 @@ impl Actor {
     }
 
     pub(super) fn start(&mut self, id: &ChildId, incarnation: u64) {
+        let signals = self.signals.clone();
         let failed = |reason| {
             let id = Arc::clone(id);
-            self.signals.event(Event::StartFailed { id, incarnation, reason });
+            signals.event(Event::StartFailed { id, incarnation, reason });
         };
+        if let Err(reason) = self.take_in(id) {
+            return failed(reason);
+        }
         let Some(place) = self.shared.registry.find(id) else {
             return failed(Exit::crash(Cause::Start, Blame::Host, "the child has no place"));
         };
         place.door.reopen();
-        let kind = match self.node.child(id) {
-            Some(NodeSpec::Supervisor(node)) => {
-                let (node, parent) = (node.clone(), self.signals.clone());
-                return launch_supervisor(&self.shared, node, &place, parent, incarnation);
+        let kind = match self.made_of(id) {
+            Some(Made::Supervisor) => {
+                self.living += 1;
+                let parent = self.signals.clone();
+                return launch_supervisor(&self.shared, &place, parent, incarnation);
             }
-            Some(NodeSpec::Worker(worker)) => Arc::clone(&worker.kind),
-            None => match self.dynamic.get(id) {
-                Some(kind) => Arc::clone(kind),
-                None => return failed(Exit::crash(Cause::Start, Blame::Host, "unknown child")),
-            },
+            Some(Made::Worker(kind)) => kind,
+            None => return failed(Exit::crash(Cause::Start, Blame::Host, "unknown child")),
         };
         place.incarnation.store(incarnation, Ordering::Release);
         if let Some(principal) = place.principal {
@@ -81,6 +71,7 @@ impl Actor {
         };
         let (name, signals) = (Arc::clone(id), self.signals.clone());
         let control = Arc::new(CellControl::new(Arc::clone(id), incarnation, signals));
+        self.living += 1;
         place.status().life = Some(Life::Cell(Arc::clone(&control)));
         let (lane, door) = (place.lane.clone(), place.door.clone());
         let place = place.number;
@@ -93,13 +84,9 @@ impl Actor {
         if view.is_none() {
             self.unsettled.remove(id);
         }
-        if self.dynamic.contains_key(id) && view.is_none() {
-            if self.asked.values().any(|asked| asked == id) {
-                return;
-            }
-            self.dynamic.remove(id);
+        if view.is_none() && self.code.remove(id).is_some_and(|code| code.added) {
             self.tell_gone(id);
-            self.shared.remove_worker(id);
+            self.shared.remove(id);
             return;
         }
         let Some(place) = self.shared.registry.find(id) else {
@@ -173,13 +160,12 @@ impl Actor {
     }
 
     pub(super) fn kill_all(&self) {
-        let children = crate::lock(&self.place.children).clone();
+        let children = crate::lock(&self.place.children).all();
         children.iter().filter_map(|child| child.life()).for_each(|life| life.kill());
     }
 
     pub(super) fn end_if_alone(&mut self) {
-        let children = crate::lock(&self.place.children).clone();
-        if children.iter().all(|child| child.life().is_none()) {
+        if self.living == 0 {
             self.ended = Some(Exit::Killed);
         }
     }

@@ -4,15 +4,16 @@
 //! supervisor is a child like any other; only its kill differs, for all below it must go first. Start reading at
 //! [`launch_supervisor`].
 
+mod brought;
 mod children;
 
 use crate::cell::{self, CellControl, Seed};
-use crate::control::DynamicSpec;
 use crate::registry::{Life, Place};
 use crate::shared::Shared;
-use crate::signals::{Signal, Signals};
-use crate::tree::SupervisorNode;
-use crate::{ChildContext, ChildKind, Control, Door};
+use crate::signals::{Ask, Signal, Signals};
+use crate::tree::{NodeSpec, SupervisorNode};
+use crate::{ChildContext, Control, ControlError, Door};
+use brought::{Asked, Code};
 use loket_supervision::machine::{
     Answer, Blame, Call, Cause, ChildId, Event, Exit, Now, Order, Supervisor, Timer,
 };
@@ -24,10 +25,9 @@ use tokio::sync::oneshot;
 /// Signals that are handled before the system arbiter's other tasks get their turn.
 const BATCH_MAX: usize = 64;
 
-/// Starts a supervisor in its place; `parent` hears of its start and its end.
+/// Starts a supervisor in its place, by the plan that is there; `parent` hears of its start and its end.
 pub(crate) fn launch_supervisor(
     shared: &Arc<Shared>,
-    node: SupervisorNode,
     place: &Arc<Place>,
     parent: Signals,
     incarnation: u64,
@@ -40,7 +40,7 @@ pub(crate) fn launch_supervisor(
     let (shared_too, place_too) = (Arc::clone(shared), Arc::clone(place));
     let body = move |context: ChildContext| -> crate::Running {
         Box::pin(async move {
-            match Actor::new(shared_too, node, place_too, signals) {
+            match Actor::new(shared_too, place_too, signals) {
                 Ok(actor) => actor.run(context.control).await,
                 Err(exit) => exit,
             }
@@ -60,59 +60,64 @@ pub(crate) fn launch_supervisor(
 
 struct Actor {
     shared: Arc<Shared>,
-    node: SupervisorNode,
+    /// What it starts with next time.
+    plan: Arc<SupervisorNode>,
     place: Arc<Place>,
     machine: Supervisor,
     signals: Signals,
     /// By time and order of setting. What the machine sets, it bounds.
     timers: BTreeMap<(u64, u64), Timer>,
     next_timer: u64,
-    /// What dynamic children are made of.
-    dynamic: HashMap<ChildId, Arc<ChildKind>>,
+    /// What the children are made of.
+    code: HashMap<ChildId, Code>,
     /// Calls that wait for their answer; the machine bounds them.
-    replies: HashMap<u64, oneshot::Sender<Answer>>,
-    /// Dynamic children whose start the machine has not answered: it may hold the call until another start is over.
-    asked: HashMap<u64, ChildId>,
+    replies: HashMap<u64, oneshot::Sender<Result<Answer, ControlError>>>,
+    /// `StartChild` calls that the machine has not answered: it may hold them until another start is over.
+    asked: HashMap<u64, Asked>,
+    /// `Change` calls that the machine has not answered.
+    changes: HashMap<u64, Vec<NodeSpec>>,
     next_tag: u64,
     /// Children that were seen not running: their doors are closed once nothing is going on.
     idle: HashSet<ChildId>,
     /// Children that neither run nor rest: on their way up or down.
     unsettled: HashSet<ChildId>,
+    /// Children that have a life.
+    living: usize,
     orders: Vec<Order>,
     doomed: bool,
     ended: Option<Exit>,
 }
 
 impl Actor {
-    fn new(
-        shared: Arc<Shared>,
-        node: SupervisorNode,
-        place: Arc<Place>,
-        signals: Signals,
-    ) -> Result<Self, Exit> {
+    fn new(shared: Arc<Shared>, place: Arc<Place>, signals: Signals) -> Result<Self, Exit> {
+        let bad = |error: String| Exit::crash(Cause::Start, Blame::Config, error);
+        let plan = crate::lock(&place.plan).clone();
+        let plan = plan.ok_or_else(|| bad("the supervisor has no plan".to_owned()))?;
         let seed = shared.seed ^ place.number.rotate_left(32) ^ place.incarnation();
-        let machine = Supervisor::new(node.flags.clone(), node.specs(), seed);
-        let bad = |error: loket_supervision::machine::SpecError| {
-            Exit::crash(Cause::Start, Blame::Config, error.to_string())
-        };
-        let mut machine = machine.map_err(bad)?;
-        for child in &*crate::lock(&place.children) {
+        let machine = Supervisor::new(plan.flags.clone(), plan.specs(), seed);
+        let mut machine = machine.map_err(|error| bad(error.to_string()))?;
+        brought::make_places(&shared, &place, &plan).map_err(|error| bad(error.to_string()))?;
+        for child in crate::lock(&place.children).iter() {
             machine.seed_incarnation(Arc::clone(&child.name), child.incarnation());
         }
+        let first = plan.first_children().iter();
+        let code = first.map(|child| (Arc::clone(child.name()), Code::of(child, false))).collect();
         Ok(Self {
             shared,
-            node,
+            plan,
             place,
             machine,
             signals,
             timers: BTreeMap::new(),
             next_timer: 0,
-            dynamic: HashMap::new(),
+            code,
             replies: HashMap::new(),
             asked: HashMap::new(),
+            changes: HashMap::new(),
             next_tag: 0,
             idle: HashSet::new(),
             unsettled: HashSet::new(),
+            living: 0,
             orders: Vec::new(),
             doomed: false,
             ended: None,
@@ -160,12 +165,14 @@ impl Actor {
 
     fn handle(&mut self, signal: Signal, control: &mut Control) {
         if let Signal::Machine(
-            Event::Exited { id, incarnation, .. }
-            | Event::StartFailed { id, incarnation, .. }
-            | Event::Ignored { id, incarnation },
+            Event::Exited { id, incarnation, reason }
+            | Event::StartFailed { id, incarnation, reason },
         ) = &signal
         {
-            self.gone(id, *incarnation);
+            self.gone(id, *incarnation, Some(reason));
+        }
+        if let Signal::Machine(Event::Ignored { id, incarnation }) = &signal {
+            self.gone(id, *incarnation, None);
         }
         if self.doomed {
             return self.end_if_alone();
@@ -174,29 +181,20 @@ impl Actor {
             Signal::Machine(event) => self.feed(event, control),
             Signal::Stop(reason) => self.feed(Event::Stop { reason }, control),
             Signal::Kill => self.die(),
-            Signal::Api { call, child, reply } => self.call(call, child, reply, control),
+            Signal::Api(ask) => self.call(ask, control),
         }
     }
 
-    fn call(
-        &mut self,
-        call: Call,
-        child: Option<Box<DynamicSpec>>,
-        reply: oneshot::Sender<Answer>,
-        control: &mut Control,
-    ) {
-        if let (Call::StartChild(spec), Some(child)) = (&call, child) {
-            let id = Arc::clone(&spec.id);
-            if let Err(error) = self.make_room(&id, &child) {
-                let _ = reply.send(Answer::Error(error));
-                return;
-            }
-            self.machine.seed_incarnation(Arc::clone(&id), child.last_incarnation);
-            self.asked.insert(self.next_tag, Arc::clone(&id));
-            self.dynamic.insert(id, child.kind);
-        }
+    fn call(&mut self, ask: Ask, control: &mut Control) {
+        let Ask { call, brought, reply } = ask;
         let tag = self.next_tag;
         self.next_tag += 1;
+        if let Some(brought) = brought
+            && let Err(error) = self.prepare(tag, brought)
+        {
+            let _ = reply.send(Err(error));
+            return;
+        }
         self.replies.insert(tag, reply);
         self.feed(Event::Call { tag, call }, control);
     }
@@ -229,9 +227,7 @@ impl Actor {
                 self.next_timer += 1;
             }
             Order::Reply { tag, answer } => {
-                if let Some(id) = self.asked.remove(&tag) {
-                    self.note(&id);
-                }
+                let answer = self.answered(tag, answer);
                 if let Some(reply) = self.replies.remove(&tag) {
                     let _ = reply.send(answer);
                 }
@@ -252,14 +248,14 @@ impl Actor {
 }
 
 impl Drop for Actor {
-    /// Whatever way the supervisor ends, it leaves no living child and no dynamic place behind.
+    /// Whatever way the supervisor ends, it leaves no living child behind, and no place of one that it does not start with.
     fn drop(&mut self) {
         self.kill_all();
-        for child in &*crate::lock(&self.place.children) {
+        for child in crate::lock(&self.place.children).iter() {
             child.status().state = crate::PlaceState::Stopped;
         }
-        for id in self.dynamic.keys() {
-            self.shared.remove_worker(id);
+        for (id, _) in self.code.iter().filter(|(_, code)| code.added) {
+            self.shared.remove(id);
         }
     }
 }
@@ -274,9 +270,10 @@ fn event_child(event: &Event) -> Option<ChildId> {
         Event::Timer(timer) => Some(Arc::clone(&timer.id)),
         Event::Call { call, .. } => match call {
             Call::StartChild(spec) => Some(Arc::clone(&spec.id)),
-            Call::TerminateChild(id) | Call::RestartChild(id) | Call::DeleteChild(id) => {
-                Some(Arc::clone(id))
-            }
+            Call::TerminateChild(id)
+            | Call::TerminateLife { id, .. }
+            | Call::RestartChild(id)
+            | Call::DeleteChild(id) => Some(Arc::clone(id)),
             _ => None,
         },
         Event::Start | Event::Stop { .. } => None,

@@ -1,0 +1,279 @@
+//! What a supervisor's actor does with what calls of its API bring along: places for new children, and other code for those that
+//! are there. What becomes of the call is the machine's to say; a refused one leaves nothing behind.
+
+use super::Actor;
+use crate::shared::{PlaceError, Shared};
+use crate::signals::Brought;
+use crate::tree::{DoorSpec, LaneChoice, NodeSpec, Service, SupervisorNode, WorkerNode};
+use crate::{ChildKind, ControlError, DynamicSpec, Place};
+use loket_supervision::machine::{Answer, ApiError, Blame, Cause, ChildId, Exit, Restart};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// What a child is made of.
+pub(super) struct Code {
+    made: Option<Made>,
+    fixed: Option<Fixed>,
+    /// Whether the supervisor does not start with it: its place goes with its spec, and with the supervisor.
+    pub(super) added: bool,
+}
+
+/// A child that a caller wants started.
+pub(super) struct Asked {
+    child: NodeSpec,
+    /// Why it got no place.
+    refused: Option<ControlError>,
+}
+
+#[derive(Clone)]
+pub(super) enum Made {
+    /// By the plan in its place.
+    Supervisor,
+    Worker(Arc<ChildKind>),
+}
+
+/// What others have come to know of a worker, so that it stays as long as the worker's place.
+#[derive(Clone, PartialEq, Eq)]
+struct Fixed {
+    door: DoorSpec,
+    lane: LaneChoice,
+    calls: bool,
+    serves: Option<Service>,
+}
+
+impl Fixed {
+    fn of(worker: &WorkerNode) -> Self {
+        let WorkerNode { door, lane, grants, serves, .. } = worker;
+        Self { door: *door, lane: *lane, calls: grants.is_some(), serves: serves.clone() }
+    }
+
+    fn differs(&self, other: &Self) -> Option<&'static str> {
+        let parts = [
+            (self.door != other.door, "door"),
+            (self.lane != other.lane, "lane"),
+            (self.calls != other.calls, "right to call"),
+            (self.serves != other.serves, "service"),
+        ];
+        parts.into_iter().find_map(|(differs, part)| differs.then_some(part))
+    }
+}
+
+impl Code {
+    pub(super) fn of(child: &NodeSpec, added: bool) -> Self {
+        let (made, fixed) = match child {
+            NodeSpec::Supervisor(_) => (Made::Supervisor, None),
+            NodeSpec::Worker(node) => (Made::Worker(Arc::clone(&node.kind)), Some(Fixed::of(node))),
+        };
+        Self { made: Some(made), fixed, added }
+    }
+
+    /// What keeps it from becoming this child.
+    fn fixed_against(&self, child: &NodeSpec) -> Option<&'static str> {
+        match (&self.fixed, child) {
+            (None, NodeSpec::Supervisor(_)) => None,
+            (Some(fixed), NodeSpec::Worker(node)) => fixed.differs(&Fixed::of(node)),
+            _ => Some("type"),
+        }
+    }
+}
+
+/// Makes the places of the plan's children that have none, and removes those of children that are not in the plan any more.
+pub(super) fn make_places(
+    shared: &Shared,
+    place: &Arc<Place>,
+    plan: &SupervisorNode,
+) -> Result<(), PlaceError> {
+    let names: HashSet<&str> = plan.first_children().iter().map(|child| &**child.name()).collect();
+    let there = crate::lock(&place.children).all();
+    for child in there.iter().filter(|child| !names.contains(&*child.name)) {
+        shared.remove(&child.name);
+    }
+    for child in plan.first_children() {
+        if own_place(shared, place, child.name()).is_none() {
+            shared.place(child, Some(place), 0)?;
+        }
+    }
+    in_order(place, shared, plan.first_children());
+    Ok(())
+}
+
+fn own_place(shared: &Shared, supervisor: &Arc<Place>, id: &str) -> Option<Arc<Place>> {
+    let place = shared.registry.find(id)?;
+    let own = place.supervisor.as_ref().is_some_and(|above| Arc::ptr_eq(above, supervisor));
+    own.then_some(place)
+}
+
+/// Puts these children first, in this order.
+fn in_order(place: &Arc<Place>, shared: &Shared, first: &[NodeSpec]) {
+    let mut children = crate::lock(&place.children);
+    let names: HashSet<&str> = first.iter().map(|child| &**child.name()).collect();
+    let rest: Vec<_> =
+        children.iter().filter(|child| !names.contains(&*child.name)).cloned().collect();
+    for child in first.iter().filter_map(|child| own_place(shared, place, child.name())) {
+        children.push(child);
+    }
+    rest.into_iter().for_each(|child| children.push(child));
+}
+
+impl Actor {
+    /// What a child is made of, for its next life. What a Temporary child was made of is not kept: it has only one.
+    pub(super) fn made_of(&mut self, id: &ChildId) -> Option<Made> {
+        let once = self.machine.child(id).is_some_and(|c| c.spec.restart == Restart::Temporary);
+        let code = self.code.get_mut(id)?;
+        if once { code.made.take() } else { code.made.clone() }
+    }
+
+    /// Before the machine hears of a call.
+    pub(super) fn prepare(&mut self, tag: u64, brought: Brought) -> Result<(), ControlError> {
+        let child = match brought {
+            Brought::Instance(child) => self.instance(*child)?,
+            Brought::Child(child) => {
+                if self.plan.is_simple() {
+                    return Err(ApiError::SimpleOneForOne.into());
+                }
+                let mut names = HashSet::from([Arc::clone(&self.place.name)]);
+                child.check(self.shared.lanes.len(), &mut names)?;
+                *child
+            }
+            Brought::Children(children) => return self.prepare_change(tag, children),
+        };
+        self.asked.insert(tag, Asked { child, refused: None });
+        Ok(())
+    }
+
+    /// An instance is its template under another name; it may have had lives in an earlier process.
+    fn instance(&mut self, child: DynamicSpec) -> Result<NodeSpec, ControlError> {
+        let template = match &*self.plan.children {
+            [NodeSpec::Worker(template)] if self.plan.is_simple() => template,
+            _ => return Err(ControlError::NotDynamic(self.place.name.to_string())),
+        };
+        let mut worker = template.clone();
+        worker.spec.id = child.name;
+        worker.kind = child.kind;
+        worker.last_incarnation = child.last_incarnation;
+        if self.machine.child(&worker.spec.id).is_none() {
+            let id = Arc::clone(&worker.spec.id);
+            self.machine.seed_incarnation(id, worker.last_incarnation);
+        }
+        Ok(NodeSpec::Worker(worker))
+    }
+
+    /// After the machine has answered a call, before its caller hears of it.
+    pub(super) fn answered(&mut self, tag: u64, answer: Answer) -> Result<Answer, ControlError> {
+        if let Some(asked) = self.asked.remove(&tag) {
+            if matches!(answer, Answer::Error(_)) {
+                self.machine.unseed(asked.child.name());
+            }
+            if let Some(refused) = asked.refused {
+                return Err(refused);
+            }
+        }
+        if let Some(children) = self.changes.remove(&tag)
+            && answer == Answer::Done
+        {
+            self.change(children);
+        }
+        Ok(answer)
+    }
+
+    /// If this start is what a caller asked for: makes the child's place.
+    pub(super) fn take_in(&mut self, id: &ChildId) -> Result<(), Exit> {
+        let asked = self.machine.serving().and_then(|tag| self.asked.get_mut(&tag));
+        let Some(asked) = asked.filter(|asked| asked.child.name() == id) else {
+            return Ok(());
+        };
+        if own_place(&self.shared, &self.place, id).is_some() {
+            // Left behind for `tree` by a child of that name.
+            self.shared.remove(id);
+        }
+        match self.shared.place(&asked.child, Some(&self.place), 0) {
+            Ok(_) => {
+                self.code.insert(Arc::clone(id), Code::of(&asked.child, true));
+                self.note(id);
+                Ok(())
+            }
+            Err(error) => {
+                let exit = Exit::crash(Cause::Start, Blame::Config, error.to_string());
+                let refused = match error {
+                    PlaceError::Taken(place) => ApiError::AlreadyStarted(place.incarnation()),
+                    PlaceError::Authority(_) => ApiError::StartFailed(exit.clone()),
+                };
+                asked.refused = Some(refused.into());
+                Err(exit)
+            }
+        }
+    }
+
+    /// The machine checks flags and specs; here is checked what it does not know.
+    fn prepare_change(&mut self, tag: u64, children: Vec<NodeSpec>) -> Result<(), ControlError> {
+        let mut names = HashSet::from([Arc::clone(&self.place.name)]);
+        for child in &children {
+            let known = self.machine.child(child.name()).is_some();
+            child.check(self.shared.lanes.len(), &mut names)?;
+            let own = || own_place(&self.shared, &self.place, child.name()).is_some();
+            if !self.plan.is_simple() && !own() && self.shared.registry.find(child.name()).is_some()
+            {
+                return Err(ControlError::Taken(child.name().to_string()));
+            }
+            let code = self.code.get(child.name()).filter(|_| known);
+            if let Some(part) = code.and_then(|code| code.fixed_against(child)) {
+                return Err(ControlError::Fixed { child: child.name().to_string(), part });
+            }
+        }
+        self.changes.insert(tag, children);
+        Ok(())
+    }
+
+    /// The machine has changed; now what stands around it.
+    fn change(&mut self, children: Vec<NodeSpec>) {
+        let plan = SupervisorNode {
+            spec: self.plan.spec.clone(),
+            flags: self.machine.flags().clone(),
+            children,
+        };
+        self.plan = Arc::new(plan);
+        *crate::lock(&self.place.plan) = Some(Arc::clone(&self.plan));
+        if self.plan.is_simple() {
+            return;
+        }
+        self.code.values_mut().for_each(|code| code.added = true);
+        let plan = Arc::clone(&self.plan);
+        for child in plan.first_children() {
+            self.adopt(child);
+        }
+        in_order(&self.place, &self.shared, plan.first_children());
+    }
+
+    /// Gives a child its new code; one that is new gets its place.
+    fn adopt(&mut self, child: &NodeSpec) {
+        let id = child.name();
+        let known = self.code.contains_key(id);
+        match own_place(&self.shared, &self.place, id).filter(|_| known) {
+            Some(place) => match child {
+                NodeSpec::Supervisor(node) => {
+                    *crate::lock(&place.plan) = Some(Arc::new(node.clone()));
+                }
+                NodeSpec::Worker(node) => {
+                    if let (Some(principal), Some(grants)) = (place.principal, &node.grants) {
+                        self.shared.authority.set_grants(principal, Arc::clone(grants));
+                    }
+                }
+            },
+            None => {
+                let last = own_place(&self.shared, &self.place, id).map_or(0, |place| {
+                    self.shared.remove(id);
+                    place.incarnation()
+                });
+                match self.shared.place(child, Some(&self.place), last) {
+                    Ok(place) => {
+                        self.machine.seed_incarnation(Arc::clone(id), place.incarnation());
+                    }
+                    // Its start will say that it has no place.
+                    Err(error) => tracing::error!(child = &**id, "has no place: {error}"),
+                }
+            }
+        }
+        self.code.insert(Arc::clone(id), Code::of(child, false));
+        self.note(id);
+    }
+}
