@@ -1,14 +1,26 @@
-//! The golden data: 5,000 recorded runs of OTP 25.2.3's supervisor replay without a mismatch.
+//! The golden data: recorded runs of OTP 25.2.3's supervisor replay without a mismatch.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-#[path = "../examples/otp_replay.rs"]
+#[path = "../examples/otp_replay/main.rs"]
 #[allow(dead_code, unreachable_pub)]
 mod otp_replay;
 
+/// Scenarios, steps and mismatches of a file beside this one.
+fn replayed(file: &str) -> (usize, usize, usize) {
+    let path = format!("{}/tests/data/{file}", env!("CARGO_MANIFEST_DIR"));
+    let mut totals = otp_replay::Totals::default();
+    otp_replay::replay_file(&path, &mut totals).unwrap();
+    (totals.scenarios, totals.steps, totals.mismatches)
+}
+
 #[test]
 fn recorded_runs_of_otp_replay_without_a_mismatch() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/traces-5000-seed42.jsonl.gz");
-    let mut totals = otp_replay::Totals::default();
-    otp_replay::replay_file(path, &mut totals).unwrap();
-    assert_eq!((totals.scenarios, totals.steps, totals.mismatches), (5_000, 27_416, 0));
+    assert_eq!(replayed("traces-5000-seed42.jsonl.gz"), (5_000, 27_416, 0));
+}
+
+/// `tests/otp/record.escript 1 2000`: what lies in the mailbox while a child is restarted, and behind
+/// other exits, is served in OTP's order.
+#[test]
+fn what_happens_at_once_replays_without_a_mismatch() {
+    assert_eq!(replayed("traces-at-once-2000-seed1.jsonl.gz"), (2_000, 12_544, 0));
 }

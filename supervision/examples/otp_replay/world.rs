@@ -1,89 +1,37 @@
-//! Replays recorded runs of OTP's supervisor on the machine and compares what children and callers
-//! see.
-//!
-//! `cargo run -q -p loket-supervision --example otp_replay -- FILE...` reads `.jsonl` and
-//! `.jsonl.gz`, prints the first mismatches and `scenarios=N steps=M mismatches=K`, and exits 0
-//! only when K = 0 and N > 0. The world here only starts and stops children; every decision is the
+//! The world around one supervisor: it starts and stops children and calls; every decision is the
 //! machine's. Start reading at [`World::settle`].
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::process::ExitCode;
 
 use loket_supervision::machine::{
     Answer, AutoShutdown, Blame, Call, Cause, ChildSpec, ChildState, Escalation, Event, Exit,
     Flags, Now, Order, Restart, Shutdown, Strategy, Supervisor, TimerKind, Window,
 };
-use serde::Deserialize;
 
-/// Mismatches that are printed; the rest are only counted.
-const SHOWN: usize = 10;
+use super::{Preset, Scenario, Step};
+
 /// Steps of the machine within one recorded step; more means that it would never come to rest.
 const MAX_EVENTS: usize = 100_000;
 /// The recorder's period and shutdown time, in milliseconds.
 const PERIOD_MS: u64 = 3_600_000;
 const SHUTDOWN_MS: u64 = 1_000;
 
-/// One recorded scenario.
-#[derive(Deserialize)]
-struct Scenario {
-    n: u64,
-    strategy: String,
-    intensity: u32,
-    auto_shutdown: String,
-    children: Vec<Child>,
-    preset: Vec<Preset>,
-    steps: Vec<Step>,
-}
-
-#[derive(Deserialize)]
-struct Child {
-    id: String,
-    restart: String,
-    significant: bool,
-}
-
-#[derive(Deserialize)]
-struct Preset {
-    what: String,
-    id: String,
-    times: u32,
-}
-
-/// What was done and what was seen.
-#[derive(Deserialize, PartialEq, Debug)]
-struct Step {
-    op: String,
-    result: String,
-    events: Vec<String>,
-    #[serde(default)]
-    which_children: Option<Vec<String>>,
-    #[serde(default)]
-    counts: Option<[usize; 4]>,
-    #[serde(default)]
-    supervisor: Option<String>,
-}
-
-/// What replaying gave.
-#[derive(Debug, Default)]
-pub struct Totals {
-    /// Scenarios replayed.
-    pub scenarios: usize,
-    /// Recorded steps compared.
-    pub steps: usize,
-    /// Steps that were seen otherwise (the rest of such a scenario is not compared).
-    pub mismatches: usize,
+/// What became of an operation: a word, or a call that is answered later.
+enum Posted {
+    Said(&'static str),
+    Asked { tag: u64, starts: bool },
 }
 
 /// The children and callers around one supervisor.
-struct World {
+pub(super) struct World {
     supervisor: Supervisor,
     queue: VecDeque<Event>,
     alive: BTreeMap<String, u64>,
     next_starts: HashMap<String, (String, u32)>,
     seen: Vec<String>,
-    answer: Option<Answer>,
+    /// Of the calls of the present step, by their tags.
+    answers: HashMap<u64, Answer>,
+    tags: u64,
     up: bool,
     exit: Option<Exit>,
 }
@@ -139,7 +87,7 @@ fn exit_of(word: &str) -> Result<Exit, String> {
 }
 
 impl World {
-    fn new(scenario: &Scenario) -> Result<Self, String> {
+    pub(super) fn new(scenario: &Scenario) -> Result<Self, String> {
         let children = scenario
             .children
             .iter()
@@ -154,7 +102,8 @@ impl World {
             alive: BTreeMap::new(),
             next_starts: scenario.preset.iter().map(preset).collect(),
             seen: Vec::new(),
-            answer: None,
+            answers: HashMap::new(),
+            tags: 0,
             up: false,
             exit: None,
         })
@@ -208,7 +157,9 @@ impl World {
             Order::Kill { id, .. } => self.seen.push(format!("killed:{id}")),
             // Children here stop at once, so that their shutdown timers never come.
             Order::SetTimer { .. } | Order::Report(_) => {}
-            Order::Reply { answer, .. } => self.answer = Some(answer),
+            Order::Reply { tag, answer } => {
+                self.answers.insert(tag, answer);
+            }
             Order::Up => self.up = true,
             Order::Exit { reason } => self.exit = Some(reason),
         }
@@ -222,9 +173,8 @@ impl World {
 
     /// Does one recorded operation; says what its caller sees.
     fn operate(&mut self, op: &str) -> Result<String, String> {
-        let words: Vec<&str> = op.split(':').collect();
-        let call = match words.as_slice() {
-            ["start_link"] => {
+        match op {
+            "start_link" => {
                 self.queue.push_back(Event::Start);
                 self.settle()?;
                 return Ok(match self.exit.as_ref() {
@@ -236,18 +186,43 @@ impl World {
                     None => "not up".into(),
                 });
             }
-            ["shutdown"] => {
+            "shutdown" => {
                 self.queue.push_back(Event::Stop { reason: Exit::Shutdown });
                 self.settle()?;
                 let code = self.exit.as_ref().map_or("none", Exit::code);
                 return Ok(format!("supervisor_exit:{code}"));
             }
-            ["exit", id, reason] => return self.exit_child(id, reason),
-            ["crash_all_at_once"] => return self.crash_all(),
+            "crash_all_at_once" => return self.crash_all(),
+            _ => {}
+        }
+        // All that happens at once lies in the queue before the machine sees the first of it.
+        let ops = op.strip_prefix("at_once:").unwrap_or(op).split('|');
+        let posted = ops.map(|op| self.post(op)).collect::<Result<Vec<_>, _>>()?;
+        self.settle()?;
+        let said = posted.into_iter().map(|posted| match posted {
+            Posted::Said(word) => word.into(),
+            Posted::Asked { tag, starts } => self.answer(tag, starts),
+        });
+        Ok(said.collect::<Vec<_>>().join("|"))
+    }
+
+    /// Puts what an operation means for the machine into its queue.
+    fn post(&mut self, op: &str) -> Result<Posted, String> {
+        let words: Vec<&str> = op.split(':').collect();
+        let call = match words.as_slice() {
+            ["exit", id, reason] => {
+                let Some(incarnation) = self.alive.remove(*id) else {
+                    return Ok(Posted::Said("no_pid"));
+                };
+                self.seen.push(format!("quit:{id}:{reason}"));
+                let (id, reason) = ((*id).into(), exit_of(reason)?);
+                self.queue.push_back(Event::Exited { id, incarnation, reason });
+                return Ok(Posted::Said("ok"));
+            }
             ["fail_next_starts", id, times] => {
                 let times = times.parse().map_err(|_| format!("bad count in {op:?}"))?;
                 self.next_starts.insert((*id).into(), ("fail".into(), times));
-                return Ok("ok".into());
+                return Ok(Posted::Said("ok"));
             }
             ["terminate_child", id] => Call::TerminateChild((*id).into()),
             ["restart_child", id] => Call::RestartChild((*id).into()),
@@ -259,30 +234,25 @@ impl World {
             _ => return Err(format!("unknown operation {op:?}")),
         };
         let starts = matches!(call, Call::StartChild(_));
-        self.queue.push_back(Event::Call { tag: 0, call });
-        self.settle()?;
-        Ok(match self.answer.take() {
+        self.tags += 1;
+        self.queue.push_back(Event::Call { tag: self.tags, call });
+        Ok(Posted::Asked { tag: self.tags, starts })
+    }
+
+    fn answer(&mut self, tag: u64, starts: bool) -> String {
+        match self.answers.remove(&tag) {
             Some(Answer::Done) => "ok".into(),
             Some(Answer::Started(Some(_))) => "ok:pid".into(),
             Some(Answer::Started(None)) => "ok:undefined".into(),
             Some(Answer::Error(error)) => match error.code() {
                 "start_failed" if starts => "error:start".into(),
                 "start_failed" => "error:down".into(),
+                // The caller of a supervisor that ends sees it go.
+                "stopping" | "noproc" => "down".into(),
                 code => format!("error:{code}"),
             },
             other => format!("{other:?}"),
-        })
-    }
-
-    fn exit_child(&mut self, id: &str, reason: &str) -> Result<String, String> {
-        let Some(incarnation) = self.alive.remove(id) else {
-            return Ok("no_pid".into());
-        };
-        self.seen.push(format!("quit:{id}:{reason}"));
-        let reason = exit_of(reason)?;
-        self.queue.push_back(Event::Exited { id: id.into(), incarnation, reason });
-        self.settle()?;
-        Ok("ok".into())
+        }
     }
 
     fn crash_all(&mut self) -> Result<String, String> {
@@ -299,7 +269,7 @@ impl World {
     }
 
     /// Does one recorded step; says what is seen, in the recorder's form.
-    fn step(&mut self, op: &str) -> Result<Step, String> {
+    pub(super) fn step(&mut self, op: &str) -> Result<Step, String> {
         let mut result = self.operate(op)?;
         let events = std::mem::take(&mut self.seen);
         let op = op.to_string();
@@ -324,63 +294,4 @@ impl World {
         let counts = Some([count.specs, count.active, count.supervisors, count.workers]);
         Ok(Step { op, result, events, which_children, counts, supervisor: None })
     }
-}
-
-fn replay(scenario: &Scenario, totals: &mut Totals) -> Result<(), String> {
-    let mut world = World::new(scenario)?;
-    for (place, expected) in scenario.steps.iter().enumerate() {
-        totals.steps += 1;
-        let seen = world.step(&expected.op)?;
-        if seen != *expected {
-            let place = place + 1;
-            return Err(format!("step {place}\n  OTP:   {expected:?}\n  Loket: {seen:?}"));
-        }
-    }
-    Ok(())
-}
-
-/// Replays one file onto the totals.
-///
-/// # Errors
-/// When the file cannot be read, or a line is not a scenario.
-pub fn replay_file(path: &str, totals: &mut Totals) -> io::Result<()> {
-    let file = File::open(path)?;
-    let lines: Box<dyn BufRead> = if path.ends_with(".gz") {
-        Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file)))
-    } else {
-        Box::new(BufReader::new(file))
-    };
-    for line in lines.lines() {
-        let line = line?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let scenario: Scenario = serde_json::from_str(&line)?;
-        totals.scenarios += 1;
-        if let Err(mismatch) = replay(&scenario, totals) {
-            totals.mismatches += 1;
-            if totals.mismatches <= SHOWN {
-                let Scenario { n, strategy, intensity, auto_shutdown, .. } = &scenario;
-                println!(
-                    "{path}: scenario {n} ({strategy}, {intensity}, {auto_shutdown}): {mismatch}"
-                );
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Replays all files named on the command line.
-pub fn main() -> ExitCode {
-    let mut totals = Totals::default();
-    let mut readable = true;
-    for path in std::env::args().skip(1) {
-        if let Err(error) = replay_file(&path, &mut totals) {
-            eprintln!("{path}: {error}");
-            readable = false;
-        }
-    }
-    let Totals { scenarios, steps, mismatches } = totals;
-    println!("scenarios={scenarios} steps={steps} mismatches={mismatches}");
-    if readable && mismatches == 0 && scenarios > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
