@@ -62,7 +62,8 @@ fn names_have_the_form_and_nothing_else_has() {
     let (long, nine) = ("a".repeat(64), ["a"; 9].join("."));
     let eight = [long.as_str(); 8].join(".");
     assert_eq!(eight.len(), MAX_NAME);
-    for good in ["a", "store.brain", "mcp.x--create-49ssue", "a_b-c.0", &long, &eight] {
+    let second = format!("ab.{long}");
+    for good in ["a", "store.brain", "mcp.x--create-49ssue", "a_b-c.0", &long, &eight, &second] {
         assert_eq!(cap(good).as_str(), good);
     }
     let bad = [
@@ -75,6 +76,7 @@ fn names_have_the_form_and_nothing_else_has() {
         ("a b", NameError::BadByte(1, b' ')),
         ("st\u{43e}re", NameError::BadByte(2, 0xd0)),
         (&"a".repeat(65), NameError::SegmentTooLong(64)),
+        (&format!("ab.{long}a"), NameError::SegmentTooLong(67)),
         (&nine, NameError::TooManySegments),
         (&format!("{eight}a"), NameError::TooLong),
     ];
@@ -166,6 +168,8 @@ fn a_hold_passes_with_a_lease_and_only_while_it_lasts() {
     assert_eq!(call(&lease(6, "mcp.github.close", 9_999), "mcp.github.close"), "hold");
     let old = lease(5, "mcp.github.close", 1_001).without_old_leases(Moment(1_001));
     assert_eq!(call(&old, "mcp.github.close"), "hold");
+    let young = lease(5, "mcp.github.close", 1_001).without_old_leases(NOW);
+    assert_eq!(call(&young, "mcp.github.close"), "admitted");
 }
 
 #[test]
@@ -221,6 +225,84 @@ fn a_chain_is_bounded_and_ends_with_the_caller() {
     };
     assert_eq!(call.badge().chain().as_slice(), [Principal(8), WHO]);
     assert_eq!((call.badge().caller_name().as_ref(), call.args()), ("writer/3", &[1, 2, 3][..]));
+}
+
+#[test]
+fn arguments_pass_up_to_their_limit_and_not_beyond() {
+    let table = table(vec![grant("llm", 1)]);
+    let sized = |size| Envelope { args: vec![0; size], ..envelope("llm.chat") };
+    assert_eq!(code(&admit(&table, sized(MAX_ARGS), NOW)), "admitted");
+    assert_eq!(code(&admit(&table, sized(MAX_ARGS + 1), NOW)), "K007");
+}
+
+#[test]
+fn a_badge_shows_the_rights_of_the_grant_that_decides() {
+    let mut scope = Scope::new();
+    scope.insert("tokens", Bound::AtMost(7));
+    let (wide, narrow) = (Arc::new(Scope::new()), Arc::new(scope));
+    let held = |name: &str, scope: &Arc<Scope>, budget, ends, id| {
+        Grant::new(cap(name), scope.clone(), Some(BudgetRef(budget)), vec![], ends, GrantId(id))
+    };
+    let (upper, lower) =
+        (held("llm", &wide, 1, None, 1), held("llm.chat", &narrow, 2, Some(Moment(9_000)), 2));
+    assert_eq!((upper.expires(), lower.expires()), (None, Some(Moment(9_000))));
+    let table = table(vec![upper.clone(), lower]);
+    let Admission::Admitted(call) = admit(&table, envelope("llm.chat"), NOW) else { panic!() };
+    let badge = call.badge();
+    assert_eq!((badge.budget(), badge.scope().at_most("tokens")), (Some(BudgetRef(2)), Some(7)));
+    // Pinned grants decide in place of those that are held now.
+    let pinned = GrantSet::new(vec![upper]).unwrap();
+    let Admission::Admitted(call) = admit_pinned(&table, &pinned, envelope("llm.chat"), NOW) else {
+        panic!()
+    };
+    let badge = call.badge();
+    assert_eq!((badge.budget(), badge.scope().unrestricted("tokens")), (Some(BudgetRef(1)), true));
+}
+
+#[test]
+fn grants_are_bounded_in_rules_depth_and_number() {
+    let ruled = |rules: usize| {
+        let rules = (0..rules).map(|n| cap(&format!("a.r{n}"))).collect();
+        Grant::new(cap("a"), Arc::default(), None, rules, None, GrantId(0))
+    };
+    let twice = [ruled(MAX_RULES), grant("a", 1)];
+    assert!(GrantSet::new(vec![twice[0].clone()]).is_ok());
+    assert_eq!(GrantSet::new(vec![ruled(MAX_RULES + 1)]).unwrap_err(), GrantError::TooManyRules);
+    let one_more = Grant::new(cap("a"), Arc::default(), None, vec![cap("a.x")], None, GrantId(1));
+    assert_eq!(twice[0].attenuate(one_more).unwrap_err(), GrantError::TooManyRules);
+    assert!(twice[0].attenuate(twice[1].clone()).is_ok());
+    let deepest = (1..=MAX_DEPTH as u64)
+        .try_fold(grant("a", 0), |parent, id| parent.attenuate(grant("a", id)))
+        .unwrap();
+    assert_eq!(deepest.lineage().len(), MAX_DEPTH);
+    assert_eq!(deepest.attenuate(grant("a", 99)).unwrap_err(), GrantError::TooDeep);
+    let many = |number: usize| (0..number).map(|n| grant(&format!("g{n}"), n as u64)).collect();
+    assert!(GrantSet::new(many(MAX_GRANTS)).is_ok());
+    assert_eq!(GrantSet::new(many(MAX_GRANTS + 1)).unwrap_err(), GrantError::TooMany);
+}
+
+#[test]
+fn a_refusal_says_the_number_that_goes_with_its_code() {
+    let ended = Grant::new(cap("llm"), Arc::default(), None, vec![], Some(NOW), GrantId(41));
+    let table = table(vec![ended, grant("store", 42)]).revoke(GrantId(42));
+    let text = |envelope| match admit(&table, envelope, NOW) {
+        Admission::Refused(refusal, _) => refusal.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let ends = |envelope, code: &str, end: &str| {
+        let text = text(envelope);
+        assert!(text.starts_with(code) && text.ends_with(end), "{text}");
+    };
+    let line = |name: &str| format!("; this among its grants allows it: (cap: \"{name}\"),");
+    ends(envelope("llm.chat"), "K004", &format!(": grant 41{}", line("llm.chat")));
+    ends(envelope("store.brain"), "K009", &format!(": grant 42{}", line("store.brain")));
+    ends(Envelope { args: vec![0; MAX_ARGS + 1], ..envelope("x") }, "K007", ": 1048577 bytes");
+    ends(Envelope { deadline: Some(Moment(999)), ..envelope("x") }, "K010", ": 999 ms since 1970");
+    ends(envelope("a..b"), "K002", "K103: the segment that should begin at byte 2 is empty");
+    // A name that is shown whole is not said to go on.
+    ends(envelope("not.there"), "K001", "called \"not.there\"");
+    ends(envelope(&"a".repeat(81)), "K002", "is over 64 bytes");
+    assert!(text(envelope(&"a".repeat(81))).contains("a\"... (81 bytes)"));
 }
 
 #[test]
