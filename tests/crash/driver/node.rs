@@ -47,31 +47,31 @@ pub(crate) struct Door(BufReader<UnixStream>);
 impl Node {
     /// Starts the fleet and waits until it answers. Gives the time that took.
     pub(crate) fn start(options: &Options, data: &Path, docs: &str) -> Result<(Self, Duration)> {
+        let mut command = Command::new(&options.loket);
+        command.arg("run").arg(&options.fleet).arg("--data").arg(data);
+        command.arg("--set").arg(format!("docs={docs}"));
+        Self::launch(command, data, &options.work.join("loket.log"))
+    }
+
+    /// Runs the command, which starts a fleet, and waits until that answers.
+    pub(crate) fn launch(
+        mut command: Command,
+        data: &Path,
+        log: &Path,
+    ) -> Result<(Self, Duration)> {
         let began = Instant::now();
-        let log =
-            OpenOptions::new().create(true).append(true).open(options.work.join("loket.log"))?;
-        let child = Command::new(&options.loket)
-            .arg("run")
-            .arg(&options.fleet)
-            .arg("--data")
-            .arg(data)
-            .arg("--set")
-            .arg(format!("docs={docs}"))
+        let child = command
             .env("LOKET_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
+            .stderr(OpenOptions::new().create(true).append(true).open(log)?)
             .spawn()
-            .map_err(|error| format!("{}: {error}", options.loket.display()))?;
+            .map_err(|error| format!("{}: {error}", command.get_program().display()))?;
         let mut node = Self { child, data: data.to_owned() };
         while began.elapsed() < START_MAX {
             if let Some(status) = node.child.try_wait()? {
-                let log = options.work.join("loket.log");
-                return Err(format!(
-                    "the fleet ended at its start: {status}; see {}",
-                    log.display()
-                )
-                .into());
+                let log = log.display();
+                return Err(format!("the fleet ended at its start: {status}; see {log}").into());
             }
             // The socket file of a killed process is still there: only an answer counts.
             if node.door().and_then(|mut door| door.ask("agent.status", &json!({}))).is_ok() {

@@ -1,0 +1,108 @@
+//! A run is recorded once; the states that it could have left are made from the record, and a fleet is started on them.
+
+use crate::check;
+use crate::dice::Dice;
+use crate::disk::{Disk, Loss};
+use crate::log::{self, Entry};
+use crate::work::{self, Message};
+use crate::{Options, Result};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// A run: its changes, and what was acknowledged when.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) messages: Vec<Message>,
+}
+
+/// Runs the workload with every change written down. The run ends in order, so that the record has that too.
+pub(crate) fn record(options: &Options) -> Result<Recorded> {
+    let (data, file) = (options.work.join("recorded"), options.work.join("changes"));
+    for old in [&data, &file] {
+        let _ = std::fs::remove_dir_all(old);
+        let _ = std::fs::remove_file(old);
+    }
+    std::fs::create_dir_all(&data)?;
+    let shim = [("LOKET_DISK_LOG", file.display().to_string())];
+    let mut node = work::start(options, &data, &shim)?;
+    let mut messages = work::messages(options.messages);
+    let mut door = node.door()?;
+    for (index, message) in messages.iter_mut().enumerate() {
+        work::send(&mut door, message, index % 2 == 1, &file)?;
+    }
+    drop(door);
+    work::drain(&mut node)?;
+    node.stop()?;
+    let found = check::effects(&data)?;
+    let told = check::differences(&work::effects(options.messages), &found);
+    if !told.is_empty() {
+        return Err(format!("the run itself is wrong: {told:?}").into());
+    }
+    Ok(Recorded { entries: log::read(&file)?, messages })
+}
+
+/// What became of a fleet that was started on an image and given every message again under its key.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The brains say what they must.
+    Same,
+    /// They do not, or it did not start, or counts say that something was lost.
+    Wrong(String),
+}
+
+/// Starts a fleet on `data`, sends every message again, waits for the end of the work, compares the brains.
+pub(crate) fn restart(options: &Options, data: &Path) -> Result<Outcome> {
+    let again = || -> Result<Option<String>> {
+        let mut node = work::start(options, data, &[])?;
+        let mut door = node.door()?;
+        for message in &mut work::messages(options.messages) {
+            work::send(&mut door, message, false, Path::new(""))?;
+        }
+        drop(door);
+        let status = work::drain(&mut node)?;
+        node.stop()?;
+        let bad = status["lost"] != 0 || status["letters_made"] != 0;
+        Ok(bad.then(|| format!("the counts are {status}")))
+    };
+    match again() {
+        Ok(None) => {}
+        Ok(Some(told)) => return Ok(Outcome::Wrong(told)),
+        Err(error) => return Ok(Outcome::Wrong(error.to_string())),
+    }
+    let found = check::effects(data)?;
+    let told = check::differences(&work::effects(options.messages), &found);
+    Ok(if told.is_empty() { Outcome::Same } else { Outcome::Wrong(format!("{told:?}")) })
+}
+
+/// The state that a kill leaves before each change: all changes before it, none after. A kill takes no written byte away,
+/// so this is what a process that is killed there leaves, and each place of the run is tried, not only those that a
+/// random kill happens to meet.
+pub(crate) fn kills(options: &Options) -> Result<Value> {
+    let recorded = record(options)?;
+    let mut disk = Disk::new(&options.work.join("recorded"));
+    let mut dice = Dice::new(options.seed);
+    let (mut tried, mut raw, mut wrong) = (0, check::Raw::default(), 0);
+    let mut cut = 0;
+    for (index, entry) in recorded.entries.iter().enumerate() {
+        if index % options.every == 0 {
+            let data = options.work.join("image");
+            let _ = std::fs::remove_dir_all(&data);
+            disk.image(&data, Loss::Nothing, &mut dice)?;
+            raw.add(&check::raw(&data, &recorded.messages, cut)?);
+            if let Outcome::Wrong(told) = restart(options, &data)? {
+                wrong += 1;
+                println!("WRONG: killed before change {}: {told}", index + 1);
+            }
+            tried += 1;
+        }
+        disk.apply(&entry.change)?;
+        cut = entry.end;
+    }
+    let ok = wrong == 0 && raw.lost == 0 && raw.holes == 0 && raw.ahead == 0 && raw.damaged == 0;
+    Ok(json!({
+        "scenario": "kills", "durability": options.durability, "messages": options.messages,
+        "changes": recorded.entries.len(), "killed_before": tried, "wrong": wrong, "lost": raw.lost, "holes": raw.holes,
+        "ahead": raw.ahead, "damaged": raw.damaged, "ok": ok && tried > 0,
+    }))
+}
