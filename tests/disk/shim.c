@@ -8,6 +8,7 @@
  *   LOKET_DISK_LOG=FILE    write down every change (the form is below)
  *   LOKET_DISK_KILL=N      kill -9 oneself before the Nth change (1 is the first)
  *   LOKET_DISK_EIO=N       the Nth fsync fails with EIO: what was written to that file since its last good one is gone
+ *   LOKET_DISK_LIE=N       the Nth fsync fails with EIO, but what was written reads back as if nothing were wrong; it never reaches the disk
  *   LOKET_DISK_FULL=N      from the Nth write on, every write that makes a file longer fails with ENOSPC, until DIR.space exists
  *
  * A record: u8 kind, u64 inode, u64 at, u32 length of a, u32 length of b, a, b; little endian. Kinds are the enum below.
@@ -28,7 +29,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum kind { CREATE = 1, WRITE, TRUNCATE, FSYNC, RENAME, UNLINK, MKDIR, DIRSYNC };
+enum kind { CREATE = 1, WRITE, TRUNCATE, FSYNC, RENAME, UNLINK, MKDIR, DIRSYNC, LOST };
 
 #define FDS 65536
 #define PATH_BYTES 4096
@@ -60,7 +61,7 @@ static struct file *files;
 static char dir[PATH_BYTES], space[PATH_BYTES + 8];
 static size_t dir_len;
 static int log_fd = -1;
-static long kill_at, eio_at, full_at, changes, fsyncs, writes;
+static long kill_at, eio_at, lie_at, full_at, changes, fsyncs, writes;
 
 #define REAL(name) __typeof__(&name) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
@@ -73,6 +74,7 @@ __attribute__((constructor)) static void start(void) {
     const char *n;
     kill_at = (n = getenv("LOKET_DISK_KILL")) ? atol(n) : 0;
     eio_at = (n = getenv("LOKET_DISK_EIO")) ? atol(n) : 0;
+    lie_at = (n = getenv("LOKET_DISK_LIE")) ? atol(n) : 0;
     full_at = (n = getenv("LOKET_DISK_FULL")) ? atol(n) : 0;
     REAL(open);
     if (log) log_fd = real(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -276,6 +278,9 @@ static int sync_fd(int fd, int (*real)(int)) {
         note(DIRSYNC, 0, 0, d->path, strlen(d->path), NULL, 0);
     } else if (++fsyncs == eio_at) {
         drop_unsynced(d->file);
+        errno = EIO, done = -1;
+    } else if (fsyncs == lie_at) {
+        note(LOST, d->file->inode, 0, NULL, 0, NULL, 0);
         errno = EIO, done = -1;
     } else {
         note(FSYNC, d->file->inode, 0, NULL, 0, NULL, 0);

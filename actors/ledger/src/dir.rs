@@ -2,6 +2,7 @@
 //! parents (rules J2a, E1).
 
 use crate::OpenError;
+use loket_renew::RenewError;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -22,6 +23,17 @@ pub(crate) struct Lock {
 fn io(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Io { path, source }
+}
+
+/// A renewal that failed, as a failure to open (rule J2).
+pub(crate) fn not_renewed(why: RenewError) -> OpenError {
+    match why {
+        RenewError::Io { path, source } => OpenError::Io { path, source },
+        RenewError::Sqlite { path, source } => {
+            OpenError::Sqlite { file: path, reason: source.to_string() }
+        }
+        other => OpenError::Sqlite { file: LEDGER_FILE.into(), reason: other.to_string() },
+    }
 }
 
 /// Fsyncs a file or directory; nothing to do where there is none.

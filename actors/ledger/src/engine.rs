@@ -7,6 +7,7 @@
 use crate::book::Book;
 use crate::clock::Stopwatch;
 use crate::codec::un;
+use crate::mend::Mending;
 use crate::metrics::Meters;
 use crate::options::{Durability, OpenError, Options};
 use crate::{dir, schema};
@@ -74,7 +75,7 @@ pub(crate) struct Engine {
     pub(crate) conn: Connection,
     pub(crate) book: Book,
     pub(crate) counts: Counts,
-    durable_counts: Counts,
+    pub(crate) durable_counts: Counts,
     pub(crate) events: Vec<LedgerEvent>,
     pub(crate) pins: PinCache,
     /// The group has a write that must be fsynced at either level (rule C2).
@@ -91,26 +92,27 @@ pub(crate) struct Engine {
     pub(crate) wal_pages: Arc<AtomicU32>,
     /// When old keys were last looked for, Unix milliseconds.
     pub(crate) pruned_ms: u64,
-    wal: File,
-    synchronous_full: bool,
+    pub(crate) wal: File,
+    pub(crate) synchronous_full: bool,
     broken: Option<LedgerError>,
-    reopen: bool,
+    pub(crate) mending: Mending,
 }
 
-struct Opened {
-    conn: Connection,
-    book: Book,
-    counts: Counts,
-    boots: u64,
-    high_water_ms: u64,
-    seed: Vec<u8>,
-    wal: File,
-    wal_pages: Arc<AtomicU32>,
+pub(crate) struct Opened {
+    pub(crate) conn: Connection,
+    pub(crate) book: Book,
+    pub(crate) counts: Counts,
+    pub(crate) boots: u64,
+    pub(crate) high_water_ms: u64,
+    pub(crate) seed: Vec<u8>,
+    pub(crate) wal: File,
+    pub(crate) wal_pages: Arc<AtomicU32>,
 }
 
-fn connect(options: &Options) -> Result<Opened, OpenError> {
-    dir::sync_leftovers(&options.dir)?;
+pub(crate) fn connect(options: &Options) -> Result<Opened, OpenError> {
     let file = options.dir.join(dir::LEDGER_FILE);
+    loket_renew::settle(&file).map_err(dir::not_renewed)?;
+    dir::sync_leftovers(&options.dir)?;
     let sqlite =
         |why: rusqlite::Error| OpenError::Sqlite { file: file.clone(), reason: why.to_string() };
     let mut conn = schema::open(options)?;
@@ -171,7 +173,7 @@ impl Engine {
             wal: opened.wal,
             synchronous_full: true,
             broken: None,
-            reopen: false,
+            mending: Mending::Nothing,
             options,
         };
         engine.measure();
@@ -208,7 +210,7 @@ impl Engine {
         self.meters.faults.increment(1);
         tracing::error!(code = why.code(), "a group of the ledger came to nothing: {why}");
         if !self.conn.is_autocommit() && self.run("ROLLBACK").is_err() {
-            self.reopen = true;
+            self.needs(Mending::Reopen);
         }
         self.book.back_to(0);
         self.events.clear();
@@ -248,37 +250,9 @@ impl Engine {
         let watch = Stopwatch::start();
         if let Err(why) = self.wal.sync_data() {
             self.broken = Some(LedgerError::Storage(format!("fsync of the log: {why}")));
-            self.reopen = true;
+            self.needs(Mending::Renew);
         }
         self.meters.fsync.record(watch.seconds());
-    }
-
-    /// After a failure that leaves the file's state unknown, opens it anew and derives the book
-    /// from it (rule J2).
-    ///
-    /// # Errors
-    /// The file cannot be opened: the writer must end.
-    pub(crate) fn mend(&mut self) -> Result<(), OpenError> {
-        if !std::mem::take(&mut self.reopen) {
-            return Ok(());
-        }
-        tracing::warn!("the ledger's file is opened anew");
-        // The old connection goes first: its close must not touch what the new one has read.
-        if let Ok(memory) = Connection::open_in_memory() {
-            drop(std::mem::replace(&mut self.conn, memory));
-        }
-        let opened = connect(&self.options)?;
-        self.conn = opened.conn;
-        let older = std::mem::replace(&mut self.book, opened.book);
-        self.book.running_as_in(&older);
-        self.counts = opened.counts;
-        self.durable_counts = opened.counts;
-        self.wal = opened.wal;
-        self.wal_pages = opened.wal_pages;
-        self.pins.clear();
-        self.synchronous_full = true;
-        self.measure();
-        Ok(())
     }
 
     /// Runs one request in its own savepoint: a refusal or failure takes back only its own changes.
@@ -336,7 +310,11 @@ impl Engine {
                     | ErrorCode::FileLockingProtocolFailed
             )
         );
-        self.reopen |= unknown;
+        if loket_renew::is_failed_sync(why) {
+            self.needs(Mending::Renew);
+        } else if unknown {
+            self.needs(Mending::Reopen);
+        }
         if whole_group || unknown || self.conn.is_autocommit() {
             self.broken.get_or_insert_with(|| error.clone());
         }

@@ -16,6 +16,7 @@ mod engine;
 mod engine_tests;
 pub mod kit;
 mod ledger;
+mod mend;
 pub mod metrics;
 mod migrate;
 pub mod open_turns;

@@ -27,6 +27,8 @@ pub const FENCED: &str = "loket_ledger_fenced_total";
 /// Downs that were put into inboxes.
 pub const DOWNS: &str = "loket_downs_told_total";
 
+/// New files that took the place of one whose fsync failed (rule J2).
+pub const RENEWED: &str = "loket_ledger_renewed_total";
 /// Calls that closed a cycle of agents waiting for each other (rule H2).
 pub const CYCLES: &str = "loket_cycles_total";
 
@@ -42,6 +44,7 @@ pub fn describe() {
     metrics::describe_counter!(COMPLETED, Unit::Count, "Messages whose turn has ended.");
     metrics::describe_counter!(LETTERS, Unit::Count, "Messages that became dead letters.");
     metrics::describe_counter!(FAULTS, Unit::Count, "Group commits that failed.");
+    metrics::describe_counter!(RENEWED, Unit::Count, "Files renewed after a failed fsync.");
     metrics::describe_counter!(FENCED, Unit::Count, "Refused writes of old incarnations.");
     metrics::describe_counter!(CYCLES, Unit::Count, "Calls that closed a cycle.");
     metrics::describe_counter!(DOWNS, Unit::Count, "Downs put into the inboxes of who watched.");
@@ -59,6 +62,7 @@ pub(crate) struct Meters {
     pub(crate) completed: Counter,
     pub(crate) letters: Counter,
     pub(crate) faults: Counter,
+    pub(crate) renewed: Counter,
     pub(crate) fenced: Counter,
     pub(crate) cycles: Counter,
     pub(crate) downs: Counter,
@@ -77,6 +81,7 @@ impl Meters {
             completed: metrics::counter!(COMPLETED),
             letters: metrics::counter!(LETTERS),
             faults: metrics::counter!(FAULTS),
+            renewed: metrics::counter!(RENEWED),
             fenced: metrics::counter!(FENCED),
             cycles: metrics::counter!(CYCLES),
             downs: metrics::counter!(DOWNS),

@@ -53,7 +53,13 @@ pub(crate) fn open(options: &Options) -> Result<Connection, OpenError> {
         conn.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(sqlite)?;
         conn.pragma_update(None, "page_size", PAGE_BYTES as i64).map_err(sqlite)?;
     }
-    configure(&conn, options).map_err(sqlite)?;
+    let mode = configure(&conn, options).map_err(sqlite)?;
+    if mode != "wal" {
+        return Err(OpenError::Sqlite {
+            file,
+            reason: format!("the file stays in mode {mode}, without a log"),
+        });
+    }
     if found == 0 {
         make(&conn).map_err(sqlite)?;
     }
@@ -65,10 +71,11 @@ pub(crate) fn open(options: &Options) -> Result<Connection, OpenError> {
     Ok(conn)
 }
 
-fn configure(conn: &Connection, options: &Options) -> rusqlite::Result<()> {
+/// Sets what a connection needs. Gives the journal mode that SQLite came to.
+fn configure(conn: &Connection, options: &Options) -> rusqlite::Result<String> {
     // No checkpoint in a close: after a failed fsync the file is not touched again.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    let mode = loket_renew::switch_to_log(conn)?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
@@ -78,7 +85,7 @@ fn configure(conn: &Connection, options: &Options) -> rusqlite::Result<()> {
         let pages = i64::try_from(bytes / PAGE_BYTES).unwrap_or(i64::MAX).max(1);
         conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
     }
-    Ok(())
+    Ok(mode)
 }
 
 /// One transaction: a crash leaves an empty file or a whole one.

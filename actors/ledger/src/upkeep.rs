@@ -85,6 +85,7 @@ fn in_transaction(
         }
         Err(why) => {
             tracing::warn!(%why, "upkeep of the ledger is put off");
+            engine.upkeep_failed(&why);
             engine.book.back_to(0);
             if !engine.conn.is_autocommit() {
                 // A failure shows again at the next group, which deals with it.
@@ -111,6 +112,7 @@ fn checkpoint(engine: &mut Engine, mode: &str) -> bool {
         }
         Err(why) => {
             tracing::warn!(%why, "a checkpoint of the ledger failed");
+            engine.upkeep_failed(&why);
             // Looked at again after as many new pages.
             engine.wal_pages.store(0, Ordering::Relaxed);
             false
@@ -190,6 +192,9 @@ fn prune(engine: &mut Engine, now: u64) -> rusqlite::Result<bool> {
 
 /// A clean stop: everything in the file, the log empty.
 pub(crate) fn close(mut engine: Engine) {
+    if engine.is_broken() {
+        return;
+    }
     checkpoint(&mut engine, "TRUNCATE");
     if let Err((_, why)) = engine.conn.close() {
         tracing::warn!(%why, "the ledger's file was not closed cleanly");

@@ -187,8 +187,7 @@ fn refuse<T: Send + 'static, E: From<LedgerError> + Send + 'static>(
     Box::pin(async move { Err(why.into()) })
 }
 
-/// The thread's loop. Ends at a stop, when all senders are gone, or when the file cannot be opened
-/// again.
+/// The thread's loop. Ends at a stop, or when all senders are gone.
 pub(crate) fn run(mut engine: Engine, closing: &Closing, events: &Events) {
     let from = &closing.0.from;
     let mut jobs: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
@@ -198,7 +197,7 @@ pub(crate) fn run(mut engine: Engine, closing: &Closing, events: &Events) {
         // step of it.
         let first = match from.try_recv() {
             Ok(order) => order,
-            Err(_) if upkeep::idle_step(&mut engine) => continue,
+            Err(_) if !engine.is_broken() && upkeep::idle_step(&mut engine) => continue,
             Err(_) => match from.recv() {
                 Ok(order) => order,
                 Err(_) => break,
@@ -212,16 +211,23 @@ pub(crate) fn run(mut engine: Engine, closing: &Closing, events: &Events) {
             }
             next = (jobs.len() < GROUP).then(|| from.try_recv().ok()).flatten();
         }
-        if !jobs.is_empty() && !group(&mut engine, &mut jobs, events) {
-            return;
+        if !jobs.is_empty() {
+            group(&mut engine, &mut jobs, events);
         }
     }
     upkeep::close(engine);
 }
 
-/// One group commit; `false` when the ledger cannot go on.
-fn group(engine: &mut Engine, jobs: &mut Vec<Box<dyn Job>>, events: &Events) -> bool {
+/// One group commit. While the file cannot be used every request is answered so, and each group tries again.
+fn group(engine: &mut Engine, jobs: &mut Vec<Box<dyn Job>>, events: &Events) {
     let watch = Stopwatch::start();
+    // Upkeep may have broken it: what is broken is not written to.
+    if let Err(why) = engine.mend() {
+        tracing::error!(code = why.code(), "the ledger cannot be used: {why}");
+        let refusal = Err(LedgerError::Storage(why.to_string()));
+        jobs.drain(..).for_each(|job| job.answer(&refusal));
+        return;
+    }
     engine.begin();
     for job in jobs.iter_mut() {
         job.run(engine);
@@ -230,16 +236,15 @@ fn group(engine: &mut Engine, jobs: &mut Vec<Box<dyn Job>>, events: &Events) -> 
     let verdict = engine.commit();
     engine.meters.commit.record(watch.seconds());
     let durable = std::mem::take(&mut engine.events);
-    // Before the answers: a request that follows an error finds the file as it is.
-    let mended = engine.mend();
+    // Before the answers: a request that follows an error finds the file as it is. A failure shows again at the next group.
+    if let Err(why) = engine.mend() {
+        tracing::error!(code = why.code(), "the ledger cannot be used: {why}");
+    }
     for job in jobs.drain(..) {
         job.answer(&verdict);
     }
     durable.into_iter().for_each(events);
-    if let Err(why) = mended {
-        tracing::error!(code = why.code(), "the ledger has to stop: {why}");
-        return false;
+    if !engine.is_broken() {
+        upkeep::busy_step(engine);
     }
-    upkeep::busy_step(engine);
-    true
 }

@@ -13,6 +13,8 @@ pub const BRAIN_OPEN_SECONDS: &str = "loket_brain_open_seconds";
 pub const BRAIN_COMMITS: &str = "loket_brain_commits_total";
 /// Brains brought to the disk (rule E6).
 pub const BRAIN_CHECKPOINTS: &str = "loket_brain_checkpoints_total";
+/// Brain files renewed after a failed fsync (rule J2).
+pub const BRAINS_RENEWED: &str = "loket_brains_renewed_total";
 /// Jobs that went to a store thread, by kind.
 pub const STORE_JOBS: &str = "loket_store_jobs_total";
 
@@ -22,6 +24,7 @@ pub fn describe() {
     describe_histogram!(BRAIN_OPEN_SECONDS, Unit::Seconds, "Time to open a brain");
     describe_counter!(BRAIN_COMMITS, Unit::Count, "Turns committed into brains");
     describe_counter!(BRAIN_CHECKPOINTS, Unit::Count, "Brains brought to the disk");
+    describe_counter!(BRAINS_RENEWED, Unit::Count, "Brain files renewed after a failed fsync");
     describe_counter!(STORE_JOBS, Unit::Count, "Jobs that went to a store thread, by kind");
 }
 
@@ -43,6 +46,10 @@ pub(crate) fn committed() {
 
 pub(crate) fn checkpointed() {
     counter!(BRAIN_CHECKPOINTS).increment(1);
+}
+
+pub(crate) fn renewed() {
+    counter!(BRAINS_RENEWED).increment(1);
 }
 
 pub(crate) fn job(kind: &'static str) {

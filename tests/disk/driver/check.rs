@@ -138,8 +138,7 @@ fn open_made(file: &Path) -> Result<Option<Connection>> {
         return Ok(None);
     }
     let conn = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let tables: i64 =
-        conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     Ok((tables > 0).then_some(conn))
 }
 

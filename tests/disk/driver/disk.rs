@@ -5,12 +5,14 @@
 //! can be there without earlier ones. A file grown by a later write has zeros where an earlier one is missing.
 //! *Directories*: of the creations, renames and removals after the last fsync of a directory the first few are there, in
 //! order; how many is chosen for each directory by itself, so that two directories may disagree. An fsync of a file says
-//! nothing of its name. *Not simulated*: bytes that change where nobody wrote, a disk that lies about fsync, writes torn
+//! nothing of its name. *A failed fsync*, where one is asked for: what it should have brought to the disk never
+//! gets there, though it reads back, and later fsyncs of the file succeed. *Not simulated*: bytes that change where nobody
+//! wrote, a disk that lies about an fsync it reported as good, writes torn
 //! within 512 bytes.
 
+use crate::Result;
 use crate::dice::Dice;
 use crate::log::Change;
-use crate::Result;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -92,6 +94,7 @@ impl Disk {
                     perform(&mut file.durable, &op);
                 }
             }
+            Change::Lost { inode } => self.file(*inode)?.pending.clear(),
             Change::Rename { from, to } => self.name(to, NameOp::Rename(from.clone(), to.clone())),
             Change::Unlink { path } => self.name(path, NameOp::Remove(path.clone())),
             Change::Mkdir { path } => self.name(path, NameOp::Add(path.clone(), Entry::Folder)),

@@ -88,8 +88,7 @@ fn once(options: &Options, fault: Fault, place: usize) -> Result<Ran> {
         (Err(error), _) | (_, Err(error)) => Some(error.to_string()),
     };
     if ran.wrong.is_none() {
-        let told =
-            check::differences(&work::effects(options.messages), &check::effects(&data)?);
+        let told = check::differences(&work::effects(options.messages), &check::effects(&data)?);
         ran.wrong = (!told.is_empty()).then(|| format!("{told:?}"));
     }
     if ran.wrong.is_none() && ran.hit {

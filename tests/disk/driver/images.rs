@@ -4,10 +4,18 @@ use crate::check;
 use crate::dice::Dice;
 use crate::disk::{Disk, Loss};
 use crate::log::{self, Entry};
+use crate::node::Door;
 use crate::work::{self, Message};
 use crate::{Options, Result};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::time::Duration;
+
+/// How often a message is sent that a failed fsync keeps from being acknowledged.
+const TRIES: usize = 50;
+
+/// Between two of them: an outside process waits for nobody.
+const AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// A run: its changes, and what was acknowledged when.
 #[derive(Debug)]
@@ -16,20 +24,27 @@ pub(crate) struct Recorded {
     pub(crate) messages: Vec<Message>,
 }
 
-/// Runs the workload with every change written down. The run ends in order, so that the record has that too.
-pub(crate) fn record(options: &Options) -> Result<Recorded> {
+/// Runs the workload with every change written down. The run ends in order, so that the record has that too. `None`: the
+/// fault that was asked for came at the start, and the process ended with its error before anything was acknowledged.
+pub(crate) fn record(options: &Options) -> Result<Option<Recorded>> {
     let (data, file) = (options.work.join("recorded"), options.work.join("changes"));
     for old in [&data, &file] {
         let _ = std::fs::remove_dir_all(old);
         let _ = std::fs::remove_file(old);
     }
     std::fs::create_dir_all(&data)?;
-    let shim = [("LOKET_DISK_LOG", file.display().to_string())];
-    let mut node = work::start(options, &data, &shim)?;
+    let mut shim = vec![("LOKET_DISK_LOG", file.display().to_string())];
+    if options.lie > 0 {
+        shim.push(("LOKET_DISK_LIE", options.lie.to_string()));
+    }
+    let mut node = match work::start(options, &data, &shim) {
+        Err(_) if options.lie > 0 => return Ok(None),
+        started => started?,
+    };
     let mut messages = work::messages(options.messages);
     let mut door = node.door()?;
     for (index, message) in messages.iter_mut().enumerate() {
-        work::send(&mut door, message, index % 2 == 1, &file)?;
+        deliver(&mut door, message, index % 2 == 1, &file)?;
     }
     drop(door);
     work::drain(&mut node)?;
@@ -39,7 +54,20 @@ pub(crate) fn record(options: &Options) -> Result<Recorded> {
     if !told.is_empty() {
         return Err(format!("the run itself is wrong: {told:?}").into());
     }
-    Ok(Recorded { entries: log::read(&file)?, messages })
+    Ok(Some(Recorded { entries: log::read(&file)?, messages }))
+}
+
+/// Sends a message, again while the ledger cannot take it: a refused one is not acknowledged, and that is all it is.
+fn deliver(door: &mut Door, message: &mut Message, wait: bool, file: &Path) -> Result<()> {
+    let mut tries = 1;
+    while let Err(error) = work::send(door, message, wait, file) {
+        if tries == TRIES {
+            return Err(error);
+        }
+        tries += 1;
+        std::thread::sleep(AGAIN_AFTER);
+    }
+    Ok(())
 }
 
 /// What became of a fleet that was started on an image and given every message again under its key.
@@ -79,7 +107,7 @@ pub(crate) fn restart(options: &Options, data: &Path) -> Result<Outcome> {
 /// so this is what a process that is killed there leaves, and each place of the run is tried, not only those that a
 /// random kill happens to meet.
 pub(crate) fn kills(options: &Options) -> Result<Value> {
-    let recorded = record(options)?;
+    let recorded = record(options)?.ok_or("the fleet did not start")?;
     let mut disk = Disk::new(&options.work.join("recorded"));
     let mut dice = Dice::new(options.seed);
     let (mut tried, mut raw, mut wrong) = (0, check::Raw::default(), 0);

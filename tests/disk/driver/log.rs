@@ -10,16 +10,41 @@ const HEAD: usize = 25;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
     /// A regular file has a name for the first time.
-    Create { inode: u64, path: PathBuf },
-    Write { inode: u64, at: usize, bytes: Vec<u8> },
-    Truncate { inode: u64, len: usize },
+    Create {
+        inode: u64,
+        path: PathBuf,
+    },
+    Write {
+        inode: u64,
+        at: usize,
+        bytes: Vec<u8>,
+    },
+    Truncate {
+        inode: u64,
+        len: usize,
+    },
     /// What was written to the file before is on the disk.
-    Fsync { inode: u64 },
-    Rename { from: PathBuf, to: PathBuf },
-    Unlink { path: PathBuf },
-    Mkdir { path: PathBuf },
+    Fsync {
+        inode: u64,
+    },
+    Rename {
+        from: PathBuf,
+        to: PathBuf,
+    },
+    Unlink {
+        path: PathBuf,
+    },
+    Mkdir {
+        path: PathBuf,
+    },
     /// What was changed in the directory before is on the disk.
-    DirSync { path: PathBuf },
+    DirSync {
+        path: PathBuf,
+    },
+    /// What was written to the file since its last good fsync will never be on the disk, though it reads back.
+    Lost {
+        inode: u64,
+    },
 }
 
 /// A change and where its record ends: an acknowledgement that came when the file was so long came after it.
@@ -60,6 +85,7 @@ fn parse(bytes: &[u8]) -> Result<Option<(Change, usize)>> {
         6 => Change::Unlink { path: path(a)? },
         7 => Change::Mkdir { path: path(a)? },
         8 => Change::DirSync { path: path(a)? },
+        9 => Change::Lost { inode },
         other => return Err(format!("the record names a change {other}").into()),
     };
     Ok(Some((change, len)))

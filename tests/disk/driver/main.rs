@@ -28,13 +28,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: disk power [--images N] [--starts N] [--messages N] [--seed N] [OPTIONS]
+usage: disk power [--images N] [--starts N] [--lie N] [--messages N] [--seed N] [OPTIONS]
        disk kills [--every N] [--messages N] [OPTIONS]
        disk eio   [--every N] [--messages N] [OPTIONS]
        disk full  [--every N] [--messages N] [OPTIONS]
 
 power   records a run, makes --images possible states after a loss of power, looks at each; a fleet is started on --starts
         of them, given every message again, and must come to the same brains
+        with --lie the Nth fsync of the run fails and what it should have kept never gets to the disk, though it reads back
 kills   starts a fleet on the state that a kill leaves before each change (--every Nth) of a run
 eio     lets each fsync (--every Nth) of a run fail, with the unsynced bytes gone
 full    lets the disk be full from each write (--every Nth) of a run on, until there is space again
@@ -59,6 +60,8 @@ pub(crate) struct Options {
     pub(crate) messages: usize,
     pub(crate) images: usize,
     pub(crate) starts: usize,
+    /// The fsync of the recorded run that fails; 0 for none.
+    pub(crate) lie: usize,
     /// Each how manyth place of a run is tried.
     pub(crate) every: usize,
     pub(crate) seed: u64,
@@ -112,6 +115,7 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options> {
         messages: 200,
         images: 10_000,
         starts: 100,
+        lie: 0,
         every: 1,
         seed: 1,
     };
@@ -128,6 +132,7 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options> {
             "--durability" => options.durability = value,
             "--messages" => options.messages = value.parse()?,
             "--images" => options.images = value.parse()?,
+            "--lie" => options.lie = value.parse()?,
             "--starts" => options.starts = value.parse()?,
             "--every" => options.every = value.parse::<usize>()?.max(1),
             "--seed" => options.seed = value.parse()?,

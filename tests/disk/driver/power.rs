@@ -22,7 +22,11 @@ struct Sum {
 
 /// Makes and looks at all of them.
 pub(crate) fn run(options: &Options) -> Result<Value> {
-    let recorded = images::record(options)?;
+    let Some(recorded) = images::record(options)? else {
+        return Ok(
+            json!({"scenario": "power", "lie": options.lie, "ended_at_start": true, "ok": true}),
+        );
+    };
     let mut dice = Dice::new(options.seed);
     let moments = moments(options, &recorded, &mut dice);
     let start_every = options.images.checked_div(options.starts).unwrap_or(usize::MAX).max(1);
@@ -41,7 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
     let kept = raw.holes == 0 && raw.damaged == 0 && sum.wrong == 0;
     let ok = kept && (!power || raw.lost == 0 && raw.ahead == 0) && cut > 0;
     Ok(json!({
-        "scenario": "power", "durability": options.durability, "messages": options.messages, "seed": options.seed,
+        "scenario": "power", "durability": options.durability, "messages": options.messages, "seed": options.seed, "lie": options.lie,
         "changes": recorded.entries.len(), "images": sum.images, "lost": raw.lost, "holes": raw.holes, "ahead": raw.ahead,
         "damaged": raw.damaged, "started": sum.starts, "wrong": sum.wrong, "ok": ok,
     }))
@@ -76,12 +80,11 @@ fn image(
     disk.image(&data, loss, dice)?;
     let raw = check::raw(&data, &recorded.messages, cut)?;
     let power = options.durability == "Power";
-    if raw.damaged + raw.holes > 0 || power && raw.lost + raw.ahead > 0 {
-        if sum.raw.damaged + sum.raw.holes + sum.raw.lost < SHOWN_MAX {
-            println!("WRONG: image {} after byte {cut} of the record: {raw:?}", sum.images);
-            let kept = options.work.join(format!("wrong-{}", sum.images));
-            disk.image(&kept, loss, &mut before.clone())?;
-        }
+    let wrong = raw.damaged + raw.holes > 0 || power && raw.lost + raw.ahead > 0;
+    if wrong && sum.raw.damaged + sum.raw.holes + sum.raw.lost < SHOWN_MAX {
+        println!("WRONG: image {} after byte {cut} of the record: {raw:?}", sum.images);
+        let kept = options.work.join(format!("wrong-{}", sum.images));
+        disk.image(&kept, loss, &mut before.clone())?;
     }
     sum.raw.add(&raw);
     if started {

@@ -41,7 +41,7 @@ const fn provider(name: &'static str, folder: &'static str) -> Row {
     Row { name, folder, ours: BELOW_PROVIDERS, only: None, never: NO_ENGINES }
 }
 
-const ROWS: [Row; 18] = [
+const ROWS: [Row; 19] = [
     Row { name: "loket-kernel", folder: "kernel", ours: &[], only: Some(&["serde"]), never: NO_IO },
     Row {
         name: "loket-supervision",
@@ -58,9 +58,16 @@ const ROWS: [Row; 18] = [
         never: NO_IO,
     },
     Row {
+        name: "loket-renew",
+        folder: "actors/renew",
+        ours: &[],
+        only: Some(&["rusqlite", "thiserror", "tracing"]),
+        never: &["wasmtime", "actix", "actix-rt", "tokio", "axum", "clap"],
+    },
+    Row {
         name: "loket-ledger",
         folder: "actors/ledger",
-        ours: &["loket-kernel", "loket-turn"],
+        ours: &["loket-kernel", "loket-turn", "loket-renew"],
         only: None,
         never: &["wasmtime", "actix", "actix-rt", "axum", "clap"],
     },
@@ -78,7 +85,18 @@ const ROWS: [Row; 18] = [
         only: None,
         never: NO_ENGINES,
     },
-    Row { never: &["wasmtime", "axum", "clap"], ..provider("loket-store", "providers/store") },
+    Row {
+        ours: &[
+            "loket-kernel",
+            "loket-supervision",
+            "loket-turn",
+            "loket-runtime",
+            "loket-contract",
+            "loket-renew",
+        ],
+        never: &["wasmtime", "axum", "clap"],
+        ..provider("loket-store", "providers/store")
+    },
     provider("loket-llm", "providers/llm"),
     provider("loket-fs", "providers/fs"),
     provider("loket-time", "providers/time"),
@@ -150,7 +168,7 @@ const ROWS: [Row; 18] = [
 const OWNERS: [(&str, &[&str], &[&str]); 9] = [
     ("wasmtime", &["loket-host"], &[]),
     ("wit-component", &["loket-host"], &["loket-abi"]),
-    ("rusqlite", &["loket-ledger", "loket-store"], &["loket-cli", "loket-tests"]),
+    ("rusqlite", &["loket-renew", "loket-ledger", "loket-store"], &["loket-cli", "loket-tests"]),
     ("actix", &["loket-runtime", "loket-log", "loket-cli"], &["loket-benches"]),
     ("actix-rt", &["loket-runtime", "loket-cli"], &["loket-benches"]),
     ("axum", &["loket-cli"], &[]),

@@ -1,5 +1,6 @@
 //! Why a brain was not opened, and why a call on one came to nothing.
 
+use loket_renew::RenewError;
 use loket_turn::{Epoch, Failure, Life};
 use rusqlite::ErrorCode;
 
@@ -62,6 +63,15 @@ impl OpenError {
     /// Whether it is the machine's fault and may pass (rule F2); everything else is the file's.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(self, Self::Io(_) | Self::Sqlite(_))
+    }
+}
+
+impl From<RenewError> for OpenError {
+    fn from(error: RenewError) -> Self {
+        match error {
+            RenewError::Sqlite { source, .. } => source.into(),
+            other => Self::Io(std::io::Error::other(other)),
+        }
     }
 }
 

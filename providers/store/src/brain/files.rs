@@ -7,6 +7,7 @@
 use super::{OpenError, schema};
 use loket_turn::Life;
 use rusqlite::Connection;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -23,17 +24,42 @@ pub(crate) struct BrainFiles {
     root: PathBuf,
     /// The bytes of an empty brain: copying them costs half of running the schema.
     template: Arc<OnceLock<Vec<u8>>>,
+    /// Lives whose file had an fsync that failed: renewed before it is opened again (rule J2). At most one a brain.
+    suspects: Arc<Mutex<HashSet<Life>>>,
 }
 
 impl BrainFiles {
     /// The brains of a data directory. Nothing is touched yet.
     pub(crate) fn new(data: &Path) -> Self {
-        Self { root: data.join("brains"), template: Arc::default() }
+        Self { root: data.join("brains"), template: Arc::default(), suspects: Arc::default() }
     }
 
     /// The file of a life.
     pub(crate) fn path(&self, life: Life) -> PathBuf {
         self.root.join(format!("{:02x}", life.0 & 0xff)).join(format!("{life}.db"))
+    }
+
+    /// Notes that an fsync of this life's file failed.
+    pub(super) fn suspect(&self, life: Life) {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).insert(life);
+    }
+
+    /// Whether an fsync of this life's file failed.
+    pub(super) fn is_suspect(&self, life: Life) -> bool {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).contains(&life)
+    }
+
+    /// Ends a renewal that a crash cut off, and renews the file if an fsync of it has failed (rule J2). What the new file
+    /// lacks is run again from the ledger, which keeps what was never told to be durable.
+    pub(super) fn mend(&self, life: Life) -> Result<(), OpenError> {
+        let path = self.path(life);
+        loket_renew::settle(&path)?;
+        if self.is_suspect(life) {
+            loket_renew::renew(&path)?;
+            crate::metrics::renewed();
+            self.suspects.lock().unwrap_or_else(PoisonError::into_inner).remove(&life);
+        }
+        Ok(())
     }
 
     /// Makes an empty brain file for a life, unless there is one. Tells whether it made one.

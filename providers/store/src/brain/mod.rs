@@ -52,6 +52,7 @@ pub(crate) struct Brain {
     /// A call of the open turn had no answer: the transaction may be gone, so it never commits.
     broken: bool,
     damage: Option<String>,
+    files: BrainFiles,
 }
 
 /// Why a turn could not be begun or committed.
@@ -83,6 +84,7 @@ pub(crate) enum TurnError {
 impl Brain {
     /// Opens the brain of a life, or makes an empty one. Blocks: for store threads.
     pub(crate) fn open(files: &BrainFiles, owner: Owner) -> Result<Self, OpenError> {
+        files.mend(owner.life)?;
         files.ensure(owner.life)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut conn = Connection::open_with_flags(files.path(owner.life), flags)?;
@@ -102,6 +104,7 @@ impl Brain {
             turn_open: false,
             broken: false,
             damage: None,
+            files: files.clone(),
         })
     }
 
@@ -113,6 +116,11 @@ impl Brain {
     /// The last turn applied, and the chain hash after it.
     pub(crate) fn state(&self) -> (TurnNo, Hash) {
         (self.applied, self.chain)
+    }
+
+    /// Whether an fsync of the file failed: it must be closed, and is renewed when it is opened again (rule J2).
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.files.is_suspect(self.owner.life)
     }
 
     /// Whether a turn's transaction is open.
@@ -216,16 +224,19 @@ impl Brain {
         // With NORMAL, SQLite syncs the log before and the file after it has copied the one into
         // the other.
         let sql = "PRAGMA wal_checkpoint(PASSIVE)";
-        let (busy, log, done): (i64, i64, i64) =
-            self.conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let done = self.conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        let (busy, log, done): (i64, i64, i64) = self.noting(done)?;
         Ok((busy == 0 && log == done).then_some(self.applied))
     }
 
     fn noting<T>(&mut self, done: rusqlite::Result<T>) -> rusqlite::Result<T> {
-        if let Err(error) = &done
-            && is_damage(error)
-        {
-            self.damage = Some(error.to_string());
+        if let Err(error) = &done {
+            if is_damage(error) {
+                self.damage = Some(error.to_string());
+            }
+            if loket_renew::is_failed_sync(error) {
+                self.files.suspect(self.owner.life);
+            }
         }
         done
     }

@@ -48,7 +48,7 @@ INSERT INTO memory_words (memory_words, rank) VALUES ('hashsize', 65536);
 
 /// Writes the schema into an empty file.
 pub(crate) fn create(conn: &Connection) -> Result<(), OpenError> {
-    conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
+    loket_renew::switch_to_log(conn)?;
     conn.execute_batch("BEGIN IMMEDIATE")?;
     conn.execute_batch(SCHEMA)?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -65,10 +65,10 @@ pub(crate) fn configure(conn: &Connection) -> Result<(), OpenError> {
     conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
     conn.pragma_update_and_check(None, "mmap_size", 0, |_| Ok(()))?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
-    let mode: String =
-        conn.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    let mode = loket_renew::switch_to_log(conn)?;
     if mode != "wal" {
-        return Err(OpenError::NotABrain);
+        // The switch did not come to pass: the disk's doing, not the file's.
+        return Err(std::io::Error::other(format!("the file stays in mode {mode}")).into());
     }
     conn.pragma_update(None, "synchronous", "NORMAL")?;
     conn.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;

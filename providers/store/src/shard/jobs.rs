@@ -158,16 +158,23 @@ async fn durable(
     let abandoned = orphan(&tools.report);
     let job = move || {
         let done = brain.make_durable();
+        // Closed here and opened anew: a file whose fsync failed is never written to again (rule J2).
+        let brain = (!brain.is_suspect()).then_some(brain);
         (brain, done)
     };
-    let done = tools.threads.run("checkpoint", job, |(brain, _)| abandoned(brain)).await;
+    let lost = |(brain, _): (Option<Box<Brain>>, _)| {
+        if let Some(brain) = brain {
+            abandoned(brain);
+        }
+    };
+    let done = tools.threads.run("checkpoint", job, lost).await;
     let Ok((brain, done)) = done else { return back(&shard, &tools, &agent, None) };
     if let Some(inner) = shard.upgrade()
         && let Some(slot) = inner.borrow_mut().slots.get_mut(&agent)
     {
         slot.unsynced = Unsynced::default();
     }
-    back(&shard, &tools, &agent, Some(brain));
+    back(&shard, &tools, &agent, brain);
     let told = match done {
         Ok(Some(n)) => {
             metrics::checkpointed();

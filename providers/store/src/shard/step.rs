@@ -126,6 +126,9 @@ impl Inner {
             return Err(BrainError::NoTurn(Arc::clone(agent)));
         };
         let answer = with_turn(agent, slot, incarnation, |brain| brain.commit(n, chain));
+        if answer.is_err() && matches!(&slot.place, Place::Here(brain) if brain.is_suspect()) {
+            slot.place = Place::Closed;
+        }
         if answer.is_ok() {
             metrics::committed();
             self.note_commit(agent);

@@ -1,0 +1,12 @@
+#!/bin/sh
+# The short form for CI: some of each. About two minutes once it is built. The last line counts the scenarios for .ci/run.
+. "$(dirname "$0")/lib.sh"
+disk power --images 500 --starts 3 --messages 60
+disk power --images 200 --starts 0 --messages 60 --durability Process
+for lie in 5 18 40 80; do
+    disk power --images 100 --starts 1 --messages 20 --lie "$lie"
+done
+disk kills --messages 20 --every 150
+disk eio --messages 20 --every 25
+disk full --messages 20 --every 120
+echo "9 scenarios held, 0 broken"
