@@ -300,6 +300,7 @@ fn the_documentation_names_every_field() {
         include_str!("../src/fleet/workers.rs"),
         include_str!("../src/fleet/common.rs"),
         include_str!("../src/fleet/grants.rs"),
+        include_str!("../src/fleet/reactions.rs"),
     ];
     let mut count = 0;
     for source in sources {

@@ -10,8 +10,8 @@ fn rule(blame: Option<Blame>, cause: Option<Cause>, action: Action) -> Rule {
 }
 
 fn up(rules: Vec<Rule>, flags: Flags, children: Vec<ChildSpec>) -> World {
-    let mut w = World::new(flags, children);
-    w.sup.set_rules(rules);
+    let ruled = |spec| ChildSpec { rules: rules.clone(), ..spec };
+    let mut w = World::new(flags, children.into_iter().map(ruled).collect());
     w.feed(Event::Start);
     w.run();
     w.log.clear();

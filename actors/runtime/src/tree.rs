@@ -55,6 +55,8 @@ pub struct SupervisorNode {
     pub flags: Flags,
     /// In start order; under SimpleOneForOne the template, one worker.
     pub children: Vec<NodeSpec>,
+    /// Its dynamic children are gone for good when it ends, as in OTP.
+    pub forgets: bool,
 }
 
 /// A worker. `spec.id` is its registered name, unique in the node.
@@ -240,7 +242,12 @@ impl TreeSpec {
             ..Flags::default()
         };
         let children = vec![part(self.system), part(self.root)];
-        let top = SupervisorNode { spec: ChildSpec::supervisor(self.name), flags, children };
+        let top = SupervisorNode {
+            spec: ChildSpec::supervisor(self.name),
+            flags,
+            children,
+            forgets: false,
+        };
         let mut names = HashSet::from([Arc::clone(&top.spec.id)]);
         check(&top, lanes, &mut names)?;
         Ok(top)

@@ -8,7 +8,7 @@ use loket_runtime::{
     ChildKind, DoorSpec, LaneChoice, NodeSpec, PrincipalSpec, STORE_MAILBOX_CAPACITY, Service,
     SupervisorNode, TreeSpec, WorkerNode,
 };
-use loket_supervision::fleet::{AgentSpec, Fleet, Node, ProviderSpec, SupervisorSpec};
+use loket_supervision::fleet::{AgentSpec, Dynamic, Fleet, Node, ProviderSpec, SupervisorSpec};
 use loket_supervision::machine::{ChildSpec, Flags};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -91,6 +91,7 @@ impl Builder<'_> {
                 spec: ChildSpec::supervisor(name),
                 flags: system_flags(),
                 children: shards,
+                forgets: false,
             }));
         }
         let serves = service(names::LOG, loket_log::OPERATIONS)?;
@@ -100,7 +101,7 @@ impl Builder<'_> {
         }
         children.push(log);
         let spec = ChildSpec::supervisor("system");
-        Ok(SupervisorNode { spec, flags: system_flags(), children })
+        Ok(SupervisorNode { spec, flags: system_flags(), children, forgets: false })
     }
 
     fn part(
@@ -131,6 +132,7 @@ impl Builder<'_> {
             spec: Node::Supervisor(spec.clone()).child_spec(),
             flags: spec.flags(),
             children: children?,
+            forgets: spec.dynamic == Dynamic::Otp,
         })
     }
 

@@ -3,7 +3,7 @@
 
 use super::walk;
 use loket_runtime::{ChildKind, ControlError, DynamicSpec, TreeControl};
-use loket_supervision::fleet::{AgentSpec, SupervisorSpec};
+use loket_supervision::fleet::{AgentSpec, Dynamic, SupervisorSpec};
 use loket_turn::{DynamicChild, Enrol, Ledger, LedgerError};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Templates {
     by_supervisor: HashMap<String, (AgentSpec, Option<u32>)>,
+    /// Supervisors whose children do not outlive the process (`dynamic: Otp`).
+    forgetful: HashSet<String>,
 }
 
 impl Templates {
@@ -19,7 +21,10 @@ impl Templates {
         let by_supervisor = walk::templates(root)
             .map(|(pool, spec)| (pool.id.clone(), (spec.clone(), pool.max_children)))
             .collect();
-        Self { by_supervisor }
+        let forgets = |pool: &&SupervisorSpec| pool.dynamic == Dynamic::Otp;
+        let pools = walk::templates(root).map(|(pool, _)| pool);
+        let forgetful = pools.filter(forgets).map(|pool| pool.id.clone()).collect();
+        Self { by_supervisor, forgetful }
     }
 
     /// Supervisor and bound, for the agent provider.
@@ -109,8 +114,18 @@ pub(super) async fn remove_unnamed(
     let mut named: HashSet<Arc<str>> =
         walk::static_agents(root).map(|agent| agent.id.as_str().into()).collect();
     let rows = ledger.dynamic_children().await?;
-    let templated = |row: &DynamicChild| templates.by_supervisor.contains_key(&*row.under);
-    named.extend(rows.into_iter().filter(templated).map(|row| row.agent));
+    for row in rows {
+        if templates.forgetful.contains(&*row.under) {
+            let reason = format!("its supervisor {} ended (dynamic: Otp)", row.under);
+            match ledger.remove(Arc::clone(&row.agent), reason).await {
+                Ok(_) | Err(LedgerError::NoSuchAgent(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if templates.by_supervisor.contains_key(&*row.under) {
+            named.insert(row.agent);
+        }
+    }
     for inbox in ledger.inboxes().await? {
         if named.contains(&inbox.agent) {
             continue;

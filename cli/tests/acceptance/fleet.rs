@@ -202,6 +202,13 @@ impl Fleet {
         assert_eq!(status.code(), Some(0), "{}", self.log());
     }
 
+    /// It ends by itself: with this exit code.
+    #[track_caller]
+    pub(crate) fn ended(&mut self) -> Option<i32> {
+        let mut child = self.child.take().unwrap();
+        within(PATIENCE, "the fleet ends", || child.try_wait().unwrap()).code()
+    }
+
     /// A command to the running fleet.
     #[track_caller]
     pub(crate) fn command(&self, words: &[&str]) -> Said {

@@ -17,4 +17,5 @@ mod grants;
 mod kill_and_tree;
 mod letters;
 mod slots;
+mod supervision;
 mod waits;

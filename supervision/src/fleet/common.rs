@@ -6,9 +6,10 @@ use ron::value::RawValue;
 use super::cx::Cx;
 use super::fields::Fields;
 use super::policy::{
-    AutoShutdown, Backoff, Budget, Charge, Escalation, First, Limits, Mailbox, Overload, Restart,
-    Shutdown, Stop, Strategy, Window,
+    AutoShutdown, Backoff, Budget, Charge, Dynamic, Escalation, First, Limits, Mailbox, Overload,
+    Restart, Shutdown, Stop, Strategy, Window,
 };
+use super::reactions;
 use super::slice;
 use super::spec::{Defaults, Durability};
 
@@ -43,6 +44,9 @@ pub(crate) const ESCALATIONS: [(&str, Escalation); 2] =
 /// How several children are stopped.
 pub(crate) const STOPS: [(&str, Stop); 2] =
     [("Sequential", Stop::Sequential), ("Parallel", Stop::Parallel)];
+/// What becomes of dynamic children.
+pub(crate) const DYNAMICS: [(&str, Dynamic); 2] =
+    [("Ledger", Dynamic::Ledger), ("Otp", Dynamic::Otp)];
 const CHARGES: [(&str, Charge); 2] = [("Exit", Charge::Exit), ("Letter", Charge::Letter)];
 
 /// Most restarts within a period: the machine keeps each one's instant.
@@ -85,6 +89,7 @@ impl Default for Defaults {
             start_timeout_ms: 10_000,
             park_after_ms: 50,
             inbox_bytes: 64 << 20,
+            rules: Vec::new(),
         }
     }
 }
@@ -117,6 +122,13 @@ pub(crate) fn shared<'a>(
     out.backoff = backoff_field(cx, fields, base.backoff);
     if let Some(raw) = fields.take("mailbox") {
         out.mailbox = mailbox(cx, raw, base.mailbox);
+    }
+    if let Some(raw) = fields.take("on") {
+        out.rules = reactions::rules(cx, raw);
+        if whose != For::Both && out.restart == Restart::Temporary {
+            let help = "a Temporary child is never restarted: its rules are never asked";
+            cx.help("W431", raw, "`on` of a Temporary child", help);
+        }
     }
     if whose != For::Agent
         && let Some(raw) = fields.take("start_timeout")

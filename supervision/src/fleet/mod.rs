@@ -14,6 +14,7 @@ mod nodes;
 mod otp;
 mod pages;
 mod policy;
+mod reactions;
 mod refs;
 mod scalars;
 mod secrets;
@@ -32,8 +33,8 @@ pub use catalog::{
 pub use finding::{Finding, Severity};
 pub use pages::{codes, explain};
 pub use policy::{
-    AutoShutdown, Backoff, Budget, Charge, Escalation, First, Limits, Mailbox, Overload, Restart,
-    Shutdown, Stop, Strategy, Window,
+    Action, AutoShutdown, Backoff, Blame, Budget, Cause, Charge, Dynamic, Escalation, First,
+    Limits, Mailbox, Overload, Restart, Rule, Shutdown, Stop, Strategy, Window,
 };
 pub use spec::{
     AgentSpec, BudgetSpec, Defaults, Durability, Fleet, GrantSpec, Node, Opening, Place,

@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 
 use super::catalog::{CapabilityFact, Catalog, ModuleFact};
 use super::common::{
-    self, AUTO_SHUTDOWNS, ESCALATIONS, MAX_INTENSITY, RESTARTS, STOPS, STRATEGIES, WINDOWS,
+    self, AUTO_SHUTDOWNS, DYNAMICS, ESCALATIONS, MAX_INTENSITY, RESTARTS, STOPS, STRATEGIES,
+    WINDOWS,
 };
 use super::cx::Cx;
 use super::fields::{Fields, head};
-use super::policy::{AutoShutdown, Escalation, Restart, Shutdown, Stop, Strategy, Window};
+use super::policy::{AutoShutdown, Dynamic, Escalation, Restart, Shutdown, Stop, Strategy, Window};
+use super::reactions;
 use super::slice;
 use super::spec::{Defaults, Node, Place, SupervisorSpec};
 use super::workers;
@@ -82,6 +84,8 @@ fn empty_supervisor() -> SupervisorSpec {
         shutdown: Shutdown::Infinity,
         significant: false,
         backoff: None,
+        dynamic: Dynamic::default(),
+        rules: Vec::new(),
         children: Vec::new(),
         place: Place::default(),
     }
@@ -147,9 +151,11 @@ fn supervisor<'a>(
     }
     out.significant = significant(cx, &mut fields);
     out.backoff = common::backoff_field(cx, &mut fields, None);
+    let rules = fields.take("on").map(|raw| reactions::rules(cx, raw)).unwrap_or_default();
     if let Some(raw) = fields.take("children") {
         out.children = children(cx, tree, raw, depth, out.place.offset);
     }
+    out.children.iter_mut().for_each(|child| child.inherit(&rules));
     fields.close(cx);
     cx.leave();
     out
@@ -169,6 +175,16 @@ fn beyond_otp<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>, out: &mut Supervisor
     }
     if let Some(raw) = fields.take("stop") {
         out.stop = cx.word(raw, "stop", &STOPS).unwrap_or_default();
+    }
+    if let Some(raw) = fields.take("dynamic") {
+        out.dynamic = cx.word(raw, "dynamic", &DYNAMICS).unwrap_or_default();
+        if out.strategy != Strategy::SimpleOneForOne {
+            let help = "leave it out: the children of this supervisor are all in the file";
+            cx.help("E113", raw, "`dynamic` is for SimpleOneForOne only", help);
+        } else if out.dynamic == Dynamic::Otp {
+            let help = "as in OTP; without the field they come back, with what waited for them";
+            cx.help("W421", raw, "dynamic children are lost when this supervisor restarts", help);
+        }
     }
 }
 

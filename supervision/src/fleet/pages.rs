@@ -7,7 +7,7 @@ macro_rules! page {
 }
 
 /// Codes and pages, sorted by code.
-const PAGES: [(&str, &str); 56] = [
+const PAGES: [(&str, &str); 60] = [
     page!("E001"),
     page!("E002"),
     page!("E003"),
@@ -28,6 +28,7 @@ const PAGES: [(&str, &str); 56] = [
     page!("E109"),
     page!("E111"),
     page!("E112"),
+    page!("E113"),
     page!("E201"),
     page!("E202"),
     page!("E203"),
@@ -58,12 +59,15 @@ const PAGES: [(&str, &str); 56] = [
     page!("W416"),
     page!("W419"),
     page!("W420"),
+    page!("W421"),
     page!("W422"),
     page!("W424"),
     page!("W425"),
     page!("W427"),
     page!("W428"),
     page!("W429"),
+    page!("W430"),
+    page!("W431"),
 ];
 
 /// The page of a finding's code: what it means, why it matters, what to do.

@@ -5,9 +5,19 @@
 use serde::Serialize;
 
 pub use crate::machine::{
-    AutoShutdown, Backoff, Budget, Charge, Escalation, First, Restart, Shutdown, Stop, Strategy,
-    Window,
+    Action, AutoShutdown, Backoff, Blame, Budget, Cause, Charge, Escalation, First, Restart, Rule,
+    Shutdown, Stop, Strategy, Window,
 };
+
+/// What becomes of dynamic children when their supervisor ends or the process does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Dynamic {
+    /// They are rows of the ledger and come back (rule A6).
+    #[default]
+    Ledger,
+    /// They are lost, as in OTP; what waited for them becomes dead letters (rule A4).
+    Otp,
+}
 
 /// What happens to a sender when a mailbox is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

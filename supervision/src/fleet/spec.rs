@@ -11,8 +11,8 @@ use loket_kernel::{BudgetRef, Capability, Grant, GrantId, Moment, Scope};
 use serde::Serialize;
 
 use super::policy::{
-    AutoShutdown, Backoff, Budget, Charge, Escalation, Limits, Mailbox, Restart, Shutdown, Stop,
-    Strategy, Window,
+    AutoShutdown, Backoff, Budget, Charge, Dynamic, Escalation, Limits, Mailbox, Restart, Rule,
+    Shutdown, Stop, Strategy, Window,
 };
 use crate::machine::{ChildSpec, Flags, Kind};
 
@@ -101,6 +101,8 @@ pub struct Defaults {
     pub park_after_ms: u64,
     /// Upper bound of the bytes waiting in an agent's inbox.
     pub inbox_bytes: u64,
+    /// What else than a restart follows from exits of workers.
+    pub rules: Vec<Rule>,
 }
 
 /// A message that the fleet sends itself when it first runs.
@@ -166,6 +168,24 @@ impl Node {
         }
     }
 
+    /// What else than a restart follows from its exits: its own rules, then its supervisor's.
+    pub fn rules(&self) -> &[Rule] {
+        match self {
+            Self::Supervisor(s) => &s.rules,
+            Self::Provider(p) => &p.rules,
+            Self::Agent(a) => &a.rules,
+        }
+    }
+
+    /// Puts the rules of its supervisor behind its own.
+    pub(super) fn inherit(&mut self, rules: &[Rule]) {
+        match self {
+            Self::Supervisor(s) => s.rules.extend_from_slice(rules),
+            Self::Provider(p) => p.rules.extend_from_slice(rules),
+            Self::Agent(a) => a.rules.extend_from_slice(rules),
+        }
+    }
+
     /// The child's spec for the supervisor machine.
     pub fn child_spec(&self) -> ChildSpec {
         let (kind, backoff, start_timeout_ms, budget, charge) = match self {
@@ -185,6 +205,7 @@ impl Node {
             start_timeout_ms,
             budget,
             charge,
+            rules: self.rules().to_vec(),
         }
     }
 
@@ -227,6 +248,10 @@ pub struct SupervisorSpec {
     pub significant: bool,
     /// Delays between its own restarts.
     pub backoff: Option<Backoff>,
+    /// What becomes of dynamic children; beyond OTP, `Ledger` when absent.
+    pub dynamic: Dynamic,
+    /// What else than a restart follows from its own exits: its supervisor's `on`.
+    pub rules: Vec<Rule>,
     /// Its children, in start order.
     pub children: Vec<Node>,
     /// Where it stands.
@@ -279,6 +304,8 @@ pub struct ProviderSpec {
     pub start_timeout_ms: u64,
     /// A restart budget of its own, besides its supervisor's.
     pub restarts: Option<Budget>,
+    /// What else than a restart follows from its exits: its own rules, then its supervisor's.
+    pub rules: Vec<Rule>,
     /// Where it stands.
     pub place: Place,
 }
@@ -318,6 +345,8 @@ pub struct AgentSpec {
     pub park_after_ms: u64,
     /// A restart budget of its own, besides its supervisor's.
     pub restarts: Option<Budget>,
+    /// What else than a restart follows from its exits: its own rules, then its supervisor's.
+    pub rules: Vec<Rule>,
     /// Where it stands.
     pub place: Place,
 }

@@ -26,11 +26,12 @@ impl Supervisor {
         if !reason.is_abnormal_for(spec.restart) {
             return self.ended(seq);
         }
-        match action(&self.rules, reason) {
-            Action::Restart => {
-                let charge = reason.is_charged() && spec.charge == Charge::Exit;
-                self.restart_later(seq, ran_ms, charge);
-            }
+        if !reason.is_charged() {
+            // Nothing that the child, its spec or its rules could have to do with.
+            return self.restart(seq, false);
+        }
+        match action(&spec.rules, reason) {
+            Action::Restart => self.restart_later(seq, ran_ms, spec.charge == Charge::Exit),
             Action::End => self.ended(seq),
             Action::Escalate => self.give_up(seq, self.shared_budget()),
         }
@@ -38,8 +39,11 @@ impl Supervisor {
 
     /// A restart has failed: it is tried again, unless a rule says otherwise.
     pub(super) fn restart_failed(&mut self, seq: Seq, reason: &Exit) {
-        match action(&self.rules, reason) {
-            Action::Restart => self.schedule_retry(seq, true),
+        let Some(child) = self.children.get(seq) else {
+            return;
+        };
+        match action(&child.spec.rules, reason) {
+            Action::Restart => self.schedule_retry(seq, reason.is_charged()),
             Action::End => self.ended(seq),
             Action::Escalate => self.give_up(seq, self.shared_budget()),
         }

@@ -46,6 +46,8 @@ pub enum Cause {
     Poison,
     /// A supervisor below gave up.
     Escalated,
+    /// It made no progress and was killed for it.
+    Hung,
     /// Anything else.
     Other,
 }
@@ -70,6 +72,11 @@ pub enum Exit {
         blame: Blame,
         /// For people.
         message: String,
+    },
+    /// The crash after which the message that caused it became a dead letter.
+    Poison {
+        /// The last crash.
+        reason: Box<Exit>,
     },
     /// A supervisor gave up: its child needed more restarts than allowed.
     Escalated {
@@ -122,14 +129,20 @@ impl Exit {
 
     /// Whether a restart after this exit uses up budget.
     pub fn is_charged(&self) -> bool {
-        !matches!(self, Self::LaneLost)
+        match self {
+            Self::LaneLost => false,
+            Self::FailedToStart { reason, .. } => reason.is_charged(),
+            _ => true,
+        }
     }
 
     /// Whose fault the exit is, looked up through escalations; `None` for an exit that is nobody's.
     pub fn blame(&self) -> Option<Blame> {
         match self {
             Self::Crash { blame, .. } => Some(*blame),
-            Self::Escalated { reason, .. } | Self::FailedToStart { reason, .. } => reason.blame(),
+            Self::Escalated { reason, .. }
+            | Self::FailedToStart { reason, .. }
+            | Self::Poison { reason } => reason.blame(),
             Self::Hung | Self::StartTimeout => Some(Blame::Guest),
             Self::LaneLost => Some(Blame::Host),
             Self::Killed | Self::NoProc => Some(Blame::Environment),
@@ -141,9 +154,23 @@ impl Exit {
     pub fn cause(&self) -> Option<Cause> {
         match self {
             Self::Crash { cause, .. } => Some(*cause),
-            Self::Escalated { reason, .. } | Self::FailedToStart { reason, .. } => reason.cause(),
+            Self::Escalated { reason, .. }
+            | Self::FailedToStart { reason, .. }
+            | Self::Poison { reason } => reason.cause(),
             Self::StartTimeout => Some(Cause::Deadline),
+            Self::Hung => Some(Cause::Hung),
             _ => None,
+        }
+    }
+
+    /// Whether this is, or came of, what `cause` says: an escalation after a trap has both causes.
+    pub fn has_cause(&self, cause: Cause) -> bool {
+        match self {
+            Self::Escalated { reason, .. } => cause == Cause::Escalated || reason.has_cause(cause),
+            Self::FailedToStart { reason, .. } => cause == Cause::Start || reason.has_cause(cause),
+            Self::Poison { reason } => cause == Cause::Poison || reason.has_cause(cause),
+            Self::StartTimeout => matches!(cause, Cause::Start | Cause::Deadline),
+            other => other.cause() == Some(cause),
         }
     }
 
@@ -155,6 +182,7 @@ impl Exit {
             Self::ShutdownTerm(_) => "shutdown_term",
             Self::Killed => "killed",
             Self::Crash { .. } => "crash",
+            Self::Poison { .. } => "poison",
             Self::Escalated { .. } => "escalated",
             Self::FailedToStart { .. } => "failed_to_start_child",
             Self::StartTimeout => "start_timeout",
@@ -172,6 +200,7 @@ impl std::fmt::Display for Exit {
             Self::Crash { cause, blame, message } => {
                 write!(f, "{cause:?} ({blame:?} to blame): {message}")
             }
+            Self::Poison { reason } => write!(f, "the message is a dead letter: {reason}"),
             Self::Escalated { child, reason, intensity, period_ms } => {
                 write!(
                     f,

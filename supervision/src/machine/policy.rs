@@ -25,7 +25,7 @@ pub enum Action {
 pub struct Rule {
     /// Whose fault it must be, looked up through escalations.
     pub blame: Option<Blame>,
-    /// What must have happened.
+    /// What must have happened, the exit itself or what it came of ([`Exit::has_cause`]).
     pub cause: Option<Cause>,
     /// What follows.
     pub action: Action,
@@ -34,7 +34,21 @@ pub struct Rule {
 impl Rule {
     fn fits(&self, reason: &Exit) -> bool {
         self.blame.is_none_or(|blame| reason.blame() == Some(blame))
-            && self.cause.is_none_or(|cause| reason.cause() == Some(cause))
+            && self.cause.is_none_or(|cause| reason.has_cause(cause))
+    }
+
+    /// Whether every exit that fits `later` fits this rule as well: after it, `later` is never
+    /// asked.
+    pub fn covers(&self, later: &Self) -> bool {
+        self.blame.is_none_or(|blame| later.blame == Some(blame))
+            && self.cause.is_none_or(|cause| later.cause == Some(cause))
+    }
+
+    /// Whether one of these rules names this exit, by blame or cause: what would be waited out is
+    /// to be told to the supervisor then.
+    pub fn named(rules: &[Self], reason: &Exit) -> bool {
+        let names = |rule: &Self| rule.blame.is_some() || rule.cause.is_some();
+        rules.iter().any(|rule| names(rule) && rule.fits(reason))
     }
 }
 

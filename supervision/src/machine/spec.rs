@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::policy::Rule;
+
 /// A child's id, unique within its supervisor. Under [`Strategy::SimpleOneForOne`] the name of an
 /// instance, which stands for OTP's pid.
 pub type ChildId = Arc<str>;
@@ -209,6 +211,9 @@ pub struct ChildSpec {
     pub budget: Option<Budget>,
     /// What is charged to the budgets.
     pub charge: Charge,
+    /// What else than a restart may follow from its exits, in order of precedence; without any, as
+    /// OTP.
+    pub rules: Vec<Rule>,
 }
 
 impl ChildSpec {
@@ -224,6 +229,7 @@ impl ChildSpec {
             start_timeout_ms: None,
             budget: None,
             charge: Charge::Exit,
+            rules: Vec::new(),
         }
     }
 

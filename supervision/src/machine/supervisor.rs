@@ -8,7 +8,6 @@ use super::check::check;
 use super::child::{Child, Children, Life};
 use super::event::{Call, Event, Now, Order, Timer};
 use super::job::{ALL, Job, NONE, Why};
-use super::policy::Rule;
 use super::spec::{ChildId, ChildSpec, Flags, SpecError, Strategy};
 use super::view::{ChildState, ChildView, Counts, Phase};
 use super::window::Restarts;
@@ -45,7 +44,6 @@ pub struct Supervisor {
     /// Callers of `Call::Stop`.
     pub(super) stop_tags: Vec<u64>,
     pub(super) restarts: Restarts,
-    pub(super) rules: Vec<Rule>,
     pub(super) rng: Rng,
     pub(super) now: Now,
     epoch: u64,
@@ -81,7 +79,6 @@ impl Supervisor {
             deferred_calls: 0,
             stop_tags: Vec::new(),
             restarts: Restarts::default(),
-            rules: Vec::new(),
             rng: Rng::new(seed),
             now: Now::default(),
             epoch: 0,
@@ -99,12 +96,6 @@ impl Supervisor {
     /// is kept until it comes.
     pub fn seed_incarnation(&mut self, id: ChildId, last: u64) {
         self.children.seed(id, last);
-    }
-
-    /// Rules by blame and cause, in order of precedence; they replace those before. Without any, as
-    /// OTP.
-    pub fn set_rules(&mut self, rules: Vec<Rule>) {
-        self.rules = rules;
     }
 
     /// Takes one event and gives the orders that follow, to be carried out in order.

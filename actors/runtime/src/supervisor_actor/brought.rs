@@ -230,6 +230,7 @@ impl Actor {
             spec: self.plan.spec.clone(),
             flags: self.machine.flags().clone(),
             children,
+            forgets: self.plan.forgets,
         };
         self.plan = Arc::new(plan);
         *crate::lock(&self.place.plan) = Some(Arc::clone(&self.plan));

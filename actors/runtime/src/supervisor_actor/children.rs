@@ -115,16 +115,18 @@ impl Actor {
         }
     }
 
-    /// Tells that a child is gone for good. What ends with its supervisor is not: it may come back with it.
-    fn tell_gone(&self, id: &ChildId) {
-        if self.doomed || self.machine.phase() != Phase::Up {
+    /// Tells that a child is gone for good. What ends with its supervisor is not: it may come back with it, unless the
+    /// supervisor forgets.
+    pub(super) fn tell_gone(&self, id: &ChildId) {
+        let forgotten = self.plan.forgets;
+        if !forgotten && (self.doomed || self.machine.phase() != Phase::Up) {
             return;
         }
         let Some(place) = self.shared.registry.find(id) else {
             return;
         };
         // A child that never came up has not ended: its start may go better next time.
-        if matches!(place.state(), PlaceState::Starting | PlaceState::Stopped) {
+        if !forgotten && matches!(place.state(), PlaceState::Starting | PlaceState::Stopped) {
             return;
         }
         if let Some(on_gone) = &self.shared.hooks.on_gone {

@@ -255,6 +255,9 @@ impl Drop for Actor {
             child.status().state = crate::PlaceState::Stopped;
         }
         for (id, _) in self.code.iter().filter(|(_, code)| code.added) {
+            if self.plan.forgets {
+                self.tell_gone(id);
+            }
             self.shared.remove(id);
         }
     }

@@ -150,7 +150,7 @@ pub fn kernel(lane: usize) -> WorkerNode {
 }
 
 pub fn supervisor(id: &str, flags: Flags, children: Vec<NodeSpec>) -> SupervisorNode {
-    SupervisorNode { spec: ChildSpec::supervisor(id), flags, children }
+    SupervisorNode { spec: ChildSpec::supervisor(id), flags, children, forgets: false }
 }
 
 pub fn workers(all: Vec<WorkerNode>) -> Vec<NodeSpec> {

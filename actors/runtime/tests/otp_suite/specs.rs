@@ -29,7 +29,7 @@ pub fn strict(strategy: Strategy, intensity: u32) -> Flags {
 }
 
 pub fn node_of(id: &str, flags: Flags, children: Vec<NodeSpec>) -> SupervisorNode {
-    SupervisorNode { spec: ChildSpec::supervisor(id), flags, children }
+    SupervisorNode { spec: ChildSpec::supervisor(id), flags, children, forgets: false }
 }
 
 pub fn sub(id: &str, flags: Flags, children: Vec<NodeSpec>) -> NodeSpec {

@@ -7,7 +7,7 @@ use super::turn::Agent;
 use super::{AgentPlan, HostServices, ModuleSource, metrics};
 use crate::engine::Background;
 use loket_runtime::{Body, ChildContext, Door};
-use loket_supervision::machine::Exit;
+use loket_supervision::machine::{Exit, Rule};
 use loket_turn::{
     Blame, Epoch, Fail, FailVerdict, Hash, IntentId, Life, NextTurn, TurnNo, chain_after,
 };
@@ -78,9 +78,16 @@ async fn live(
         };
         next = match step {
             Ok(next) => next,
+            Err(failed) if failed.cause == CORRUPT => match agent.ruled(&failed) {
+                Some(exit) => return exit,
+                None => return quarantined(&agent, &failed.message, &context, &door).await,
+            },
             // The machine's fault costs no attempt and no restart: the agent waits until it is over (rules F2, J3).
             Err(failed) if failed.blame == Blame::Environment && !failed.fatal => {
                 metrics::turn("environment");
+                if let Some(exit) = agent.ruled(&failed) {
+                    return exit;
+                }
                 let pause = patience.next();
                 tracing::warn!(
                     agent = %agent.plan.name, cause = failed.cause, again_ms = pause.as_millis(),
@@ -225,13 +232,18 @@ impl Agent {
                     false => Ok(Stepped::Ended(Exit::Shutdown)),
                 }
             }
-            Err(Stopped::Failed(failed)) if failed.cause == CORRUPT => {
-                Ok(Stepped::Quarantined(failed.message))
-            }
+            // Without a rule it is waited out, or looked at by an operator: no restart mends it.
+            Err(Stopped::Failed(failed)) if failed.cause == CORRUPT => Err(failed),
             Err(Stopped::Failed(failed)) if failed.blame == Blame::Environment => Err(failed),
             Err(Stopped::Failed(failed)) => Ok(Stepped::Ended(self.failed(n, failed).await)),
             Err(Stopped::Quarantined(reason)) => Ok(Stepped::Quarantined(reason)),
         }
+    }
+
+    /// The exit, if the fleet file's `on` has a rule for this failure: then the supervisor is to act on it.
+    fn ruled(&self, failed: &Failed) -> Option<Exit> {
+        let exit = failed.exit();
+        Rule::named(&self.plan.spec.rules, &exit).then_some(exit)
     }
 
     /// Waits without an instance until the call's result is there. `false` when the agent was stopped meanwhile (rule H1).
@@ -257,7 +269,7 @@ impl Agent {
     /// Notes the failed attempt in the ledger, then ends with the exit that the supervisor is to see (rules G1, G3).
     async fn failed(&self, n: loket_turn::TurnNo, failed: Failed) -> Exit {
         metrics::turn("failed");
-        let exit = failed.exit();
+        let mut exit = failed.exit();
         let fail = Fail {
             turn: self.key(n),
             cause: failed.cause.to_owned(),
@@ -275,6 +287,7 @@ impl Agent {
             ),
             Ok(FailVerdict::Letter { letter }) => {
                 metrics::turn("letter");
+                exit = Exit::Poison { reason: Box::new(exit) };
                 (self.services.on_letter)(&self.plan.name);
                 tracing::error!(
                     agent = %self.plan.name, n = n.0, letter = letter.0, cause = failed.cause,

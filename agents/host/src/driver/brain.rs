@@ -15,6 +15,9 @@ const RETRY_AFTER: Duration = Duration::from_millis(50);
 /// The cause of a brain that is damaged or another's: its agent is quarantined (rules E5, G4).
 pub(super) const CORRUPT: &str = "corrupt";
 
+/// The cause when the store that keeps the brain does not answer.
+pub(super) const DOWN: &str = "provider_down";
+
 /// One agent's brain, seen from its driver.
 #[derive(Debug, Clone)]
 pub(super) struct Brain {
@@ -53,7 +56,7 @@ impl Brain {
             }
             tokio::time::sleep(RETRY_AFTER).await;
         }
-        Err(Failed::environment("brain", "the store does not answer"))
+        Err(Failed::environment(DOWN, "the store does not answer"))
     }
 
     /// `None` when the shard is overloaded or died with the request.

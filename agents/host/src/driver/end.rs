@@ -71,6 +71,7 @@ impl Failed {
             "deadline" => Cause::Deadline,
             "stack" => Cause::Stack,
             super::brain::CORRUPT => Cause::BrainCorrupt,
+            super::brain::DOWN => Cause::ProviderDown,
             _ => Cause::Other,
         };
         Exit::crash(cause, blame(self.blame), self.message.clone())

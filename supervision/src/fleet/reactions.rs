@@ -1,0 +1,62 @@
+//! What is to be done about a child that crashes: `on`.
+
+use super::cx::Cx;
+use super::fields::Fields;
+use super::policy::{Action, Blame, Cause, Rule};
+
+const ACTIONS: [(&str, Action); 3] =
+    [("Restart", Action::Restart), ("End", Action::End), ("Escalate", Action::Escalate)];
+const BLAMES: [(&str, Blame); 5] = [
+    ("Guest", Blame::Guest),
+    ("Provider", Blame::Provider),
+    ("Config", Blame::Config),
+    ("Host", Blame::Host),
+    ("Environment", Blame::Environment),
+];
+const CAUSES: [(&str, Cause); 12] = [
+    ("Trap", Cause::Trap),
+    ("OutOfMemory", Cause::OutOfMemory),
+    ("Deadline", Cause::Deadline),
+    ("Stack", Cause::Stack),
+    ("Panic", Cause::Panic),
+    ("Start", Cause::Start),
+    ("ProviderDown", Cause::ProviderDown),
+    ("BrainCorrupt", Cause::BrainCorrupt),
+    ("Poison", Cause::Poison),
+    ("Escalated", Cause::Escalated),
+    ("Hung", Cause::Hung),
+    ("Other", Cause::Other),
+];
+
+/// Most rules of one list: more than there are pairs of blame and cause, so that each can have one.
+const MAX_RULES: usize = 64;
+
+/// Reads `on: [(cause: Trap, action: End), ..]`.
+pub(crate) fn rules<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Vec<Rule> {
+    let items = cx.list(raw, "on");
+    if items.len() > MAX_RULES {
+        cx.say("E305", raw, format!("`on` has more than {MAX_RULES} rules"));
+    }
+    let mut all: Vec<Rule> = Vec::new();
+    for item in items.into_iter().take(MAX_RULES) {
+        let Some(rule) = rule(cx, item) else { continue };
+        if all.iter().any(|before| before.covers(&rule)) {
+            let help = "the first rule that fits decides: put the narrower one first";
+            cx.help("W430", item, "a rule before it fits whatever this one does", help);
+        }
+        all.push(rule);
+    }
+    all
+}
+
+fn rule<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<Rule> {
+    let mut fields = Fields::open(cx, raw, "on")?;
+    let cause = fields.take("cause").map(|raw| cx.word(raw, "cause", &CAUSES));
+    let blame = fields.take("blame").map(|raw| cx.word(raw, "blame", &BLAMES));
+    let action = fields.need(cx, "action").and_then(|raw| cx.word(raw, "action", &ACTIONS));
+    fields.close(cx);
+    // A word that could not be read must not turn a narrow rule into one that fits everything.
+    let known = |word: &Option<Option<_>>| !matches!(word, Some(None));
+    (known(&blame) && !matches!(cause, Some(None))).then_some(())?;
+    Some(Rule { blame: blame.flatten(), cause: cause.flatten(), action: action? })
+}
