@@ -5,13 +5,14 @@
 
 use crate::child::{Linked, Links};
 use crate::panic::guard;
+use crate::relations::{ExitSignals, Relations};
 use crate::signals::Signals;
 use crate::{Body, ChildContext, Control, Door, Lane, Running, metrics};
 use futures_util::task::AtomicWaker;
 use loket_supervision::machine::{Blame, ChildId, Event, Exit};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use tokio::sync::Notify;
 
@@ -24,7 +25,14 @@ pub(crate) struct CellControl {
     birth: AtomicU8,
     stopping: AtomicBool,
     pub(crate) stop_notify: Notify,
-    killed: AtomicBool,
+    /// The exit that it shall end with before its next poll.
+    doom: OnceLock<Exit>,
+    /// The exit that it did end with.
+    end: OnceLock<Exit>,
+    end_notify: Notify,
+    relations: Relations,
+    /// Links do not reach it: a supervisor hears its parent only.
+    deaf: bool,
     /// The cell's own task.
     waker: AtomicWaker,
 }
@@ -35,7 +43,12 @@ const STARTED: u8 = 1;
 const IGNORED: u8 = 2;
 
 impl CellControl {
-    pub(crate) fn new(id: ChildId, incarnation: u64, signals: Signals) -> Self {
+    pub(crate) fn new(
+        id: ChildId,
+        incarnation: u64,
+        signals: Signals,
+        relations: Relations,
+    ) -> Self {
         Self {
             id,
             incarnation,
@@ -43,9 +56,18 @@ impl CellControl {
             birth: AtomicU8::new(STARTING),
             stopping: AtomicBool::new(false),
             stop_notify: Notify::new(),
-            killed: AtomicBool::new(false),
+            doom: OnceLock::new(),
+            end: OnceLock::new(),
+            end_notify: Notify::new(),
+            relations,
+            deaf: false,
             waker: AtomicWaker::new(),
         }
+    }
+
+    /// The same for a supervisor.
+    pub(crate) fn deaf(self) -> Self {
+        Self { deaf: true, ..self }
     }
 
     /// Asks the body to end.
@@ -60,13 +82,44 @@ impl CellControl {
 
     /// Has the body dropped before its next poll.
     pub(crate) fn kill(&self) {
-        self.killed.store(true, Ordering::Release);
+        self.end_with(Exit::Killed);
+    }
+
+    /// The exit signal of a link: the same with that reason.
+    pub(crate) fn exit_signal(&self, reason: Exit) {
+        if !self.deaf {
+            self.end_with(reason);
+        }
+    }
+
+    /// The first reason counts.
+    fn end_with(&self, reason: Exit) {
+        let _ = self.doom.set(reason);
         self.waker.wake();
+    }
+
+    /// From here on exit signals of links come as messages.
+    pub(crate) fn trap_exits(&self) -> ExitSignals {
+        self.relations.trap_exits(&self.id, self.incarnation)
+    }
+
+    /// Ready with the reason of its end, once it has ended.
+    pub(crate) async fn end(&self) -> Exit {
+        loop {
+            let mut notified = std::pin::pin!(self.end_notify.notified());
+            // From here on `notify_waiters` reaches us.
+            notified.as_mut().enable();
+            if let Some(end) = self.end.get() {
+                return end.clone();
+            }
+            notified.await;
+        }
     }
 
     pub(crate) fn started(&self) {
         let (id, incarnation) = (Arc::clone(&self.id), self.incarnation);
         if self.be_born(STARTED) {
+            self.relations.up(&self.id, self.incarnation);
             self.signals.event(Event::Started { id, incarnation });
         }
     }
@@ -84,6 +137,10 @@ impl CellControl {
     fn ended(&self, reason: Exit) {
         let (id, incarnation) = (Arc::clone(&self.id), self.incarnation);
         let orderly = reason.is_orderly();
+        let _ = self.end.set(reason.clone());
+        self.end_notify.notify_waiters();
+        // Before the supervisor: whoever sees the next life has been told of this one's end.
+        self.relations.end(&id, incarnation, &reason);
         self.signals.event(match self.birth.load(Ordering::Acquire) {
             STARTED => Event::Exited { id, incarnation, reason },
             IGNORED if orderly => Event::Ignored { id, incarnation },
@@ -108,6 +165,8 @@ pub(crate) struct Seed {
 
 /// Starts the cell on its lane. If the lane is gone, or goes before the cell got there, the supervisor hears of it too.
 pub(crate) fn launch(seed: Seed) {
+    let control = &seed.control;
+    control.relations.begin(&control.id, control.incarnation, Arc::downgrade(control));
     let lane = seed.lane.clone();
     let mut sent = InFlight(Some(seed));
     lane.spawn(move || {
@@ -161,6 +220,7 @@ impl Cell {
             door: seed.door,
             control: Control(Arc::clone(&seed.control)),
             links: links.clone(),
+            relations: seed.control.relations.clone(),
         };
         Self {
             lane: seed.lane,
@@ -234,9 +294,9 @@ impl Future for Cell {
         let this = self.get_mut();
         this.control.waker.register(cx.waker());
         this.lane.poll_begins(this.place);
-        let ended = match this.control.killed.load(Ordering::Acquire) {
-            true => Poll::Ready(Exit::Killed),
-            false => this.work(cx),
+        let ended = match this.control.doom.get() {
+            Some(exit) => Poll::Ready(exit.clone()),
+            None => this.work(cx),
         };
         let ended = ended.map(|exit| this.finish(exit));
         this.lane.poll_ends();
@@ -259,7 +319,8 @@ mod tests {
     use crate::signals::Signal;
 
     fn seed(lane: &Lane, signals: &Signals) -> Seed {
-        let control = Arc::new(CellControl::new("c".into(), 1, signals.clone()));
+        let control =
+            Arc::new(CellControl::new("c".into(), 1, signals.clone(), Relations::default()));
         let body: Body = Box::new(|mut context| {
             Box::pin(async move {
                 context.control.started();

@@ -3,7 +3,7 @@
 //! The runtime knows neither providers nor wasmtime: whoever assembles a node plugs a [`ChildFactory`] in.
 
 use crate::cell::CellControl;
-use crate::{Lane, Mailbox, ProviderWork};
+use crate::{Asked, ExitSignals, Lane, Mailbox, ProviderWork, Relations};
 use loket_supervision::machine::Exit;
 use std::any::Any;
 use std::cell::RefCell;
@@ -82,6 +82,8 @@ pub struct ChildContext {
     pub control: Control,
     /// What lives and dies with this incarnation beside the body.
     pub links: Links,
+    /// Monitors, links and groups of the node's children.
+    pub relations: Relations,
 }
 
 /// How others reach a child. It belongs to the child's place in the tree, not to an incarnation.
@@ -92,6 +94,8 @@ pub enum Door {
     Provider(Mailbox<ProviderWork>),
     /// A kernel shard's mailbox.
     Kernel(Mailbox<crate::CallEnvelope>),
+    /// The mailbox of a native child: requests of the node's own children.
+    Native(Mailbox<Asked>),
     /// An agent is only woken: its messages stand in the ledger.
     Agent(Arc<Notify>),
     /// Nobody reaches it.
@@ -104,6 +108,7 @@ impl Door {
         match self {
             Self::Provider(mailbox) => mailbox.close(),
             Self::Kernel(mailbox) => mailbox.close(),
+            Self::Native(mailbox) => mailbox.close(),
             Self::Agent(_) | Self::Closed => {}
         }
     }
@@ -113,6 +118,7 @@ impl Door {
         match self {
             Self::Provider(mailbox) => mailbox.reopen(),
             Self::Kernel(mailbox) => mailbox.reopen(),
+            Self::Native(mailbox) => mailbox.reopen(),
             Self::Agent(_) | Self::Closed => {}
         }
     }
@@ -142,6 +148,12 @@ impl Control {
         if !self.is_stopping() {
             notified.await;
         }
+    }
+
+    /// Exit signals of links come as messages from here on, instead of ending the child (OTP's `trap_exit`). Called before
+    /// [`started`](Self::started) it misses none. A kill is no signal: it is not trapped.
+    pub fn trap_exits(&mut self) -> ExitSignals {
+        self.0.trap_exits()
     }
 
     /// Whether the child was asked to stop.

@@ -9,6 +9,7 @@
 compile_error!("a panic must end one actor, not the process: build with panic = \"unwind\"");
 
 mod adapter;
+mod ask;
 mod authority;
 mod call;
 mod cell;
@@ -25,6 +26,7 @@ pub mod metrics;
 mod node;
 mod panic;
 mod registry;
+mod relations;
 mod runtime;
 mod shared;
 mod siblings;
@@ -33,10 +35,15 @@ mod slots;
 mod supervisor_actor;
 mod supervisor_handle;
 mod tree;
+mod tree_view;
 mod waiters;
 mod watchdog;
 
 pub use adapter::{ActixEngine, EngineGone};
+pub use ask::{
+    Address, Asked, CALL_TIMEOUT_MS, CallError, Labelled, REQUESTS_MAX, Request, Requests, Slot,
+    TooManyRequests, WAY_MAX, Way,
+};
 pub use authority::{Authority, AuthorityError, AuthorityReader, RouteTarget, ScopeHints};
 pub use call::{
     AdmittedCall, BrainAction, BrainError, BrainRequest, BrainState, CallEnvelope, Cargo,
@@ -54,7 +61,12 @@ pub use lane::{Lane, Lanes, LanesError};
 pub use ledger_events::{DynamicChildren, LedgerEvents};
 pub use mailbox::{Mailbox, Overloaded, Rejected, SendError};
 pub use node::{Hooks, Node, NodeConfig, OnGone, OnUp, StartError};
-pub use registry::{MailboxView, Place, PlaceState, Registry, TreeView};
+pub use registry::{Place, PlaceState, Registry};
+pub use relations::{
+    Down, ExitSignal, ExitSignals, GROUPS_MAX, GroupError, LINKS_MAX, LISTENERS_MAX, LinkError,
+    Listener, Listening, MEMBERS_MAX, MONITORS_MAX, Monitor, MonitorError, MonitorId, Relations,
+    TooManyListeners,
+};
 pub use runtime::Runtime;
 pub use slots::{SlotPermit, Slots};
 pub use supervisor_handle::SupervisorHandle;
@@ -62,6 +74,7 @@ pub use tree::{
     DoorSpec, LaneChoice, NodeSpec, PrincipalSpec, Service, SupervisorNode, TreeError, TreeSpec,
     WorkerNode,
 };
+pub use tree_view::{MailboxView, TreeView};
 pub use waiters::{TooManyWaiters, WAITERS_MAX, Waiters, Waiting};
 pub use watchdog::{RunningGuest, RunningGuests, Watchdog, WatchdogConfig};
 

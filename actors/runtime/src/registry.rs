@@ -6,7 +6,7 @@
 use crate::cell::CellControl;
 use crate::siblings::Siblings;
 use crate::signals::{Signal, Signals};
-use crate::{Door, Lane, SupervisorNode};
+use crate::{Door, Lane, Relations, SupervisorNode, TreeView};
 use loket_kernel::Principal;
 use loket_supervision::machine::{ChildState, ChildView, Exit};
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,8 @@ pub struct Place {
 pub(crate) struct Status {
     pub(crate) state: PlaceState,
     pub(crate) restarts: u64,
+    /// When it is started again, on the monotonic clock; only while it waits for that.
+    pub(crate) restart_at_ms: Option<u64>,
     pub(crate) last_exit: Option<Exit>,
     pub(crate) life: Option<Life>,
 }
@@ -145,6 +147,11 @@ impl Place {
         self.status().last_exit.clone()
     }
 
+    /// When it is started again, on the monotonic clock; only while it waits for that.
+    pub(crate) fn restart_at_ms(&self) -> Option<u64> {
+        self.status().restart_at_ms
+    }
+
     pub(crate) fn status(&self) -> MutexGuard<'_, Status> {
         crate::lock(&self.status)
     }
@@ -171,6 +178,10 @@ impl Place {
             ChildState::Stopping | ChildState::Exited => PlaceState::Stopping,
             ChildState::Undefined => PlaceState::Stopped,
         };
+        status.restart_at_ms = match view.state {
+            ChildState::Restarting { until } => Some(until.0),
+            _ => None,
+        };
         let more = view.restarts.saturating_sub(status.restarts);
         status.restarts = view.restarts;
         if view.last_exit.is_some() {
@@ -185,74 +196,6 @@ impl Place {
         let children = crate::lock(&self.children).all();
         children.iter().for_each(|child| child.close());
     }
-
-    fn view(&self) -> TreeView {
-        let mailbox = match &self.door {
-            Door::Provider(mailbox) => Some(MailboxView::of(mailbox)),
-            Door::Kernel(mailbox) => Some(MailboxView::of(mailbox)),
-            Door::Agent(_) | Door::Closed => None,
-        };
-        let (state, restarts, last_exit) = {
-            let status = self.status();
-            (status.state, status.restarts, status.last_exit.clone())
-        };
-        let children = crate::lock(&self.children).all();
-        TreeView {
-            id: self.name.to_string(),
-            kind: self.kind.to_owned(),
-            lane: self.lane.index(),
-            state,
-            incarnation: self.incarnation(),
-            restarts,
-            last_exit: last_exit.map(|exit| exit.to_string()),
-            mailbox,
-            children: children.iter().map(|child| child.view()).collect(),
-        }
-    }
-}
-
-/// A child and all below it, as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TreeView {
-    /// Its registered name.
-    pub id: String,
-    /// `supervisor`, `agent`, `provider` or `system`.
-    pub kind: String,
-    /// Its lane; none: the system arbiter.
-    pub lane: Option<usize>,
-    /// Where it is in its life.
-    pub state: PlaceState,
-    /// The number of its present or last life.
-    pub incarnation: u64,
-    /// Restarts since its supervisor started it.
-    pub restarts: u64,
-    /// Its last exit, in words.
-    pub last_exit: Option<String>,
-    /// Its mailbox, if it has one.
-    pub mailbox: Option<MailboxView>,
-    /// Its children, in start order.
-    pub children: Vec<TreeView>,
-}
-
-/// A mailbox, as it is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MailboxView {
-    /// Messages that wait.
-    pub depth: usize,
-    /// Most that may wait.
-    pub capacity: usize,
-    /// Most that ever waited.
-    pub high_water: usize,
-}
-
-impl MailboxView {
-    fn of<M>(mailbox: &crate::Mailbox<M>) -> Self {
-        Self {
-            depth: mailbox.depth(),
-            capacity: mailbox.capacity(),
-            high_water: mailbox.high_water(),
-        }
-    }
 }
 
 /// All places of a node by name.
@@ -261,12 +204,18 @@ pub struct Registry {
     places: RwLock<HashMap<Arc<str>, Arc<Place>>>,
     next_number: AtomicU64,
     restarts: AtomicU64,
+    relations: Relations,
 }
 
 impl Registry {
     /// The place of this name.
     pub fn find(&self, name: &str) -> Option<Arc<Place>> {
         self.places.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Monitors, links, groups and who listens to names.
+    pub fn relations(&self) -> &Relations {
+        &self.relations
     }
 
     /// Wakes an agent: a message waits for it. `false` when there is no such agent.
@@ -297,6 +246,7 @@ impl Registry {
             match &place.door {
                 Door::Provider(mailbox) => tell(&place.name, mailbox.depth()),
                 Door::Kernel(mailbox) => tell(&place.name, mailbox.depth()),
+                Door::Native(mailbox) => tell(&place.name, mailbox.depth()),
                 Door::Agent(_) | Door::Closed => {}
             }
         }
@@ -352,6 +302,7 @@ impl Registry {
             status: Mutex::new(Status {
                 state: PlaceState::Stopped,
                 restarts: 0,
+                restart_at_ms: None,
                 last_exit: None,
                 life: None,
             }),

@@ -110,6 +110,7 @@ impl Shared {
         let lane = self.lane(worker.lane);
         let door = match worker.door {
             DoorSpec::Provider { capacity } => Door::Provider(Mailbox::new(capacity)),
+            DoorSpec::Native { capacity } => Door::Native(Mailbox::new(capacity)),
             DoorSpec::Kernel => Door::Kernel(lane.kernel().clone()),
             DoorSpec::Store => Door::Provider(lane.store().clone()),
             DoorSpec::Agent => Door::Agent(Arc::default()),

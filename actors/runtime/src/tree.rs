@@ -86,6 +86,11 @@ pub enum DoorSpec {
         /// Most calls that may wait.
         capacity: usize,
     },
+    /// A mailbox for requests of the node's own children.
+    Native {
+        /// Most requests that may wait.
+        capacity: usize,
+    },
     /// The kernel door of its lane.
     Kernel,
     /// The store door of its lane.

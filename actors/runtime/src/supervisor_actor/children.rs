@@ -70,8 +70,10 @@ impl Actor {
             Ok(Err(exit)) | Err(exit) => return failed(exit),
         };
         let (name, signals) = (Arc::clone(id), self.signals.clone());
-        let control = Arc::new(CellControl::new(Arc::clone(id), incarnation, signals));
         self.living += 1;
+        let relations = self.shared.registry.relations().clone();
+        let control = CellControl::new(Arc::clone(id), incarnation, signals, relations);
+        let control = Arc::new(control);
         place.status().life = Some(Life::Cell(Arc::clone(&control)));
         let (lane, door) = (place.lane.clone(), place.door.clone());
         let place = place.number;

@@ -34,7 +34,8 @@ pub(crate) fn launch_supervisor(
 ) {
     let signals = Signals::default();
     let id = Arc::clone(&place.name);
-    let control = Arc::new(CellControl::new(id, incarnation, parent));
+    let relations = shared.registry.relations().clone();
+    let control = Arc::new(CellControl::new(id, incarnation, parent, relations).deaf());
     place.incarnation.store(incarnation, Ordering::Release);
     place.status().life = Some(Life::Supervisor(signals.clone()));
     let (shared_too, place_too) = (Arc::clone(shared), Arc::clone(place));
