@@ -270,6 +270,9 @@ fn check(
     if node.is_simple() && matches!(&*node.children, [NodeSpec::Supervisor(_)]) {
         return Err(TreeError::Template(supervisor));
     }
+    // A template is nobody yet: it may be called as its supervisor is.
+    let mut nobody = HashSet::new();
+    let names = if node.is_simple() { &mut nobody } else { names };
     node.children.iter().try_for_each(|child| child.check(lanes, names))
 }
 

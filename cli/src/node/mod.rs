@@ -11,6 +11,7 @@ mod factory;
 mod file;
 mod grants;
 mod http;
+mod obituaries;
 mod opening;
 mod operator;
 mod screen;

@@ -4,6 +4,7 @@ use super::assemble::{self, names};
 use super::catalog::{FileCatalog, folder_of, scope_hints};
 use super::dynamic::{Spawner, Templates, remove_unnamed, static_agents};
 use super::factory::Factory;
+use super::obituaries::{Obituaries, remove};
 use super::operator::Outsider;
 use super::{builtins, console, file, http, socket, ticks};
 use crate::exit::{self, CliError, Code};
@@ -13,12 +14,12 @@ use loket_host::engine::{Cache, Engine, EngineConfig, LoadLimits, SLICE};
 use loket_kernel::Moment;
 use loket_ledger::{Options, SqliteLedger};
 use loket_runtime::{
-    Clock, Hooks, Node, NodeConfig, Runtime, Slots, StartError, Waiters, WatchdogConfig,
+    Clock, Hooks, Listening, Node, NodeConfig, Runtime, Slots, StartError, Waiters, WatchdogConfig,
 };
 use loket_store::StoreThreads;
 use loket_supervision::fleet::{self, Durability, Fleet};
 use loket_supervision::machine::Exit;
-use loket_turn::{Ledger, LedgerError, LedgerEvent, OpenTurnMark, OpenTurns, TurnKey};
+use loket_turn::{Ledger, LedgerEvent, OpenTurnMark, OpenTurns, TurnKey};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -226,6 +227,8 @@ fn open_ledger(
 /// What lives beside the tree and is stopped after it.
 struct Spare {
     threads: StoreThreads,
+    /// The ledger hears of ends as long as there is anybody to end.
+    _obituaries: Listening,
 }
 
 impl Spare {
@@ -282,24 +285,14 @@ fn start(
         system.spawn(move || remove(ledger, name, why));
     };
     node.authority().explain_scopes(scope_hints());
+    let (told, clock) = (Arc::clone(&ledger), node.clock().clone());
+    let obituaries = Arc::new(Obituaries { ledger: told, clock });
+    let obituaries = node.registry().relations().listen(obituaries).map_err(|error| {
+        CliError::new(error.code(), exit::BUG, format!("the ledger cannot listen: {error}"))
+    })?;
     let hooks = Hooks { on_up: Some(Arc::new(on_up)), on_gone: Some(Arc::new(on_gone)) };
     let runtime = node.run(tree, Arc::new(factory), hooks).map_err(start_failed)?;
-    Ok((runtime, Spare { threads }))
-}
-
-/// A child that will not come back: its inbox becomes dead letters (rule A4). Children without an inbox are not in the ledger.
-async fn remove(ledger: Arc<dyn Ledger>, agent: Arc<str>, why: String) {
-    match ledger.remove(Arc::clone(&agent), why).await {
-        Ok(removed) => {
-            tracing::warn!(
-                agent = &*agent,
-                letters = removed.letters,
-                "an agent has ended for good"
-            );
-        }
-        Err(LedgerError::NoSuchAgent(_)) => {}
-        Err(error) => tracing::error!(agent = &*agent, "not removed from the ledger: {error}"),
-    }
+    Ok((runtime, Spare { threads, _obituaries: obituaries }))
 }
 
 fn factory(

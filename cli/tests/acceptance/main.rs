@@ -19,3 +19,4 @@ mod letters;
 mod slots;
 mod supervision;
 mod waits;
+mod watching;

@@ -64,6 +64,59 @@ pub(crate) struct Shutdown {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct Named {
+    pub(crate) agent: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Monitor {
+    pub(crate) agent: String,
+    #[serde(default)]
+    pub(crate) until: End,
+}
+
+/// Which end of an agent is told.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum End {
+    #[default]
+    Exit,
+    Gone,
+}
+
+impl From<End> for loket_turn::Until {
+    fn from(end: End) -> Self {
+        match end {
+            End::Exit => Self::Exit,
+            End::Gone => Self::Gone,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Demonitor {
+    pub(crate) monitor: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Group {
+    pub(crate) group: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GroupSend {
+    pub(crate) group: String,
+    #[serde(default = "message")]
+    pub(crate) kind: String,
+    pub(crate) body: Value,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
 
 fn message() -> String {

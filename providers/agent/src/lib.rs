@@ -1,15 +1,20 @@
-//! The agent provider: messages between agents, dynamic children, and what an operator may ask of the fleet.
+//! The agent provider: messages between agents, monitors, groups, dynamic children, and what an operator may ask of the fleet.
 //!
 //! It puts messages into the ledger and nowhere else: no acknowledged message is only in memory. It never waits for an agent on
 //! behalf of a turn: the callee's end writes the caller's record (rule I1).
 #![forbid(unsafe_code)]
 
 mod args;
+mod groups;
 mod mail;
 mod operations;
 mod operator;
 mod provider;
 mod scope;
+mod watch;
+mod whereis;
 
+pub use groups::{Grouping, News};
 pub use operations::OPERATIONS;
 pub use provider::{AgentProvider, AgentServices, Pools};
+pub use watch::Watch;

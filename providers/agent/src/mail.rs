@@ -73,7 +73,7 @@ pub(crate) fn prepare(call: &CallView<'_>) -> Result<Prepared, Failure> {
     Ok(if is_call { Prepared::Call(mail) } else { Prepared::Send(mail) })
 }
 
-fn too_large(what: &str, bytes: usize, limit: usize) -> Result<(), Failure> {
+pub(crate) fn too_large(what: &str, bytes: usize, limit: usize) -> Result<(), Failure> {
     if bytes <= limit {
         return Ok(());
     }

@@ -5,6 +5,7 @@ use loket_turn::EffectClass;
 
 const TO: &[ScopeKey] = &[ScopeKey { name: "to", mandatory: true, form: ScopeForm::Names }];
 const UNDER: &[ScopeKey] = &[ScopeKey { name: "under", mandatory: true, form: ScopeForm::Names }];
+const GROUPS: &[ScopeKey] = &[ScopeKey { name: "groups", mandatory: true, form: ScopeForm::Names }];
 const CHILDREN: &[ScopeKey] =
     &[ScopeKey { name: "children", mandatory: true, form: ScopeForm::Names }];
 
@@ -24,6 +25,15 @@ pub const OPERATIONS: &[Operation] = &[
     operation("agent.spawn", EffectClass::Staged, UNDER, "start a dynamic child"),
     operation("agent.stop", EffectClass::Staged, UNDER, "end a dynamic child"),
     operation("agent.list", EffectClass::Observe, UNDER, "the dynamic children of a supervisor"),
+    operation("agent.whereis", EffectClass::Observe, TO, "who is under a name"),
+    operation("agent.monitor", EffectClass::Staged, TO, "be told once of an agent's end"),
+    operation("agent.demonitor", EffectClass::Staged, &[], "end a monitor of one's own"),
+    operation("agent.monitors", EffectClass::Observe, TO, "the monitors by and of an agent"),
+    operation("agent.group.join", EffectClass::Staged, GROUPS, "become a member of a group"),
+    operation("agent.group.leave", EffectClass::Staged, GROUPS, "leave a group"),
+    operation("agent.group.members", EffectClass::Observe, GROUPS, "who is in a group"),
+    operation("agent.group.list", EffectClass::Observe, GROUPS, "the groups and their sizes"),
+    operation("agent.group.send", EffectClass::Staged, GROUPS, "a message to each member"),
     operation("agent.kill", EffectClass::Keyed, CHILDREN, "crash a child on purpose"),
     operation("agent.tree", EffectClass::Observe, &[], "the supervision tree as it stands"),
     operation("agent.status", EffectClass::Observe, &[], "what was accepted, completed, lost"),

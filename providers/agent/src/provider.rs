@@ -1,9 +1,12 @@
 //! The provider: which operation goes where.
 
 use crate::args::{self, Kill, LetterArgs, List, Nothing, Shutdown, Spawn, Stop};
+use crate::groups::{self, Grouping};
 use crate::mail::{self, Mail};
 use crate::operator;
 use crate::scope::allow;
+use crate::watch::{self, Watch};
+use crate::whereis;
 use loket_contract::{CallView, Operation, Performed, Provider, parse_args};
 use loket_kernel::Capability;
 use loket_runtime::{Clock, TreeControl, Waiters};
@@ -71,6 +74,12 @@ pub enum Prepared {
     Stop(AgentName, bool),
     /// `agent.list`.
     List(AgentName),
+    /// `agent.whereis`.
+    Whereis(String),
+    /// `agent.monitor` and what belongs to it.
+    Watch(Watch),
+    /// `agent.group.*`.
+    Grouping(Grouping),
     /// `agent.kill`.
     Kill(String),
     /// `agent.tree`.
@@ -111,6 +120,9 @@ impl Provider for AgentProvider {
                 allow(call, "under", &under)?;
                 Ok(Prepared::List(under.into()))
             }
+            "agent.whereis" => whereis::prepare(call),
+            "agent.monitor" | "agent.demonitor" | "agent.monitors" => watch::prepare(call),
+            group if group.starts_with("agent.group.") => groups::prepare(call),
             "agent.kill" => {
                 let Kill { child } = parse_args(call)?;
                 allow(call, "children", &child)?;
@@ -136,6 +148,9 @@ impl Provider for AgentProvider {
             }
             Prepared::Stop(agent, in_turn) => stop(services, agent, in_turn),
             Prepared::List(under) => operator::list(services, under),
+            Prepared::Whereis(name) => whereis::perform(services, &name),
+            Prepared::Watch(watch) => watch::perform(services, watch),
+            Prepared::Grouping(grouping) => groups::perform(services, grouping),
             Prepared::Kill(child) => operator::kill(services, &child),
             Prepared::Tree => operator::tree(services),
             Prepared::Status => operator::status(services),

@@ -192,7 +192,7 @@ fn default_operator() -> Vec<GrantSpec> {
         return Vec::new();
     };
     let mut scope = Scope::new();
-    for key in ["to", "under", "children"] {
+    for key in ["to", "under", "children", "groups"] {
         scope.insert(key, Bound::Names(vec![all.clone()]));
     }
     let (budget, approve, expires_ms) = (None, Vec::new(), None);

@@ -157,9 +157,9 @@ pub fn a4_removal_leaves_letters_and_failures(it: &Subject) {
     let removed = wait(it.ledger.remove("a".into(), "reload".to_owned())).expect("removed");
     assert_eq!(removed.letters, 2);
     let (outcome, _) = wait(it.ledger.result_of(intent)).expect("read").expect("result");
-    assert_eq!(failed_with(&outcome), Some("removed"));
+    assert_eq!(failed_with(&outcome), Some("down"));
     let again = wait(it.ledger.accept(call)).expect("the outcome");
-    assert_eq!(again.outcome.as_ref().and_then(failed_with), Some("removed"));
+    assert_eq!(again.outcome.as_ref().and_then(failed_with), Some("down"));
     let letters = wait(it.ledger.letters()).expect("letters");
     assert_eq!(letters.iter().filter(|letter| letter.cause == "removed").count(), 2);
     let gone = wait(it.ledger.next("a".into(), 0));

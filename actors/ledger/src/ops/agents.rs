@@ -106,7 +106,7 @@ impl Engine {
         let Some(agent) = self.book.get(name).cloned() else {
             return Err(Fault::refused(LedgerError::NoSuchAgent(name.clone())));
         };
-        let gone = Err(Failure::new("removed", format!("{name} is gone: {reason}")));
+        let gone = Err(Failure::new("down", format!("{name} is gone: {reason}")));
         for n in agent.done + 1..=agent.last {
             let first = n == agent.done + 1;
             let attempts = if first { self.attempts(agent.life, n)? } else { 0 };

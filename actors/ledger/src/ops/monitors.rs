@@ -11,11 +11,29 @@ use loket_turn::{AgentName, DOWN_KIND, Ended, MONITOR_SENDER, MessageId, Monitor
 use rusqlite::{Row, params};
 use serde_json::json;
 
-/// The code of a Down whose target was gone already: OTP's.
-const NOPROC: &str = "noproc";
+/// Why a Down comes, when it is not an exit that tells it.
+#[derive(Clone, Copy)]
+enum Why {
+    /// There was nobody when the monitor was made: OTP's.
+    NoProc,
+    /// Nobody noted the incarnation's end: the process died under it.
+    ProcessDied,
+    /// The life was ended (rule A4).
+    Removed,
+}
 
-/// The code of a Down for an incarnation whose end nobody noted: the process died under it.
-const PROCESS_DIED: &str = "process_died";
+impl Why {
+    fn code(self) -> &'static str {
+        match self {
+            Self::NoProc => "noproc",
+            Self::ProcessDied => "process_died",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// Bytes of a reason that a Down tells: as many as a report keeps of a panic.
+const REASON_BYTES_MAX: usize = 2_048;
 
 /// What a Down tells.
 struct Down<'a> {
@@ -56,8 +74,14 @@ impl Engine {
     ) -> Op<()> {
         let Some(watched) = self.book.get(target) else {
             let reason = "there is no such agent";
-            let down =
-                Down { agent: target, incarnation: None, code: NOPROC, reason, gone: true, now_ms };
+            let down = Down {
+                agent: target,
+                incarnation: None,
+                code: Why::NoProc.code(),
+                reason,
+                gone: true,
+                now_ms,
+            };
             let monitor = Fired { id, life: agent.life, incarnation: None };
             return self.tell_down(&monitor, &down);
         };
@@ -113,7 +137,7 @@ impl Engine {
         let down = Down {
             agent: &agent.name,
             incarnation: None,
-            code: PROCESS_DIED,
+            code: Why::ProcessDied.code(),
             reason: "its end was not noted: the node's process died under it",
             gone: false,
             now_ms: (self.options.clock)(),
@@ -136,7 +160,7 @@ impl Engine {
         let down = Down {
             agent: &agent.name,
             incarnation: Some(agent.incarnation),
-            code: "removed",
+            code: Why::Removed.code(),
             reason,
             gone: true,
             now_ms,
@@ -164,7 +188,8 @@ impl Engine {
         let body = json!({
             "monitor": monitor.id.to_string(), "agent": down.agent,
             "incarnation": down.incarnation.or(monitor.incarnation),
-            "code": down.code, "reason": down.reason, "gone": down.gone,
+            "code": down.code,
+            "reason": &down.reason[..down.reason.floor_char_boundary(REASON_BYTES_MAX)], "gone": down.gone,
         })
         .to_string()
         .into_bytes();

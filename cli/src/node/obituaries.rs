@@ -1,0 +1,42 @@
+//! Tells the ledger of each child's end, so that who watches an agent gets its Down (rule I2), and of those who will not come back.
+//!
+//! Never waits: it is called where the child ends. What the ledger's queue has no room for, the next incarnation tells.
+
+use loket_runtime::{Clock, Listener};
+use loket_supervision::machine::Exit;
+use loket_turn::{Ended, Ledger, LedgerError};
+use std::sync::Arc;
+
+/// Hears of every end.
+pub(super) struct Obituaries {
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) clock: Clock,
+}
+
+impl Listener for Obituaries {
+    /// The ledger knows which names are agents' and who watches them.
+    fn down(&self, name: &str, incarnation: u64, reason: &Exit) {
+        drop(self.ledger.ended(Ended {
+            agent: name.into(),
+            incarnation,
+            code: reason.code().to_owned(),
+            reason: reason.to_string(),
+            now_ms: self.clock.now().0,
+        }));
+    }
+}
+
+/// A child that will not come back: its inbox becomes dead letters (rule A4). Children without an inbox are not in the ledger.
+pub(super) async fn remove(ledger: Arc<dyn Ledger>, agent: Arc<str>, why: String) {
+    match ledger.remove(Arc::clone(&agent), why).await {
+        Ok(removed) => {
+            tracing::warn!(
+                agent = &*agent,
+                letters = removed.letters,
+                "an agent has ended for good"
+            );
+        }
+        Err(LedgerError::NoSuchAgent(_)) => {}
+        Err(error) => tracing::error!(agent = &*agent, "not removed from the ledger: {error}"),
+    }
+}
