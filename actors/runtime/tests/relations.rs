@@ -210,7 +210,7 @@ impl Listener for Tells {
 fn listeners_hear_names_come_and_go_and_members_leave_with_their_end() {
     let script = Script::new();
     let (runtime, relations) = node(&script, &["a", "b"]);
-    let (to, told) = crossbeam_channel::unbounded();
+    let (to, told) = crossbeam_channel::bounded(256);
     let listening = relations.listen(Arc::new(Tells(to))).unwrap();
     let next = || told.recv_timeout(BOUND).unwrap();
     for (group, member) in [("g", "a"), ("g", "b"), ("h", "a"), ("g", "a")] {
