@@ -75,6 +75,24 @@ fn a_life_that_is_over_need_not_be_ended_and_its_successor_is_left_alone() {
 }
 
 #[test]
+fn the_life_that_ended_means_the_restarting_child() {
+    let mut w = up(child("job"), &["x"]);
+    w.exits("x", crash());
+    w.starts("x", &[Start::Fails]);
+    w.ends("x", crash());
+    while !matches!(w.state("x"), Some(ChildState::Restarting { .. })) {
+        assert!(w.one());
+    }
+    let retry = w.queue.pop_front().unwrap();
+    let life = |incarnation| Call::TerminateLife { id: id("x"), incarnation };
+    assert_eq!((w.code(life(1)), w.which().as_str()), ("ok", "x:restarting"), "long over");
+    assert_eq!((w.code(life(2)), w.which().as_str()), ("ok", ""));
+    w.feed(retry);
+    w.run();
+    assert_eq!(w.which(), "");
+}
+
+#[test]
 fn what_was_started_as_temporary_stays_it_whatever_becomes_of_the_template() {
     let mut w = up(temporary("job"), &["x"]);
     let flags = lenient(Strategy::SimpleOneForOne);

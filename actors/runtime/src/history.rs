@@ -3,7 +3,7 @@
 //! It is told here and in the log; nobody decides from it. Start reading at [`History::rows`].
 
 use loket_kernel::Moment;
-use loket_supervision::machine::{Context, Report};
+use loket_supervision::machine::{Context, Exit, Report};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -46,9 +46,16 @@ impl History {
     }
 }
 
+/// Reasons within each other that the log shows, as many as OTP's default depth.
+const REASON_DEPTH_MAX: usize = 30;
+
+/// Characters of a reason that the log shows: what one reads at most.
+const REASON_CHARS_MAX: usize = 4_096;
+
 fn tell(supervisor: &str, report: &Report) {
     let (child, incarnation) = (&*report.offender.id, report.offender.incarnation);
-    let reason = report.reason.as_ref().map(ToString::to_string).unwrap_or_default();
+    let line = |exit: &Exit| exit.line(REASON_DEPTH_MAX, REASON_CHARS_MAX);
+    let reason = report.reason.as_ref().map(line).unwrap_or_default();
     let code = report.reason.as_ref().map_or("", |exit| exit.code());
     let restart = format!("{:?}", report.offender.restart);
     match report.context {

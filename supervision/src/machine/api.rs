@@ -118,7 +118,13 @@ impl Supervisor {
     }
 
     fn terminate_life(&mut self, tag: u64, id: &str, incarnation: u64) -> Result<(), ApiError> {
-        if self.children.find_life(id, incarnation).is_some() {
+        let child = self.children.find(id).and_then(|seq| self.children.get(seq));
+        // A child that restarts goes by its last life that came up, as OTP's `{restarting, Pid}`, and by any tried since.
+        let meant = child.is_some_and(|child| match child.life {
+            Life::Restarting { .. } => (child.ran..=child.incarnation).contains(&incarnation),
+            _ => child.incarnation == incarnation,
+        });
+        if meant {
             return self.terminate_child(tag, id);
         }
         if !self.children.has_been(id, incarnation) {

@@ -39,6 +39,8 @@ pub(super) struct Child {
     pub(super) spec: Arc<ChildSpec>,
     /// The current or last life; 0 before the first.
     pub(super) incarnation: u64,
+    /// The last life that came up; 0 before the first.
+    pub(super) ran: u64,
     pub(super) life: Life,
     /// Of the state the child is in; timers of another epoch are void.
     pub(super) epoch: u64,
@@ -56,6 +58,7 @@ impl Child {
             id,
             spec,
             incarnation,
+            ran: 0,
             life: Life::Undefined,
             epoch: 0,
             failures: 0,

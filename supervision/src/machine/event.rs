@@ -184,7 +184,8 @@ pub enum Call {
     /// Stop a child. Its spec stays, unless it is temporary or an instance.
     TerminateChild(ChildId),
     /// Stop this life of a child, as OTP's `terminate_child` by pid: an earlier life is gone already,
-    /// which is what was asked for; one that there never was is not found.
+    /// which is what was asked for; one that there never was is not found. The life that ended last
+    /// means a child that is being restarted, too.
     TerminateLife {
         /// Whose.
         id: ChildId,

@@ -174,6 +174,47 @@ impl Exit {
         }
     }
 
+    /// The reason on one line for a log: whatever a guest put into it can neither begin a line of its
+    /// own nor fill the disk. At most `chars` characters, and at most `depth` reasons within each
+    /// other; what is left out shows as `...`.
+    pub fn line(&self, depth: usize, chars: usize) -> String {
+        let mut line = String::new();
+        self.line_into(&mut line, depth);
+        let mut escaped = String::new();
+        for (n, char) in line.chars().enumerate() {
+            if n == chars {
+                escaped.push_str("...");
+                break;
+            }
+            match char.is_control() {
+                true => escaped.extend(char.escape_default()),
+                false => escaped.push(char),
+            }
+        }
+        escaped
+    }
+
+    fn line_into(&self, line: &mut String, depth: usize) {
+        let inner = match self {
+            _ if depth == 0 => return line.push_str("..."),
+            Self::Escalated { child, reason, intensity, period_ms } => {
+                let limit = format!("{intensity} restarts in {period_ms} ms");
+                line.push_str(&format!("gave up: {child} needed more than {limit}; last exit: "));
+                reason
+            }
+            Self::FailedToStart { child, reason } => {
+                line.push_str(&format!("{child} failed to start: "));
+                reason
+            }
+            Self::Poison { reason } => {
+                line.push_str("the message is a dead letter: ");
+                reason
+            }
+            other => return line.push_str(&other.to_string()),
+        };
+        inner.line_into(line, depth - 1);
+    }
+
     /// A stable code.
     pub fn code(&self) -> &'static str {
         match self {
@@ -200,15 +241,11 @@ impl std::fmt::Display for Exit {
             Self::Crash { cause, blame, message } => {
                 write!(f, "{cause:?} ({blame:?} to blame): {message}")
             }
-            Self::Poison { reason } => write!(f, "the message is a dead letter: {reason}"),
-            Self::Escalated { child, reason, intensity, period_ms } => {
-                write!(
-                    f,
-                    "gave up: {child} needed more than {intensity} restarts in {period_ms} ms; \
-                     last exit: {reason}"
-                )
+            Self::Escalated { .. } | Self::FailedToStart { .. } | Self::Poison { .. } => {
+                let mut line = String::new();
+                self.line_into(&mut line, usize::MAX);
+                f.write_str(&line)
             }
-            Self::FailedToStart { child, reason } => write!(f, "{child} failed to start: {reason}"),
             other => f.write_str(other.code()),
         }
     }

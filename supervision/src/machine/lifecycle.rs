@@ -110,6 +110,7 @@ impl Supervisor {
         // A start that was given up may still succeed; its exit is what counts then.
         if matches!(child.life, Life::Starting { verdict: None }) {
             child.life = Life::Running { since: now };
+            child.ran = incarnation;
             child.epoch = epoch;
             self.report(Context::Progress, None, seq);
             self.start_done(Some(incarnation));

@@ -128,23 +128,30 @@ impl Actor {
     async fn run(mut self, mut control: Control) -> Exit {
         self.feed(Event::Start, &mut control);
         loop {
+            let mut more = true;
             for _ in 0..BATCH_MAX {
                 self.post_due_timers();
                 if let Some(exit) = self.ended.take() {
                     return exit;
                 }
-                let Some(signal) = self.signals.pop() else { break };
+                let Some(signal) = self.signals.pop() else {
+                    more = false;
+                    break;
+                };
                 self.handle(signal, &mut control);
             }
             if self.ended.is_some() {
                 continue;
             }
             self.close_idle();
-            let next = self.timers.keys().next().map(|(at, _)| *at);
-            tokio::select! {
-                biased;
-                () = self.signals.arrived() => {}
-                () = self.shared.clock.sleep_until(next.unwrap_or(0)), if next.is_some() => {}
+            // What is left of a batch has told of itself already, and tells of itself no more.
+            if !more {
+                let next = self.timers.keys().next().map(|(at, _)| *at);
+                tokio::select! {
+                    biased;
+                    () = self.signals.arrived() => {}
+                    () = self.shared.clock.sleep_until(next.unwrap_or(0)), if next.is_some() => {}
+                }
             }
             tokio::task::yield_now().await;
         }

@@ -26,6 +26,7 @@ type Make = Arc<dyn Fn(ChildContext) -> Running + Send + Sync>;
 #[derive(Clone)]
 pub struct Script {
     bodies: Arc<Mutex<HashMap<String, Make>>>,
+    other: Arc<Mutex<Option<Make>>>,
     tell: Sender<String>,
     told: Receiver<String>,
 }
@@ -33,7 +34,7 @@ pub struct Script {
 impl Script {
     pub fn new() -> Self {
         let (tell, told) = unbounded();
-        Self { bodies: Arc::default(), tell, told }
+        Self { bodies: Arc::default(), other: Arc::default(), tell, told }
     }
 
     /// What a child's incarnations do. The others start, wait for the stop and tell both.
@@ -44,6 +45,15 @@ impl Script {
     {
         let make: Make = Arc::new(move |context| Box::pin(make(context)));
         self.bodies.lock().unwrap().insert(name.to_owned(), make);
+    }
+
+    /// What all children do that are told nothing of their own.
+    pub fn otherwise<F, Fut>(&self, make: F)
+    where
+        F: Fn(ChildContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Exit> + 'static,
+    {
+        *self.other.lock().unwrap() = Some(Arc::new(move |context| Box::pin(make(context))));
     }
 
     pub fn teller(&self) -> Sender<String> {
@@ -97,7 +107,8 @@ impl ChildFactory for Factory {
                 "no such thing",
             ));
         }
-        let make = self.script.bodies.lock().unwrap().get(&*child.name).cloned();
+        let own = self.script.bodies.lock().unwrap().get(&*child.name).cloned();
+        let make = own.or_else(|| self.script.other.lock().unwrap().clone());
         let tell = self.script.teller();
         Ok(Box::new(move |context| match make {
             Some(make) => make(context),

@@ -65,6 +65,11 @@ impl Cast {
         }
     }
 
+    /// How the next starts of a child go; then they work.
+    pub fn starts(&self, name: &str, how: impl IntoIterator<Item = Start>) {
+        self.with(|roles| roles.starts.insert(name.to_owned(), how.into_iter().collect()));
+    }
+
     fn next_start(&self, name: &str) -> Start {
         self.with(|roles| {
             if roles.failing.iter().any(|failing| failing == name) {

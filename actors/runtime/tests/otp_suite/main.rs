@@ -6,5 +6,14 @@
 
 mod api;
 mod cast;
+mod linear;
+mod misc;
+mod restart_types;
+mod significant;
 mod specs;
 mod stage;
+mod strategies;
+mod sup_start;
+mod sup_stop;
+mod table;
+mod watch_log;

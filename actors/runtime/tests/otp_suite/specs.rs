@@ -71,3 +71,10 @@ pub fn significant(id: &str, restart: Restart) -> NodeSpec {
 pub fn instance(name: &str) -> DynamicSpec {
     DynamicSpec { name: name.into(), kind: kind(0), last_incarnation: 0 }
 }
+
+pub fn spec_of(child: &NodeSpec) -> &ChildSpec {
+    match child {
+        NodeSpec::Worker(node) => &node.spec,
+        NodeSpec::Supervisor(node) => &node.spec,
+    }
+}

@@ -6,8 +6,8 @@ pub use crate::cast::*;
 pub use crate::specs::*;
 use loket_kernel::Moment;
 use loket_runtime::{
-    Clock, ControlError, Hooks, Node, NodeConfig, NodeSpec, Runtime, SupervisorHandle, TreeControl,
-    TreeSpec,
+    Clock, ControlError, Hooks, Node, NodeConfig, NodeSpec, Place, Runtime, SupervisorHandle,
+    TreeControl, TreeSpec,
 };
 use loket_supervision::machine::*;
 use std::sync::Arc;
@@ -30,10 +30,15 @@ impl Stage {
         Self::with_root(lenient(Strategy::OneForOne), Vec::new())
     }
 
-    pub fn with_root(flags: Flags, children: Vec<NodeSpec>) -> Self {
+    fn with_root(flags: Flags, children: Vec<NodeSpec>) -> Self {
+        Self::with_cast(flags, children, Cast::default())
+    }
+
+    /// A node with this root, whose children were told something before it starts.
+    pub fn with_cast(flags: Flags, children: Vec<NodeSpec>, cast: Cast) -> Self {
         let clock = Clock::manual(Moment(1_000_000));
         let config = NodeConfig { lanes: 2, clock: clock.clone(), ..NodeConfig::default() };
-        let (node, cast) = (Node::new(config).unwrap(), Cast::default());
+        let node = Node::new(config).unwrap();
         let tree = TreeSpec {
             name: "top".into(),
             principals: Vec::new(),
@@ -85,7 +90,7 @@ impl Stage {
 
     /// How the next starts of a child go; then they work.
     pub fn starts(&self, name: &str, how: impl IntoIterator<Item = Start>) {
-        self.cast.with(|roles| roles.starts.insert(name.to_owned(), how.into_iter().collect()));
+        self.cast.starts(name, how);
     }
 
     /// From now on every start of the child fails.
@@ -150,6 +155,18 @@ impl Stage {
     /// The number of the child's life; 0 for none.
     pub fn inc(&self, name: &str) -> u64 {
         self.life(name).map_or(0, |(incarnation, _)| incarnation)
+    }
+
+    /// A child's place: it can be looked at after the child is gone.
+    pub fn place(&self, name: &str) -> Arc<Place> {
+        self.runtime.node().registry().find(name).unwrap()
+    }
+
+    /// Whether `sup` goes on, after all that waits there is served.
+    pub fn lives(&self) -> bool {
+        let Ok(sup) = self.control.supervisor("sup") else { return false };
+        let served = code(wait(sup.delete_child("nobody at all")));
+        ["not_found", "simple_one_for_one"].contains(&served)
     }
 
     /// Asks until it is so. Each question is answered by the supervisor, so this is no idle loop.
