@@ -11,7 +11,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 scratch=${SCRATCH:-$(mktemp -d)}
 [ -n "${SCRATCH:-}" ] || trap 'rm -rf "$scratch"' EXIT
 mkdir -p "$scratch"
-export RUST_BACKTRACE=0
+export RUST_BACKTRACE=0 OTP_SUITE_BOUND_S=${OTP_SUITE_BOUND_S:-10}
 crates=(kernel supervision actors/turn actors/runtime)
 
 fresh() {

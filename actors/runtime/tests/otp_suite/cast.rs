@@ -1,7 +1,7 @@
 //! The children: each does what it was told, and the log says what happened to it.
 
 use crate::specs::start_error;
-use crate::stage::BOUND;
+use crate::stage::bound;
 use loket_runtime::{Body, ChildContext, ChildFactory, ChildPlan};
 use loket_supervision::machine::Exit;
 use std::collections::{HashMap, VecDeque};
@@ -59,7 +59,7 @@ impl Cast {
             if let Some(found) = look(&mut roles) {
                 return found;
             }
-            let (next, timeout) = self.0.1.wait_timeout(roles, BOUND).unwrap();
+            let (next, timeout) = self.0.1.wait_timeout(roles, bound()).unwrap();
             assert!(!timeout.timed_out(), "waited for {what}; log {:?}", next.log);
             roles = next;
         }
