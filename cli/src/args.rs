@@ -44,6 +44,12 @@ pub(crate) enum Command {
     /// Dead letters: list, show, retry, drop.
     #[command(after_help = examples::LETTERS)]
     Letters(LettersArgs),
+    /// List an agent's turns, newest first.
+    #[command(after_help = examples::TURNS)]
+    Turns(TurnsArgs),
+    /// Show one turn: message, recorded calls with their results, answer.
+    #[command(after_help = examples::TURN)]
+    Turn(TurnArgs),
     /// Call any capability as the operator, through the kernel like everyone.
     #[command(after_help = examples::ASK)]
     Ask(AskArgs),
@@ -137,6 +143,35 @@ pub(crate) struct MessageArgs {
 pub(crate) struct KillArgs {
     /// The child's name, as `loket tree` shows it.
     pub(crate) child: String,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// As many as one answer holds.
+fn many() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=1000)
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TurnsArgs {
+    /// The agent's name.
+    pub(crate) agent: String,
+    /// Only turns before this one.
+    #[arg(long, value_name = "N")]
+    pub(crate) before: Option<u64>,
+    /// How many, 1,000 at most.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = many())]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TurnArgs {
+    /// The agent's name.
+    pub(crate) agent: String,
+    /// The turn's number, as `loket turns` shows it.
+    pub(crate) turn: u64,
     #[command(flatten)]
     pub(crate) target: Target,
 }

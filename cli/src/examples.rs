@@ -11,6 +11,7 @@ Examples:
   loket send readers/r1 '{\"read\": ...}' --key job-17   hand in work, once
   loket kill readers/r1                            crash it on purpose
   loket letters                                    dead letters
+  loket turns librarian                            what it has done
   loket explain E104                               what a code means";
 
 pub(crate) const RUN: &str = "\
@@ -54,6 +55,14 @@ Examples:
   loket letters show 3          one, with its cause
   loket letters retry 3 --yes   again, though effects may be repeated
   loket letters drop 3";
+pub(crate) const TURNS: &str = "\
+Examples:
+  loket turns librarian
+  loket turns readers/r1 --before 400 --limit 100 --json";
+pub(crate) const TURN: &str = "\
+Examples:
+  loket turn librarian 17
+  loket turn librarian 17 --json | jq '.records[].capability'";
 pub(crate) const ASK: &str = "\
 Examples:
   loket ask agent.status

@@ -8,7 +8,7 @@ use loket_turn::{
     Enrol, Enrolled, Fail, FailVerdict, GroupSize, Hash, InboxDepth, IntentId, IntentWrite,
     IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter, LetterId, LetterSummary,
     Life, Monitor, NextTurn, Outcome, Pending, Removed, ResultWrite, RetriedLetter, TurnKey,
-    TurnNo,
+    TurnNo, TurnSeen, TurnShown,
 };
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -231,6 +231,19 @@ impl Ledger for SqliteLedger {
 
     fn stats(&self) -> Pending<Result<LedgerStats, LedgerError>> {
         self.queue.ask(move |engine| engine.stats())
+    }
+
+    fn turns(
+        &self,
+        agent: AgentName,
+        before: TurnNo,
+        limit: u32,
+    ) -> Pending<Result<Vec<TurnSeen>, LedgerError>> {
+        self.queue.ask(move |engine| engine.turns(&agent, before, limit))
+    }
+
+    fn turn(&self, agent: AgentName, n: TurnNo) -> Pending<Result<TurnShown, LedgerError>> {
+        self.queue.ask(move |engine| engine.turn(&agent, n))
     }
 
     fn inboxes(&self) -> Pending<Result<Vec<InboxDepth>, LedgerError>> {

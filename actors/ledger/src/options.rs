@@ -34,18 +34,21 @@ pub struct Options {
     /// Bytes that the file never exceeds, whatever is in flight: what would grow it is refused as a
     /// full disk (rule J3). `None`: only the disk is the bound.
     pub hard_limit_bytes: Option<u64>,
+    /// Turns of each agent that are kept to be looked at after its brain has them durably (rule E6).
+    pub keep_turns: u64,
     /// The clock.
     pub clock: Clock,
 }
 
 impl Options {
-    /// The defaults for a data directory: `Power`, 8 GiB, the machine's clock.
+    /// The defaults for a data directory: `Power`, 8 GiB, no turns kept longer than needed, the machine's clock.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
             durability: Durability::Power,
             size_limit_bytes: SIZE_LIMIT_BYTES,
             hard_limit_bytes: None,
+            keep_turns: 0,
             clock: Arc::new(crate::clock::unix_ms),
         }
     }

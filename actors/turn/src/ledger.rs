@@ -6,6 +6,7 @@
 mod accept;
 mod letters;
 mod links;
+mod seen;
 mod turns;
 
 pub use accept::{
@@ -13,6 +14,7 @@ pub use accept::{
 };
 pub use letters::{LedgerStats, Letter, LetterSummary, RetriedLetter};
 pub use links::{DOWN_KIND, Ended, GroupSize, MONITOR_SENDER, Monitor};
+pub use seen::{TurnSeen, TurnShown, TurnStanding};
 pub use turns::{
     AgentState, End, EndedTurn, Fail, FailVerdict, IntentWrite, IntentWritten, NextTurn, RanTurn,
     ResultWrite, Survival,
@@ -203,6 +205,16 @@ pub trait Ledger: Send + Sync + 'static {
     fn groups_of(&self, agent: AgentName) -> Pending<Result<Vec<String>, LedgerError>>;
     /// All groups that have members, by name.
     fn groups(&self) -> Pending<Result<Vec<GroupSize>, LedgerError>>;
+    /// An agent's turns before `before`, newest first, `limit` at most and never more than a thousand: those whose rows are
+    /// still kept.
+    fn turns(
+        &self,
+        agent: AgentName,
+        before: TurnNo,
+        limit: u32,
+    ) -> Pending<Result<Vec<TurnSeen>, LedgerError>>;
+    /// One turn, whole.
+    fn turn(&self, agent: AgentName, n: TurnNo) -> Pending<Result<TurnShown, LedgerError>>;
     /// How full each enrolled agent's inbox is (rule A3).
     fn inboxes(&self) -> Pending<Result<Vec<InboxDepth>, LedgerError>>;
     /// Counts, for metrics and for saying what was lost.

@@ -26,7 +26,7 @@ pub use ledger::{
     Enrol, Enrolled, Fail, FailVerdict, GroupSize, InboxDepth, IntentWrite, IntentWritten, Ledger,
     LedgerError, LedgerEvent, LedgerStats, Letter, LetterSummary, MONITOR_SENDER, Monitor,
     NextTurn, OpenTurnMark, OpenTurns, Pending, RanTurn, Removed, ReplyTo, ResultWrite,
-    RetriedLetter, Survival,
+    RetriedLetter, Survival, TurnSeen, TurnShown, TurnStanding,
 };
 pub use message::Message;
 pub use record::{Begin, Intent, Record};

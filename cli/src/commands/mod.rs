@@ -9,6 +9,7 @@ mod run;
 mod simulate;
 mod status;
 mod tree;
+mod turns;
 mod version;
 
 pub(crate) use messages::readable;
@@ -31,6 +32,8 @@ pub(crate) fn dispatch(args: Args) -> Result<Code, CliError> {
         Command::Call(message) => messages::call(message, json),
         Command::Kill(kill) => ask::kill(kill, json),
         Command::Letters(letters) => letters::letters(letters, json),
+        Command::Turns(args) => turns::turns(args, json),
+        Command::Turn(args) => turns::turn(args, json),
         Command::Ask(ask) => ask::ask(ask),
         Command::Stop(stop) => ask::stop(stop, json),
         Command::Explain(explain) => explain::explain(&explain, json),

@@ -194,6 +194,7 @@ fn open_ledger(
             Durability::Process => loket_ledger::Durability::Process,
         },
         clock: Arc::new(move || clock.now().0),
+        keep_turns: checked.fleet.keep_turns.into(),
         ..Options::new(&checked.data)
     };
     let (registry, waiters) = (Arc::clone(node.registry()), Arc::clone(waiters));

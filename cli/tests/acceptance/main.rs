@@ -18,5 +18,6 @@ mod kill_and_tree;
 mod letters;
 mod slots;
 mod supervision;
+mod turns;
 mod waits;
 mod watching;

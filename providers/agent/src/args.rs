@@ -57,6 +57,24 @@ pub(crate) struct LetterArgs {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct Turns {
+    pub(crate) agent: String,
+    /// Only turns before this one.
+    #[serde(default)]
+    pub(crate) before: Option<u64>,
+    #[serde(default)]
+    pub(crate) limit: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Turn {
+    pub(crate) agent: String,
+    pub(crate) turn: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Shutdown {
     #[serde(default)]
     pub(crate) now: bool,

@@ -11,6 +11,7 @@ mod operations;
 mod operator;
 mod provider;
 mod scope;
+mod turns;
 mod watch;
 mod whereis;
 

@@ -41,5 +41,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation("agent.letters.show", EffectClass::Observe, &[], "one dead letter"),
     operation("agent.letters.retry", EffectClass::Keyed, &[], "a new message of a dead letter"),
     operation("agent.letters.drop", EffectClass::Keyed, &[], "forget a dead letter"),
+    operation("agent.turns.list", EffectClass::Observe, &[], "an agent's turns, newest first"),
+    operation("agent.turns.show", EffectClass::Observe, &[], "one turn, with its calls"),
     operation("agent.shutdown", EffectClass::Keyed, &[], "stop the fleet in order"),
 ];

@@ -1,16 +1,17 @@
 //! The provider: which operation goes where.
 
-use crate::args::{self, Kill, LetterArgs, List, Nothing, Shutdown, Spawn, Stop};
+use crate::args::{self, Kill, LetterArgs, List, Nothing, Shutdown, Spawn, Stop, Turn, Turns};
 use crate::groups::{self, Grouping};
 use crate::mail::{self, Mail};
 use crate::operator;
 use crate::scope::allow;
+use crate::turns;
 use crate::watch::{self, Watch};
 use crate::whereis;
 use loket_contract::{CallView, Operation, Performed, Provider, parse_args};
 use loket_kernel::Capability;
 use loket_runtime::{Clock, TreeControl, Waiters};
-use loket_turn::{AgentName, Effect, Failure, Ledger, LetterId};
+use loket_turn::{AgentName, Effect, Failure, Ledger, LetterId, TurnNo};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -94,6 +95,10 @@ pub enum Prepared {
     Retry(LetterId, bool),
     /// `agent.letters.drop`.
     Drop(LetterId),
+    /// `agent.turns.list`.
+    Turns(AgentName, Option<u64>, u32),
+    /// `agent.turns.show`.
+    Turn(AgentName, TurnNo),
     /// `agent.shutdown`.
     Shutdown(bool),
 }
@@ -132,6 +137,14 @@ impl Provider for AgentProvider {
                 let Shutdown { now } = parse_args(call)?;
                 Ok(Prepared::Shutdown(now))
             }
+            "agent.turns.list" => {
+                let Turns { agent, before, limit } = parse_args(call)?;
+                Ok(Prepared::Turns(agent.into(), before, limit.unwrap_or(turns::LIMIT)))
+            }
+            "agent.turns.show" => {
+                let Turn { agent, turn } = parse_args(call)?;
+                Ok(Prepared::Turn(agent.into(), TurnNo(turn)))
+            }
             letters if letters.starts_with("agent.letters.") => letter(call, letters),
             "agent.tree" => parse_args::<Nothing>(call).map(|_| Prepared::Tree),
             _ => parse_args::<Nothing>(call).map(|_| Prepared::Status),
@@ -158,6 +171,8 @@ impl Provider for AgentProvider {
             Prepared::Letter(id) => operator::letter(services, id),
             Prepared::Retry(id, confirmed) => operator::retry(services, id, confirmed),
             Prepared::Drop(id) => operator::drop_letter(services, id),
+            Prepared::Turns(agent, before, limit) => turns::list(services, agent, before, limit),
+            Prepared::Turn(agent, n) => turns::show(services, agent, n),
             Prepared::Shutdown(now) => operator::shutdown(services, now),
         }
     }

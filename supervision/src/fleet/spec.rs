@@ -60,6 +60,8 @@ pub struct Fleet {
     pub lanes: Option<u32>,
     /// Instance slots of the whole process; none: the runtime chooses.
     pub slots: Option<u32>,
+    /// Turns of each agent that are kept to be looked at.
+    pub keep_turns: u32,
     /// What the control socket's principal `@operator` may do.
     pub operator: Vec<GrantSpec>,
     /// Messages sent once per data directory, when the fleet first runs.

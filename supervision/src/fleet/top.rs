@@ -17,6 +17,12 @@ use super::spec::{Defaults, Durability, Fleet, GrantSpec, Opening, Place};
 
 /// The only version of the form.
 const VERSION: u64 = 1;
+/// Turns of each agent that are kept to be looked at, when the file does not say: what a person scrolls through.
+const KEEP_TURNS: u32 = 100;
+
+/// Most turns kept: a million of a small agent are some hundred megabytes.
+const MAX_KEEP_TURNS: u32 = 1_000_000;
+
 /// Most lanes: more threads than any machine has cores for.
 const MAX_LANES: u32 = 1_024;
 /// Most instance slots: each reserves address space.
@@ -62,6 +68,9 @@ pub(crate) fn fleet<'a, 'c>(
     };
     let lanes = count(cx, &mut fields, "lanes", MAX_LANES);
     let slots = count(cx, &mut fields, "slots", MAX_SLOTS);
+    let keep_turns = fields
+        .take("keep_turns")
+        .and_then(|raw| cx.count(raw, "keep_turns", "E305", 0..=MAX_KEEP_TURNS));
     let operator = fields.take("operator").map(|raw| grants::grants(cx, raw));
     let own_operator = operator.is_some();
     let opening = fields.take("opening").map(|raw| opening(cx, raw)).unwrap_or_default();
@@ -89,6 +98,7 @@ pub(crate) fn fleet<'a, 'c>(
         listen,
         lanes,
         slots,
+        keep_turns: keep_turns.unwrap_or(KEEP_TURNS),
         operator: operator.unwrap_or_else(default_operator),
         opening,
         root,

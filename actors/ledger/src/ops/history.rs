@@ -77,9 +77,10 @@ impl Engine {
             .prepare_cached("UPDATE agents SET durable_n = ?2 WHERE life = ?1")?
             .execute([life.0, n].map(db))?;
         if let Some(agent) = self.book.change(life.0) {
-            let waits = agent.swept < agent.durable;
+            let kept = self.options.keep_turns;
+            let waits = agent.swept < agent.durable.saturating_sub(kept);
             agent.durable = n;
-            if !waits {
+            if !waits && agent.swept < n.saturating_sub(kept) {
                 self.book.sweep.push_back(life.0);
             }
         }

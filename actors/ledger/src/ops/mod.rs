@@ -12,5 +12,6 @@ mod letters;
 mod monitors;
 mod next;
 mod places;
+mod seen;
 mod start;
 mod waits;

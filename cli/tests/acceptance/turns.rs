@@ -1,0 +1,72 @@
+//! What an agent has done can be looked at, also after its brain has it safely, as long as the fleet file says.
+
+use crate::fleet::{Fleet, PATIENCE, file, within};
+use serde_json::json;
+
+const GRANTS: &str = r#"grants: [(cap: "store.brain"), (cap: "time"), (cap: "llm.chat", scope: { "models": ["m"] })]"#;
+
+fn fleet(keep: &str) -> Fleet {
+    let desk = format!(
+        r#"Provider(id: "llm", use: Llm(models: [(name: "m", api: Extractive)])),
+           Agent(id: "desk", module: "builtin:echo", {GRANTS})"#
+    );
+    Fleet::of(&file(keep, &desk))
+}
+
+#[test]
+fn a_turn_shows_its_message_its_calls_and_its_answer() {
+    let mut fleet = fleet("");
+    fleet.start();
+    assert_eq!(fleet.call("desk", "put k 7").json(), json!({}));
+    let chat = r#"call llm.chat {"model": "m", "messages": [{"role": "user", "content": "One word. Two words."}]}"#;
+    fleet.call("desk", chat).json();
+    let _ = fleet.call("desk", "fail no_luck");
+
+    let turns = fleet.command(&["turns", "desk", "--json"]).json();
+    let turns = turns["turns"].as_array().unwrap().clone();
+    let numbers: Vec<_> = turns.iter().map(|turn| turn["n"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, [3, 2, 1], "newest first: {turns:?}");
+    let oks: Vec<_> = turns.iter().map(|turn| turn["ok"].as_bool()).collect();
+    assert_eq!(oks, [Some(false), Some(true), Some(true)]);
+    let older = fleet.command(&["turns", "desk", "--before", "3", "--limit", "1", "--json"]).json();
+    assert_eq!((&older["turns"][0]["n"], older["turns"].as_array().unwrap().len()), (&json!(2), 1));
+
+    let turn = fleet.command(&["turn", "desk", "2", "--json"]).json();
+    assert_eq!((&turn["standing"], &turn["body"]), (&json!("ended"), &json!(chat)), "{turn}");
+    let calls = turn["records"].as_array().unwrap();
+    assert_eq!(calls.len(), 1, "{turn}");
+    assert_eq!(
+        (&calls[0]["capability"], &calls[0]["class"]),
+        (&json!("llm.chat"), &json!("keyed"))
+    );
+    let recorded = calls[0]["outcome"]["ok"].as_str().unwrap();
+    assert_eq!(turn["reply"]["ok"], json!(recorded), "the guest answers what it was told");
+    let failed = fleet.command(&["turn", "desk", "3", "--json"]).json();
+    assert_eq!(failed["reply"]["error"]["code"], "no_luck", "{failed}");
+    let text = fleet.command(&["turn", "desk", "2"]).out;
+    assert!(text.contains("keyed") && text.contains("llm.chat"), "{text}");
+
+    fleet.command(&["turn", "desk", "9"]).failed(1, "not_found", &["turn 9 of desk"]);
+    fleet.command(&["turns", "nobody"]).failed(1, "L002", &["nobody"]);
+    fleet.stop();
+}
+
+#[test]
+fn e6_turns_that_the_brain_has_safely_are_kept_as_many_as_the_file_says() {
+    let mut fleet = fleet("keep_turns: 2,");
+    fleet.start();
+    for n in 0..6 {
+        fleet.call("desk", &format!("put k {n}")).json();
+    }
+    // A clean stop brings every brain to the disk; what is not kept goes when the ledger has time.
+    fleet.stop();
+    fleet.start();
+    within(PATIENCE, "the older turns to be given up", || {
+        let turns = fleet.command(&["turns", "desk", "--json"]).json();
+        let turns = turns["turns"].as_array()?.clone();
+        let numbers: Vec<_> = turns.iter().map(|turn| turn["n"].as_u64()).collect();
+        assert!(numbers.len() >= 2, "too few are kept: {numbers:?}");
+        (numbers == [Some(6), Some(5)]).then_some(())
+    });
+    fleet.stop();
+}
