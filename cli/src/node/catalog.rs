@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Providers that `use:` may name.
-const KINDS: &[&str] = &["Chaos", "Fs", "Llm"];
+const KINDS: &[&str] = &["Chaos", "Fs", "Http", "Llm"];
 
 /// The catalogue of this binary, for a fleet file in a folder.
 pub(crate) struct FileCatalog {
@@ -64,6 +64,7 @@ pub(super) fn scope_hints() -> ScopeHints {
         loket_agent::OPERATIONS,
         loket_chaos::OPERATIONS,
         loket_fs::OPERATIONS,
+        loket_http::OPERATIONS,
         loket_llm::OPERATIONS,
     ];
     let mut hints = ScopeHints::new();
@@ -86,6 +87,7 @@ impl Catalog for FileCatalog {
         let (checked, operations) = match kind {
             "Chaos" => (loket_chaos::parse_config(config_ron), loket_chaos::OPERATIONS),
             "Fs" => (loket_fs::parse_config(config_ron).map(drop), loket_fs::OPERATIONS),
+            "Http" => (loket_http::parse_config(config_ron).map(drop), loket_http::OPERATIONS),
             "Llm" => (loket_llm::parse_config(config_ron).map(drop), loket_llm::OPERATIONS),
             other => (Err((format!("there is no provider {other}"), None)), &[][..]),
         };

@@ -8,6 +8,7 @@ use loket_contract::{ProviderServices, provider_body};
 use loket_fs::FsProvider;
 use loket_host::driver::{AgentPlan, HostServices, LANE_TIME, agent_body};
 use loket_host::engine::Background;
+use loket_http::{HttpProvider, StartError};
 use loket_llm::LlmProvider;
 use loket_log::LogProvider;
 use loket_runtime::{
@@ -98,6 +99,17 @@ impl Factory {
             "Fs" => {
                 let folder = self.folder.clone();
                 Ok(provider_body(services, move |_| FsProvider::new(folder).map_err(no_thread)))
+            }
+            "Http" => {
+                let config = loket_http::parse_config(&spec.config).map_err(refused)?;
+                let secret = |name: &str| std::env::var(name).ok();
+                let make = move |_: &ChildContext| {
+                    HttpProvider::new(config, secret).map_err(|error| match error {
+                        StartError::Thread(error) => no_thread(error),
+                        other => Exit::crash(Cause::Start, Blame::Config, other.to_string()),
+                    })
+                };
+                Ok(provider_body(services, make))
             }
             "Chaos" => {
                 let tree = Arc::clone(&self.tree);

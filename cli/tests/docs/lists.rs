@@ -15,6 +15,7 @@ const OPERATIONS: [&[Operation]; 7] = [
     loket_llm::OPERATIONS,
     loket_agent::OPERATIONS,
     loket_chaos::OPERATIONS,
+    loket_http::OPERATIONS,
 ];
 
 /// The word of the class in docs/capabilities.md.

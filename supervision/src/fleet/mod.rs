@@ -42,6 +42,14 @@ pub use spec::{
 };
 pub use units::duration;
 
+/// Milliseconds of a duration as fleet files write it, such as `"5s"`: for the configuration behind a provider's `use:`.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn parse_duration(text: &str) -> Result<u64, String> {
+    units::duration(text)
+}
+
 /// Largest fleet file, in bytes: a thousand children take a tenth of it.
 pub const MAX_TEXT_BYTES: usize = 4 << 20;
 

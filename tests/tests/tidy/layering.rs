@@ -41,7 +41,7 @@ const fn provider(name: &'static str, folder: &'static str) -> Row {
     Row { name, folder, ours: BELOW_PROVIDERS, only: None, never: NO_ENGINES }
 }
 
-const ROWS: [Row; 19] = [
+const ROWS: [Row; 20] = [
     Row { name: "loket-kernel", folder: "kernel", ours: &[], only: Some(&["serde"]), never: NO_IO },
     Row {
         name: "loket-supervision",
@@ -99,6 +99,7 @@ const ROWS: [Row; 19] = [
     },
     provider("loket-llm", "providers/llm"),
     provider("loket-fs", "providers/fs"),
+    provider("loket-http", "providers/http"),
     provider("loket-time", "providers/time"),
     provider("loket-agent", "providers/agent"),
     provider("loket-log", "providers/log"),
@@ -131,6 +132,7 @@ const ROWS: [Row; 19] = [
             "loket-store",
             "loket-llm",
             "loket-fs",
+            "loket-http",
             "loket-time",
             "loket-agent",
             "loket-log",

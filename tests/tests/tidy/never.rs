@@ -86,6 +86,7 @@ fn runtime_knows_no_database_guest_engine_or_provider() {
         "loket_store",
         "loket_llm",
         "loket_fs",
+        "loket_http",
         "loket_time",
         "loket_agent",
         "loket_log",
@@ -141,6 +142,7 @@ fn contract_knows_no_provider_and_no_engine() {
         "loket_store",
         "loket_llm",
         "loket_fs",
+        "loket_http",
         "loket_time",
         "loket_agent",
         "loket_log",
@@ -154,7 +156,7 @@ fn contract_knows_no_provider_and_no_engine() {
 
 #[test]
 fn providers_know_no_other_provider_and_no_guest_engine() {
-    let all = ["store", "llm", "fs", "time", "agent", "log", "chaos"];
+    let all = ["store", "llm", "fs", "http", "time", "agent", "log", "chaos"];
     for own in all {
         let others = all.iter().filter(|other| **other != own);
         let mut words: Vec<String> = others.map(|other| format!("loket_{other}")).collect();
@@ -180,7 +182,7 @@ fn only_store_and_ledger_know_sqlite() {
 
 #[test]
 fn the_tree_is_in_the_hands_of_agent_and_chaos_only() {
-    for provider in ["contract", "store", "llm", "fs", "time", "log"] {
+    for provider in ["contract", "store", "llm", "fs", "http", "time", "log"] {
         never("no TreeControl here", &format!("providers/{provider}/src"), &[&["TreeControl"]]);
     }
     never("no TreeControl here", "agents/host/src", &[&["TreeControl"]]);
@@ -194,6 +196,7 @@ fn host_knows_no_provider_and_no_database() {
         "loket_store",
         "loket_llm",
         "loket_fs",
+        "loket_http",
         "loket_time",
         "loket_agent",
         "loket_log",
