@@ -50,6 +50,12 @@ pub(crate) enum Command {
     /// Show one turn: message, recorded calls with their results, answer.
     #[command(after_help = examples::TURN)]
     Turn(TurnArgs),
+    /// Calls whose outcome a crash hid: list, show, resolve.
+    #[command(after_help = examples::DOUBT)]
+    Doubt(DoubtArgs),
+    /// Agents that take no turns until you act: list, show, resolve.
+    #[command(after_help = examples::QUARANTINE)]
+    Quarantine(QuarantineArgs),
     /// Call any capability as the operator, through the kernel like everyone.
     #[command(after_help = examples::ASK)]
     Ask(AskArgs),
@@ -206,6 +212,87 @@ pub(crate) enum LettersVerb {
         /// The letter's number.
         letter: u64,
     },
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DoubtArgs {
+    #[command(subcommand)]
+    pub(crate) verb: Option<DoubtVerb>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DoubtVerb {
+    /// List them (the default).
+    List,
+    /// Show one: who called what, with which arguments.
+    Show {
+        /// The doubt's number.
+        doubt: u64,
+    },
+    /// Say what became of one; the agent goes on with that.
+    Resolve(ResolveDoubt),
+}
+
+#[derive(Debug, ClapArgs)]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("how").required(true).args(["done", "retry", "fail"]))]
+pub(crate) struct ResolveDoubt {
+    /// The doubt's number.
+    pub(crate) doubt: u64,
+    /// It was done, and this is its result, as JSON.
+    #[arg(long, value_name = "RESULT")]
+    pub(crate) done: Option<String>,
+    /// Send it once more; should that answer be lost too, it is in doubt again.
+    #[arg(long)]
+    pub(crate) retry: bool,
+    /// It failed: what the agent is told.
+    #[arg(long, value_name = "WHY")]
+    pub(crate) fail: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct QuarantineArgs {
+    #[command(subcommand)]
+    pub(crate) verb: Option<QuarantineVerb>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineVerb {
+    /// List them (the default).
+    List,
+    /// Show one: the reason, the turn, its effects.
+    Show {
+        /// The agent.
+        agent: String,
+    },
+    /// Let one go on.
+    Resolve {
+        /// The agent.
+        agent: String,
+        #[command(flatten)]
+        way: QuarantineWay,
+        /// Confirm that the listed effects may be repeated.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+#[group(required = true, multiple = false)]
+pub(crate) struct QuarantineWay {
+    /// What the re-run does counts, and not the record.
+    #[arg(long)]
+    pub(crate) accept_rerun: bool,
+    /// Give the turn up: its message becomes a dead letter.
+    #[arg(long)]
+    pub(crate) skip: bool,
+    /// Take the brain of the last snapshot.
+    #[arg(long)]
+    pub(crate) restore: bool,
 }
 
 #[derive(Debug, ClapArgs)]

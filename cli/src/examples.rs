@@ -12,6 +12,7 @@ Examples:
   loket kill readers/r1                            crash it on purpose
   loket letters                                    dead letters
   loket turns librarian                            what it has done
+  loket doubt                                      calls that you must settle
   loket explain E104                               what a code means";
 
 pub(crate) const RUN: &str = "\
@@ -63,6 +64,19 @@ pub(crate) const TURN: &str = "\
 Examples:
   loket turn librarian 17
   loket turn librarian 17 --json | jq '.records[].capability'";
+pub(crate) const DOUBT: &str = "\
+Examples:
+  loket doubt                                       list them
+  loket doubt show 2                                one, with its arguments
+  loket doubt resolve 2 --done '{\"status\": 201}'    it was done, with this result
+  loket doubt resolve 2 --retry                     it was not: once more
+  loket doubt resolve 2 --fail 'the shop is closed'";
+pub(crate) const QUARANTINE: &str = "\
+Examples:
+  loket quarantine                                 list them
+  loket quarantine show editor                     one, with both stories
+  loket quarantine resolve editor --accept-rerun   the re-run counts
+  loket quarantine resolve editor --skip           give the turn up";
 pub(crate) const ASK: &str = "\
 Examples:
   loket ask agent.status

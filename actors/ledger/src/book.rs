@@ -3,6 +3,7 @@
 //! is noted, so that a refused request, or a group that failed, is undone.
 
 use crate::codec::{self, db, un};
+use crate::ops::OnceCall;
 use loket_turn::{AgentName, Effect, Epoch, Hash, IntentId, LedgerError, TurnKey, TurnNo};
 use rusqlite::{Connection, params};
 use std::collections::{HashMap, VecDeque};
@@ -41,6 +42,8 @@ pub(crate) struct Agent {
     pub(crate) held: Vec<Held>,
     /// The call of its open turn that has no result yet, and the life of who is called (rule H2).
     pub(crate) waits: Option<(IntentId, u64)>,
+    /// The Once call of its open turn that has no result yet (rule C4).
+    pub(crate) once: Option<OnceCall>,
 }
 
 impl Agent {
@@ -217,11 +220,13 @@ impl Book {
                 swept: un(row.get(7)?),
                 held: Vec::new(),
                 waits: None,
+                once: None,
             };
             book.add(conn, agent)?;
         }
         book.open_turns(conn)?;
         book.waits(conn)?;
+        book.once_calls(conn)?;
         let mut gone = conn.prepare("SELECT life FROM agents WHERE gone = 1")?;
         let mut gone = gone.query([])?;
         while let Some(row) = gone.next()? {

@@ -4,11 +4,12 @@ use crate::engine::Engine;
 use crate::writer::{self, Queue};
 use crate::{OpenError, OpenTurns, Options, dir, open_turns};
 use loket_turn::{
-    Accept, AcceptError, Accepted, AgentName, AgentState, DynamicChild, End, Ended, EndedTurn,
-    Enrol, Enrolled, Fail, FailVerdict, GroupSize, Hash, InboxDepth, IntentId, IntentWrite,
-    IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter, LetterId, LetterSummary,
-    Life, Monitor, NextTurn, Outcome, Pending, Removed, ResultWrite, RetriedLetter, TurnKey,
-    TurnNo, TurnSeen, TurnShown,
+    Accept, AcceptError, Accepted, AgentName, AgentState, CallState, Doubt, DoubtId, DynamicChild,
+    End, Ended, EndedTurn, Enrol, Enrolled, Fail, FailVerdict, GroupSize, Hash, Holder, InboxDepth,
+    IntentId, IntentWrite, IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter,
+    LetterId, LetterSummary, Life, Monitor, NextTurn, Outcome, Pending, Quarantine, Quarantined,
+    Release, Released, Removed, Resolution, ResultWrite, RetriedLetter, TurnKey, TurnNo, TurnSeen,
+    TurnShown,
 };
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -154,6 +155,43 @@ impl Ledger for SqliteLedger {
 
     fn result_of(&self, intent: IntentId) -> Pending<Result<Option<(Outcome, u64)>, LedgerError>> {
         self.queue.ask(move |engine| engine.result_of(intent))
+    }
+
+    fn state_of(&self, intent: IntentId) -> Pending<Result<CallState, LedgerError>> {
+        self.queue.ask(move |engine| engine.state_of(intent))
+    }
+
+    fn holder_ended(&self, ended: Holder) -> Pending<Result<u64, LedgerError>> {
+        self.queue.ask(move |engine| engine.holder_ended(&ended))
+    }
+
+    fn doubt(&self, intent: IntentId) -> Pending<Result<(), LedgerError>> {
+        self.queue.ask(move |engine| engine.doubt_one(intent))
+    }
+
+    fn doubts(&self) -> Pending<Result<Vec<Doubt>, LedgerError>> {
+        self.queue.ask(move |engine| engine.doubts())
+    }
+
+    fn resolve_doubt(&self, id: DoubtId, how: Resolution) -> Pending<Result<(), LedgerError>> {
+        self.queue.ask(move |engine| engine.resolve_doubt(id, &how))
+    }
+
+    fn quarantine(&self, turn: TurnKey, why: Quarantine) -> Pending<Result<(), LedgerError>> {
+        self.queue.ask(move |engine| engine.quarantine(&turn, &why))
+    }
+
+    fn quarantines(&self) -> Pending<Result<Vec<Quarantined>, LedgerError>> {
+        self.queue.ask(move |engine| engine.quarantines())
+    }
+
+    fn release_quarantine(
+        &self,
+        agent: AgentName,
+        how: Release,
+        confirmed: bool,
+    ) -> Pending<Result<Released, LedgerError>> {
+        self.queue.ask(move |engine| engine.release_quarantine(&agent, how, confirmed))
     }
 
     fn end(&self, end: End) -> Pending<Result<Option<NextTurn>, LedgerError>> {

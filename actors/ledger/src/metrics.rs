@@ -32,6 +32,12 @@ pub const RENEWED: &str = "loket_ledger_renewed_total";
 /// Calls that closed a cycle of agents waiting for each other (rule H2).
 pub const CYCLES: &str = "loket_cycles_total";
 
+/// Once calls whose provider ended without an answer (rule C4).
+pub const DOUBTS: &str = "loket_doubts_total";
+
+/// Agents that were put into quarantine (rule G4).
+pub const QUARANTINED: &str = "loket_quarantines_total";
+
 /// Tells the installed recorder units and meaning. Once, at the start.
 pub fn describe() {
     metrics::describe_histogram!(BATCH_SIZE, Unit::Count, "Requests in one group commit.");
@@ -46,6 +52,8 @@ pub fn describe() {
     metrics::describe_counter!(FAULTS, Unit::Count, "Group commits that failed.");
     metrics::describe_counter!(RENEWED, Unit::Count, "Files renewed after a failed fsync.");
     metrics::describe_counter!(FENCED, Unit::Count, "Refused writes of old incarnations.");
+    metrics::describe_counter!(DOUBTS, Unit::Count, "Once calls that came in doubt.");
+    metrics::describe_counter!(QUARANTINED, Unit::Count, "Agents put into quarantine.");
     metrics::describe_counter!(CYCLES, Unit::Count, "Calls that closed a cycle.");
     metrics::describe_counter!(DOWNS, Unit::Count, "Downs put into the inboxes of who watched.");
 }
@@ -65,6 +73,8 @@ pub(crate) struct Meters {
     pub(crate) renewed: Counter,
     pub(crate) fenced: Counter,
     pub(crate) cycles: Counter,
+    pub(crate) doubts: Counter,
+    pub(crate) quarantined: Counter,
     pub(crate) downs: Counter,
 }
 
@@ -84,6 +94,8 @@ impl Meters {
             renewed: metrics::counter!(RENEWED),
             fenced: metrics::counter!(FENCED),
             cycles: metrics::counter!(CYCLES),
+            doubts: metrics::counter!(DOUBTS),
+            quarantined: metrics::counter!(QUARANTINED),
             downs: metrics::counter!(DOWNS),
         }
     }

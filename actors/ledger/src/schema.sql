@@ -74,7 +74,7 @@ CREATE TABLE blobs(
   bytes BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- state: 0 open, 1 ended, 2 skipped. pin is null until the turn has a durable begin.
+-- state: 0 open, 1 ended, 2 skipped, 3 ended and its re-run is taken as it comes (G4). pin is null until the turn has a durable begin.
 CREATE TABLE turns(
   life         INTEGER NOT NULL,
   n            INTEGER NOT NULL,
@@ -96,8 +96,8 @@ CREATE TABLE turns(
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX turns_open ON turns(life) WHERE state = 0;
 
--- ok is null while an intent has no result. late_*: an answer after the first one. The last four columns are for later: who
--- held a Once call, whether it is in doubt, what it cost.
+-- ok is null while an intent has no result. late_*: an answer after the first one. held_*: the provider's incarnation that holds a
+-- Once call, null when an operator allows one more sending; doubt: its number when it is in doubt. cost is for later.
 CREATE TABLE records(
   life         INTEGER NOT NULL,
   n            INTEGER NOT NULL,

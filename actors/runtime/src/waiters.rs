@@ -88,6 +88,7 @@ impl Waiters {
             LedgerEvent::Result { intent, outcome, stamp_ms, .. } => {
                 self.results.tell(*intent, &(outcome.clone(), *stamp_ms));
             }
+            LedgerEvent::Resend { intent, .. } => self.results.forget(*intent),
             LedgerEvent::Finished { message, outcome, .. } => {
                 self.messages.tell(*message, outcome);
             }
@@ -141,6 +142,13 @@ impl<K: Eq + Hash + Copy, T> Desk<K, T> {
         }
     }
 
+    /// There will be no answer of this kind: whoever waits asks anew.
+    fn forget(&self, key: K) {
+        let mut rows = crate::lock(&self.0);
+        let waiting = rows.by_key.remove(&key).unwrap_or_default();
+        rows.count -= waiting.len();
+    }
+
     fn leave(&self, key: K, number: u64) {
         let mut rows = crate::lock(&self.0);
         let Some(waiting) = rows.by_key.get_mut(&key) else {
@@ -157,7 +165,7 @@ impl<K: Eq + Hash + Copy, T> Desk<K, T> {
 }
 
 impl<K: Eq + Hash + Copy, T> Future for Waiting<K, T> {
-    /// `None` when the waiters themselves are gone.
+    /// `None`: ask the ledger anew.
     type Output = Option<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -38,8 +38,8 @@ pub struct Live {
     pub key: IntentId,
     /// It stands in the re-run part of a turn: only a Pure operation may be performed, against the pinned grants (rule F1).
     pub pure_only: bool,
-    /// An intent of this key is in the ledger already: it is sent again under the same key.
-    pub resend: bool,
+    /// An intent of this key and class is in the ledger already. A Keyed call is sent again under the same key; a Once call waits.
+    pub resend: Option<EffectClass>,
 }
 
 /// The re-run made another call than the record holds (rule C11), or arrived at another end.
@@ -140,7 +140,7 @@ impl Journal {
             return Err(Stop::TooManyBytes);
         }
         self.last = call;
-        let mut resend = false;
+        let mut resend = None;
         if let Some(record) = self.records.get(self.cursor).filter(|record| record.call == call) {
             if record.capability != capability || record.args != args {
                 return Err(Stop::Diverged(Diverged {
@@ -163,12 +163,12 @@ impl Journal {
                     rerun: shown(capability, args),
                 }));
             }
-            resend = true;
+            resend = Some(record.class);
         }
         Ok(Step::Send(Live {
             call,
             key: derived_key(self.life, self.message, call),
-            pure_only: !resend && (self.mode == Mode::CatchUp || call <= self.recorded_to),
+            pure_only: resend.is_none() && (self.mode == Mode::CatchUp || call <= self.recorded_to),
             resend,
         }))
     }
@@ -179,7 +179,7 @@ impl Journal {
         let Answered { class, outcome, stamp_ms, effect, durable } = answer;
         self.hash.call(live.call, capability, &args, &outcome);
         let kept = class.records_success() || (outcome.is_err() && class != EffectClass::Side);
-        if live.resend {
+        if live.resend.is_some() {
             if let Some(record) = self.records.get_mut(self.cursor) {
                 let before = record.bytes();
                 record.outcome = Some(outcome);

@@ -4,6 +4,7 @@
 //! fleet's level (rule A1). No method blocks. Order of requests from one caller is kept.
 
 mod accept;
+mod doubt;
 mod letters;
 mod links;
 mod seen;
@@ -11,6 +12,9 @@ mod turns;
 
 pub use accept::{
     Accept, AcceptError, Accepted, DynamicChild, Enrol, Enrolled, InboxDepth, Removed, ReplyTo,
+};
+pub use doubt::{
+    CallState, Doubt, DoubtId, Holder, Quarantine, Quarantined, Release, Released, Resolution,
 };
 pub use letters::{LedgerStats, Letter, LetterSummary, RetriedLetter};
 pub use links::{DOWN_KIND, Ended, GroupSize, MONITOR_SENDER, Monitor};
@@ -104,6 +108,13 @@ pub enum LedgerEvent {
         /// When it was recorded, Unix milliseconds.
         stamp_ms: u64,
     },
+    /// An operator allows a Once call one more sending: who waits for it asks again (rule C4).
+    Resend {
+        /// The caller.
+        agent: AgentName,
+        /// The call.
+        intent: IntentId,
+    },
     /// A message came to its end: completed, dead letter or removed.
     Finished {
         /// The receiver.
@@ -160,6 +171,28 @@ pub trait Ledger: Send + Sync + 'static {
     fn result(&self, write: ResultWrite) -> Pending<Result<(Outcome, u64), LedgerError>>;
     /// The result of an intent and when it was recorded, if it has one: for a caller that waits (rule I1).
     fn result_of(&self, intent: IntentId) -> Pending<Result<Option<(Outcome, u64)>, LedgerError>>;
+    /// What the ledger has of a call, for a caller that asks again or would give up (rule C4).
+    fn state_of(&self, intent: IntentId) -> Pending<Result<CallState, LedgerError>>;
+    /// The provider's incarnations up to this one have ended: the Once calls that they held without a result are in doubt (rule
+    /// C4). Gives how many.
+    fn holder_ended(&self, ended: Holder) -> Pending<Result<u64, LedgerError>>;
+    /// A Once call without a result is in doubt: the sending that an operator allowed did not happen (rule C4).
+    fn doubt(&self, intent: IntentId) -> Pending<Result<(), LedgerError>>;
+    /// Every call in doubt, oldest first.
+    fn doubts(&self) -> Pending<Result<Vec<Doubt>, LedgerError>>;
+    /// An operator's word on a call in doubt: the only thing that ends a doubt (rules C4, G3).
+    fn resolve_doubt(&self, id: DoubtId, how: Resolution) -> Pending<Result<(), LedgerError>>;
+    /// The agent takes no turns until an operator acts, restarts of the process included (rule G4).
+    fn quarantine(&self, turn: TurnKey, why: Quarantine) -> Pending<Result<(), LedgerError>>;
+    /// Every agent in quarantine, by name.
+    fn quarantines(&self) -> Pending<Result<Vec<Quarantined>, LedgerError>>;
+    /// An operator's way out of a quarantine (rule G4).
+    fn release_quarantine(
+        &self,
+        agent: AgentName,
+        how: Release,
+        confirmed: bool,
+    ) -> Pending<Result<Released, LedgerError>>;
     /// Ends a turn: the commit point (rule D1). Gives the next one, if there is one, in the same step.
     fn end(&self, end: End) -> Pending<Result<Option<NextTurn>, LedgerError>>;
     /// Notes a failed attempt; at the last one makes the message a dead letter and skips the turn (rules G1, G3).

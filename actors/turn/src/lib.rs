@@ -22,10 +22,11 @@ pub use hash::{Hash, RunningHash, chain_after, derived_key};
 pub use ids::{AgentName, CallNo, Epoch, IntentId, LetterId, Life, MessageId, TurnKey, TurnNo};
 pub use journal::{Answered, Diverged, Journal, Live, Mode, Step, Stop};
 pub use ledger::{
-    Accept, AcceptError, Accepted, AgentState, DOWN_KIND, DynamicChild, End, Ended, EndedTurn,
-    Enrol, Enrolled, Fail, FailVerdict, GroupSize, InboxDepth, IntentWrite, IntentWritten, Ledger,
-    LedgerError, LedgerEvent, LedgerStats, Letter, LetterSummary, MONITOR_SENDER, Monitor,
-    NextTurn, OpenTurnMark, OpenTurns, Pending, RanTurn, Removed, ReplyTo, ResultWrite,
+    Accept, AcceptError, Accepted, AgentState, CallState, DOWN_KIND, Doubt, DoubtId, DynamicChild,
+    End, Ended, EndedTurn, Enrol, Enrolled, Fail, FailVerdict, GroupSize, Holder, InboxDepth,
+    IntentWrite, IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter,
+    LetterSummary, MONITOR_SENDER, Monitor, NextTurn, OpenTurnMark, OpenTurns, Pending, Quarantine,
+    Quarantined, RanTurn, Release, Released, Removed, ReplyTo, Resolution, ResultWrite,
     RetriedLetter, Survival, TurnSeen, TurnShown, TurnStanding,
 };
 pub use message::Message;

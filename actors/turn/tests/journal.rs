@@ -101,7 +101,7 @@ fn f1_catch_up_answers_from_the_records_and_arrives_at_the_same_hash() {
     let (records, hash) = a_turn();
     let mut it = journal(Mode::CatchUp, records);
     let live = send(&mut it, "kv.get", "args");
-    assert!(live.pure_only && !live.resend);
+    assert!(live.pure_only && live.resend.is_none());
     it.finish(&live, "kv.get", b"args".to_vec(), answer(EffectClass::Pure, Ok(b"1".to_vec()), 9));
     assert_eq!(answered(&mut it, "fs.read", "args"), Ok(b"2".to_vec()));
     assert_eq!(answered(&mut it, "llm.chat", "args"), Ok(b"3".to_vec()));
@@ -184,7 +184,7 @@ fn g2_after_the_last_kept_record_calls_go_out_again() {
     answered(&mut it, "fs.read", "args").unwrap();
     answered(&mut it, "llm.chat", "args").unwrap();
     let live = send(&mut it, "fs.read", "fresh");
-    assert!(!live.pure_only && !live.resend);
+    assert!(!live.pure_only && live.resend.is_none());
     assert_eq!(live.call, CallNo(4));
 }
 
@@ -197,7 +197,7 @@ fn c3_a_lost_answer_is_asked_for_again_under_the_same_key() {
     send(&mut it, "kv.get", "args");
     answered(&mut it, "fs.read", "args").unwrap();
     let live = send(&mut it, "llm.chat", "args");
-    assert!(live.resend && !live.pure_only);
+    assert!(live.resend == Some(EffectClass::Keyed) && !live.pure_only);
     assert_eq!(Some(live.key), records[1].intent);
     it.finish(
         &live,

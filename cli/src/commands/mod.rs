@@ -6,6 +6,7 @@ mod explain;
 mod letters;
 mod messages;
 mod run;
+mod settle;
 mod simulate;
 mod status;
 mod tree;
@@ -34,6 +35,8 @@ pub(crate) fn dispatch(args: Args) -> Result<Code, CliError> {
         Command::Letters(letters) => letters::letters(letters, json),
         Command::Turns(args) => turns::turns(args, json),
         Command::Turn(args) => turns::turn(args, json),
+        Command::Doubt(doubt) => settle::doubt(doubt, json),
+        Command::Quarantine(quarantine) => settle::quarantine(quarantine, json),
         Command::Ask(ask) => ask::ask(ask),
         Command::Stop(stop) => ask::stop(stop, json),
         Command::Explain(explain) => explain::explain(&explain, json),

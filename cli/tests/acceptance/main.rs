@@ -11,11 +11,15 @@
 mod bad_data;
 mod bad_files;
 mod bad_fleets;
+mod doubt;
 mod fleet;
 mod full_disk;
 mod grants;
 mod kill_and_tree;
 mod letters;
+#[path = "../../../tests/crash/driver/outside.rs"]
+mod outside;
+mod quarantine;
 mod slots;
 mod supervision;
 mod turns;

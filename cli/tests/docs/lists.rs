@@ -7,7 +7,7 @@ use loket_turn::EffectClass;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-const OPERATIONS: [&[Operation]; 7] = [
+const OPERATIONS: [&[Operation]; 8] = [
     loket_store::OPERATIONS,
     loket_time::OPERATIONS,
     loket_log::OPERATIONS,

@@ -43,5 +43,11 @@ pub const OPERATIONS: &[Operation] = &[
     operation("agent.letters.drop", EffectClass::Keyed, &[], "forget a dead letter"),
     operation("agent.turns.list", EffectClass::Observe, &[], "an agent's turns, newest first"),
     operation("agent.turns.show", EffectClass::Observe, &[], "one turn, with its calls"),
+    operation("agent.doubt.list", EffectClass::Observe, &[], "Once calls in doubt"),
+    operation("agent.doubt.show", EffectClass::Observe, &[], "one call in doubt"),
+    operation("agent.doubt.resolve", EffectClass::Keyed, &[], "what a call in doubt came to"),
+    operation("agent.quarantine.list", EffectClass::Observe, &[], "agents in quarantine"),
+    operation("agent.quarantine.show", EffectClass::Observe, &[], "one agent in quarantine"),
+    operation("agent.quarantine.resolve", EffectClass::Keyed, &[], "the way out of a quarantine"),
     operation("agent.shutdown", EffectClass::Keyed, &[], "stop the fleet in order"),
 ];

@@ -4,7 +4,7 @@ use crate::provider::AgentServices;
 use loket_contract::Performed;
 use loket_turn::{AgentName, Failure, LedgerError, LetterId, RetriedLetter};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub(crate) fn ledger_failed(error: &LedgerError) -> Performed {
     let failure = match error {
@@ -57,7 +57,14 @@ pub(crate) fn tree(services: &AgentServices) -> Performed {
                     .map(|inbox| (inbox.agent.to_string(), (inbox.waiting, inbox.capacity)))
                     .collect();
                 add_inboxes(&mut tree, &depths);
-                Performed::json(&tree)
+                match services.ledger.quarantines().await {
+                    Ok(rows) => {
+                        let held = rows.into_iter().map(|row| row.agent.to_string()).collect();
+                        mark_quarantined(&mut tree, &held);
+                        Performed::json(&tree)
+                    }
+                    Err(error) => ledger_failed(&error),
+                }
             }
             Err(error) => ledger_failed(&error),
         }
@@ -74,6 +81,19 @@ fn add_inboxes(node: &mut Value, depths: &HashMap<String, (u64, u64)>) {
         for child in children {
             add_inboxes(child, depths);
         }
+    }
+}
+
+/// To its supervisor such an agent runs; it takes no turns all the same (rule G4).
+fn mark_quarantined(node: &mut Value, held: &HashSet<String>) {
+    if node["kind"] == "agent"
+        && node["state"] == "running"
+        && node["id"].as_str().is_some_and(|id| held.contains(id))
+    {
+        node["state"] = json!("quarantined");
+    }
+    for child in node["children"].as_array_mut().into_iter().flatten() {
+        mark_quarantined(child, held);
     }
 }
 

@@ -5,6 +5,7 @@ use crate::groups::{self, Grouping};
 use crate::mail::{self, Mail};
 use crate::operator;
 use crate::scope::allow;
+use crate::settle::{self, Settle};
 use crate::turns;
 use crate::watch::{self, Watch};
 use crate::whereis;
@@ -99,6 +100,8 @@ pub enum Prepared {
     Turns(AgentName, Option<u64>, u32),
     /// `agent.turns.show`.
     Turn(AgentName, TurnNo),
+    /// `agent.doubt.*` and `agent.quarantine.*`.
+    Settle(Settle),
     /// `agent.shutdown`.
     Shutdown(bool),
 }
@@ -146,6 +149,12 @@ impl Provider for AgentProvider {
                 Ok(Prepared::Turn(agent.into(), TurnNo(turn)))
             }
             letters if letters.starts_with("agent.letters.") => letter(call, letters),
+            settled
+                if settled.starts_with("agent.doubt.")
+                    || settled.starts_with("agent.quarantine.") =>
+            {
+                settle::prepare(call).map(Prepared::Settle)
+            }
             "agent.tree" => parse_args::<Nothing>(call).map(|_| Prepared::Tree),
             _ => parse_args::<Nothing>(call).map(|_| Prepared::Status),
         }
@@ -173,6 +182,7 @@ impl Provider for AgentProvider {
             Prepared::Drop(id) => operator::drop_letter(services, id),
             Prepared::Turns(agent, before, limit) => turns::list(services, agent, before, limit),
             Prepared::Turn(agent, n) => turns::show(services, agent, n),
+            Prepared::Settle(what) => settle::perform(services, what),
             Prepared::Shutdown(now) => operator::shutdown(services, now),
         }
     }

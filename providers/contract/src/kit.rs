@@ -135,7 +135,7 @@ fn turn_of(agent: &Arc<str>) -> TurnCall {
         call: CallNo(1),
         key: derived_key(life, message, CallNo(1)),
         pure_only: false,
-        resend: false,
+        resend: None,
     };
     TurnCall { turn: Arc::new(context), live, clock_ms: 1_000_000 }
 }

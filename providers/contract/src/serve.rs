@@ -1,11 +1,11 @@
 //! A provider's incarnation: its mailbox, the calls in flight, its stop.
 
-use crate::{Provider, metrics, wrapper};
+use crate::{Operation, Provider, metrics, wrapper};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use loket_runtime::{Body, ChildContext, Clock, Door, ProviderWork};
 use loket_supervision::machine::{Blame, Cause, Exit};
-use loket_turn::Ledger;
+use loket_turn::{EffectClass, Holder, Ledger};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,6 +20,45 @@ pub struct ProviderServices {
     pub ledger: Arc<dyn Ledger>,
     /// The node's clock.
     pub clock: Clock,
+}
+
+/// The services, and whose incarnation uses them.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) services: ProviderServices,
+    pub(crate) me: Holder,
+}
+
+impl Desk {
+    /// For a provider with Once operations: what earlier incarnations held is in doubt from now on, and what this one holds when
+    /// what is returned is dropped (rule C4).
+    async fn holds_once(&self, operations: &[Operation]) -> Option<Held> {
+        if operations.iter().all(|operation| operation.class != EffectClass::Once) {
+            return None;
+        }
+        let held = Held { ledger: Arc::clone(&self.services.ledger), me: self.me.clone() };
+        if let Some(before) = self.me.incarnation.checked_sub(1) {
+            let ended = Holder { incarnation: before, ..self.me.clone() };
+            if let Err(error) = self.services.ledger.holder_ended(ended).await {
+                tracing::warn!(code = error.code(), "calls in doubt were not noted: {error}");
+            }
+        }
+        Some(held)
+    }
+}
+
+/// See [`Desk::holds_once`]. However the incarnation ends, by an order, a panic or a kill, this is dropped after its calls.
+struct Held {
+    ledger: Arc<dyn Ledger>,
+    me: Holder,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Handed to the writer at once, behind the results that are on their way. Should its queue be full, the next incarnation's
+        // start, or the next process's, says the same again.
+        drop(self.ledger.holder_ended(self.me.clone()));
+    }
 }
 
 /// The body of a provider's incarnation: `make` builds the provider on its lane.
@@ -49,6 +88,10 @@ where
     // A panic in the provider's own drop must not meet another one: the cell drops it apart.
     context.links.keep(Rc::<RefCell<P>>::clone(&provider));
     let in_flight_max = provider.borrow().in_flight_max();
+    let me = Holder { provider: Arc::clone(&context.name), incarnation: context.incarnation };
+    let desk = Desk { services, me };
+    let operations = provider.borrow().operations();
+    let _held = desk.holds_once(operations).await;
     context.control.started();
     let mut in_flight = FuturesUnordered::new();
     loop {
@@ -61,7 +104,7 @@ where
                 let mut work = Some(work);
                 for _ in 0..BATCH_MAX {
                     let Some(item) = work.take() else { break };
-                    if let Some(rest) = handle(&provider, &services, item) {
+                    if let Some(rest) = handle(&provider, &desk, item) {
                         in_flight.push(rest);
                     }
                     if in_flight.len() < in_flight_max {
@@ -69,7 +112,7 @@ where
                     }
                 }
                 if let Some(item) = work {
-                    in_flight.extend(handle(&provider, &services, item));
+                    in_flight.extend(handle(&provider, &desk, item));
                     tokio::task::yield_now().await;
                 }
             }
@@ -83,11 +126,11 @@ where
 
 fn handle<P: Provider>(
     provider: &Rc<RefCell<P>>,
-    services: &ProviderServices,
+    desk: &Desk,
     work: ProviderWork,
 ) -> Option<wrapper::InFlight> {
     match work {
-        ProviderWork::Call(call) => wrapper::serve(provider, services, call),
+        ProviderWork::Call(call) => wrapper::serve(provider, desk, call),
         ProviderWork::Brain(request) => {
             provider.borrow_mut().brain(request);
             None

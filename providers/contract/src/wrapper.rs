@@ -3,6 +3,7 @@
 //!
 //! It must never perform a Keyed or Once call before its intent is durable, nor answer one before its result is (rule C2).
 
+use crate::serve::Desk;
 use crate::{CallView, Operation, Performed, Provider, ProviderServices, TurnView, metrics};
 use loket_kernel::Badge;
 use loket_runtime::{AdmittedCall, Clock, Reply, TurnCall};
@@ -48,7 +49,7 @@ impl Ticket {
 /// Serves one call. Gives what is still to be awaited; the cell polls that beside other calls.
 pub(crate) fn serve<P: Provider>(
     provider: &Rc<RefCell<P>>,
-    services: &ProviderServices,
+    desk: &Desk,
     call: AdmittedCall,
 ) -> Option<InFlight> {
     let (badge, capability, args, cargo) = call.into_parts();
@@ -60,7 +61,7 @@ pub(crate) fn serve<P: Provider>(
         let _ = cargo.reply.send(Reply::Done { class, outcome, recorded_ms: None, effect: None });
         return None;
     };
-    let clock = services.clock.clone();
+    let clock = desk.services.clock.clone();
     let came_ns = clock.monotonic_ns();
     let ticket = Ticket { operation, turn: cargo.turn, reply: cargo.reply, clock, came_ns };
     if ticket.turn.as_ref().is_some_and(|turn| turn.live.pure_only)
@@ -80,8 +81,7 @@ pub(crate) fn serve<P: Provider>(
     };
     if ticket.class().has_intent() && ticket.turn.is_some() {
         let provider = Rc::clone(provider);
-        let services = services.clone();
-        return Some(Box::pin(journaled(provider, services, ticket, prepared, args)));
+        return Some(Box::pin(journaled(provider, desk.clone(), ticket, prepared, args)));
     }
     let performed = provider.borrow_mut().perform(prepared);
     settle(ticket, performed)
@@ -139,7 +139,7 @@ fn settle(ticket: Ticket, performed: Performed) -> Option<InFlight> {
 /// Intent, request, result: each durable before the next (rules C2, C4).
 async fn journaled<P: Provider>(
     provider: Rc<RefCell<P>>,
-    services: ProviderServices,
+    desk: Desk,
     ticket: Ticket,
     prepared: P::Prepared,
     args: Vec<u8>,
@@ -147,7 +147,9 @@ async fn journaled<P: Provider>(
     let Some(turn) = ticket.turn.clone() else {
         return;
     };
-    let write = intent_write(&turn, &ticket, &args, services.clock.now().0);
+    let Desk { services, me } = desk;
+    let mut write = intent_write(&turn, &ticket, &args, services.clock.now().0);
+    write.holder = (ticket.class() == EffectClass::Once).then_some(me);
     match services.ledger.intent(write).await {
         Ok(IntentWritten::Fresh) => {}
         // A Once call that was sent before is in doubt: only an operator may settle it (rule C4).
@@ -202,6 +204,7 @@ fn intent_write(turn: &TurnCall, ticket: &Ticket, args: &[u8], now_ms: u64) -> I
         begin: journal.unwritten_begin().cloned(),
         records: journal.unwritten().to_vec(),
         intent: Journal::intent(&turn.live, ticket.class(), ticket.operation.capability, args),
+        holder: None,
         now_ms,
     }
 }

@@ -4,12 +4,14 @@
 //! The kit never looks behind the trait: what needs a restart, a full disk or a killed process is
 //! each engine's own test. Start reading at [`Subject`].
 
+mod doubts;
 mod letters;
 mod links;
 mod messages;
 mod turns;
 mod waits;
 
+pub use doubts::*;
 pub use letters::*;
 pub use links::*;
 pub use messages::*;
@@ -177,6 +179,7 @@ impl Subject {
                 capability: "llm.chat".to_owned(),
                 args: args.as_bytes().to_vec(),
             },
+            holder: None,
             now_ms: 2_050,
         }
     }

@@ -92,6 +92,7 @@ impl Engine {
             swept: 0,
             held: Vec::new(),
             waits: None,
+            once: None,
         });
         Ok(life)
     }
@@ -189,6 +190,7 @@ impl Engine {
             done: TurnNo(agent.done),
             chain: agent.chain,
             durable: TurnNo(agent.durable),
+            quarantine: self.quarantine_of(agent.life)?,
             next: self.next_turn(agent.life)?,
         })
     }

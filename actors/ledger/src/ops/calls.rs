@@ -22,11 +22,12 @@ pub(crate) struct Written {
 }
 
 pub(crate) struct Found {
-    class: String,
+    pub(crate) life: u64,
+    pub(crate) class: String,
     capability: String,
     args: Vec<u8>,
     pub(crate) outcome: Option<Outcome>,
-    stamp_ms: u64,
+    pub(crate) stamp_ms: u64,
 }
 
 impl Engine {
@@ -52,10 +53,14 @@ impl Engine {
             if !same {
                 return Err(Fault::refused(LedgerError::OtherArgs(intent.id)));
             }
-            return Ok(match found.outcome {
-                Some(outcome) => IntentWritten::Known { outcome, stamp_ms: found.stamp_ms },
-                None => IntentWritten::Again,
-            });
+            return match found.outcome {
+                Some(outcome) => Ok(IntentWritten::Known { outcome, stamp_ms: found.stamp_ms }),
+                None if self.may_send(agent.life, intent.id) => {
+                    self.hold_once(agent.life, intent.id, write.holder.as_ref())?;
+                    Ok(IntentWritten::Fresh)
+                }
+                None => Ok(IntentWritten::Again),
+            };
         }
         let (life, n) = (agent.life, write.turn.n);
         self.write_begin(life, n, agent.open_row, write.begin.as_ref())?;
@@ -75,6 +80,9 @@ impl Engine {
                 db(write.now_ms),
                 intent.args,
             ])?;
+        if intent.class == EffectClass::Once {
+            self.hold_once(life, intent.id, write.holder.as_ref())?;
+        }
         Ok(IntentWritten::Fresh)
     }
 
@@ -82,7 +90,7 @@ impl Engine {
     pub(crate) fn found(&self, intent: IntentId) -> rusqlite::Result<Option<Found>> {
         self.conn
             .prepare_cached(
-                "SELECT class, capability, args, ok, outcome, stamp_ms
+                "SELECT class, capability, args, ok, outcome, stamp_ms, life
                    FROM records WHERE intent = ?1",
             )?
             .query_row([intent.0], |row| {
@@ -92,6 +100,7 @@ impl Engine {
                     args: row.get(2)?,
                     outcome: codec::outcome(row.get(3)?, row.get(4)?)?,
                     stamp_ms: un(row.get(5)?),
+                    life: un(row.get(6)?),
                 })
             })
             .optional()
@@ -200,7 +209,7 @@ impl Engine {
                      ON CONFLICT(life, n, call) DO UPDATE
                         SET ok = excluded.ok, outcome = excluded.outcome,
                             stamp_ms = excluded.stamp_ms
-                      WHERE records.ok IS NULL OR (records.ok IS excluded.ok
+                      WHERE (records.ok IS NULL AND records.class <> 'once') OR (records.ok IS excluded.ok
                         AND records.outcome IS excluded.outcome)",
                 )?
                 .execute(params![
@@ -252,7 +261,7 @@ impl Engine {
         let (ok, bytes) = codec::outcome_columns(outcome);
         let first = before.is_none();
         let sql = if first {
-            "UPDATE records SET ok = ?2, outcome = ?3, stamp_ms = ?4 WHERE intent = ?1"
+            "UPDATE records SET ok = ?2, outcome = ?3, stamp_ms = ?4, doubt = 0 WHERE intent = ?1"
         } else {
             "UPDATE records SET late_ok = ?2, late_outcome = ?3, late_ms = ?4
               WHERE intent = ?1 AND late_ok IS NULL AND (ok, outcome) IS NOT (?2, ?3)"
@@ -260,6 +269,7 @@ impl Engine {
         self.conn.prepare_cached(sql)?.execute(params![intent.0, ok, bytes, db(stamp_ms)])?;
         if first {
             self.waits_no_more(life, intent);
+            self.once_no_more(life, intent);
         }
         let (outcome, stamp_ms) = match before {
             Some(outcome) => (outcome, before_ms),

@@ -84,6 +84,7 @@ impl Engine {
             agent.chain = chain;
             agent.open_row = false;
             agent.waits = None;
+            agent.once = None;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use super::letters::Grave;
 use crate::book::Agent;
 use crate::codec::db;
 use crate::engine::{Engine, Fault, Op};
-use loket_turn::{Blame, Fail, FailVerdict, Failure, LetterId};
+use loket_turn::{Blame, Fail, FailVerdict, Failure, Hash, LetterId, TurnNo};
 use rusqlite::params;
 
 impl Engine {
@@ -59,22 +59,7 @@ impl Engine {
             effects: self.effects_done(life, n)?,
         };
         let letter = self.bury(agent, n, &grave)?;
-        self.conn
-            .prepare_cached(
-                "INSERT INTO turns(life, n, state, attempts, chain, ended_ms)
-                 VALUES (?1, ?2, 2, ?3, ?4, ?5)
-                 ON CONFLICT(life, n) DO UPDATE SET state = 2, attempts = ?3, parked_on = NULL,
-                    chain = ?4, ended_ms = ?5",
-            )?
-            .execute(params![
-                db(life),
-                db(n.0),
-                attempts,
-                fail.chain_if_skipped.0,
-                db(fail.now_ms)
-            ])?;
-        self.book.hold(life, Vec::new());
-        self.advance(life, n, fail.chain_if_skipped)?;
+        self.skip_turn(life, n, attempts, fail.chain_if_skipped, fail.now_ms)?;
         let message = format!(
             "the message failed {attempts} times ({}: {}) and is dead letter {letter} of {}",
             fail.cause, fail.message, agent.name
@@ -82,5 +67,26 @@ impl Engine {
         let failure = Err(Failure::new("dead_letter", message));
         self.finished(agent, n, &failure, fail.now_ms)?;
         Ok(letter)
+    }
+
+    /// Moves an agent past its open turn, whose message has become a dead letter.
+    pub(crate) fn skip_turn(
+        &mut self,
+        life: u64,
+        n: TurnNo,
+        attempts: u32,
+        chain: Hash,
+        now_ms: u64,
+    ) -> Op<()> {
+        self.conn
+            .prepare_cached(
+                "INSERT INTO turns(life, n, state, attempts, chain, ended_ms)
+                 VALUES (?1, ?2, 2, ?3, ?4, ?5)
+                 ON CONFLICT(life, n) DO UPDATE SET state = 2, attempts = ?3, parked_on = NULL,
+                    chain = ?4, ended_ms = ?5",
+            )?
+            .execute(params![db(life), db(n.0), attempts, chain.0, db(now_ms)])?;
+        self.book.hold(life, Vec::new());
+        self.advance(life, n, chain)
     }
 }

@@ -1,6 +1,7 @@
 //! Turns that are over: read for catch-up, given up once the brain has them durably (rules E6, F1).
 
 use super::next::{BEGIN, MESSAGE, begin_at, message_at};
+use super::quarantine::RERUN_ACCEPTED;
 use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::limits::CATCH_UP_PAGE;
@@ -31,12 +32,14 @@ impl Engine {
         while let Some(row) = rows.next()? {
             let n = TurnNo(un(row.get(0)?));
             let hash: Option<Vec<u8>> = row.get(3)?;
+            let state: i64 = row.get(2)?;
             let ran = match hash {
-                Some(hash) if row.get::<_, i64>(2)? == 1 => Some(RanTurn {
+                Some(hash) if state == 1 || state == RERUN_ACCEPTED => Some(RanTurn {
                     message: message_at(row, 4)?,
                     begin: begin_at(row, 10)?,
                     records: self.records(agent.life, n)?,
                     hash: Hash(codec::array(hash)?),
+                    accepted: state == RERUN_ACCEPTED,
                 }),
                 _ => None,
             };

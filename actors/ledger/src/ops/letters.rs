@@ -6,8 +6,8 @@ use crate::book::Agent;
 use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::{
-    AgentName, Blame, LedgerError, Letter, LetterId, LetterSummary, MessageId, RetriedLetter,
-    TurnNo,
+    AgentName, Blame, CallNo, LedgerError, Letter, LetterId, LetterSummary, MessageId,
+    RetriedLetter, TurnNo,
 };
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -53,11 +53,21 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<LetterSummary> {
 impl Engine {
     /// The Keyed and Once calls of a turn, in words: what a retry may repeat.
     pub(crate) fn effects_done(&self, life: u64, n: TurnNo) -> rusqlite::Result<Vec<String>> {
+        self.effects_from(life, n, CallNo(0))
+    }
+
+    /// The same, from a call on.
+    pub(crate) fn effects_from(
+        &self,
+        life: u64,
+        n: TurnNo,
+        from: CallNo,
+    ) -> rusqlite::Result<Vec<String>> {
         let mut rows = self.conn.prepare_cached(
             "SELECT capability, args, ok FROM records
-              WHERE life = ?1 AND n = ?2 AND intent IS NOT NULL ORDER BY call",
+              WHERE life = ?1 AND n = ?2 AND call >= ?3 AND intent IS NOT NULL ORDER BY call",
         )?;
-        let effects = rows.query_map([life, n.0].map(db), |row| {
+        let effects = rows.query_map([life, n.0, u64::from(from.0)].map(db), |row| {
             let (capability, args): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
             let outcome = match row.get::<_, Option<i64>>(2)? {
                 Some(1) => "done",

@@ -4,6 +4,7 @@
 mod accept;
 mod agents;
 mod calls;
+mod doubt;
 mod end;
 mod fail;
 mod groups;
@@ -12,6 +13,9 @@ mod letters;
 mod monitors;
 mod next;
 mod places;
+pub(crate) mod quarantine;
 mod seen;
 mod start;
 mod waits;
+
+pub(crate) use doubt::OnceCall;

@@ -33,6 +33,7 @@ impl Engine {
                 self.row_is_open(left.life.0);
             }
         }
+        self.doubt_all(|_| true)?;
         self.conn.execute("UPDATE counters SET boots = boots + 1", [])?;
         self.boots += 1;
         // Nobody has pinned anything yet, so what no kept turn names can go.

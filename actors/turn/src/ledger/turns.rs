@@ -19,6 +19,8 @@ pub struct AgentState {
     /// The last turn that is known to be in the brain on the disk; what follows it is kept for its
     /// sake (rule E6).
     pub durable: TurnNo,
+    /// Why it takes no turns, if so (rule G4).
+    pub quarantine: Option<super::Quarantine>,
     /// The turn to run.
     pub next: Option<NextTurn>,
 }
@@ -62,6 +64,8 @@ pub struct IntentWrite {
     pub records: Vec<Record>,
     /// The intent.
     pub intent: Intent,
+    /// Who performs a Once call (rule C4).
+    pub holder: Option<super::Holder>,
     /// Unix milliseconds.
     pub now_ms: u64,
 }
@@ -174,4 +178,6 @@ pub struct RanTurn {
     pub records: Vec<Record>,
     /// The running hash that the re-run must arrive at.
     pub hash: Hash,
+    /// An operator takes the re-run as it comes, another hash included (rule G4).
+    pub accepted: bool,
 }

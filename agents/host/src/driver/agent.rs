@@ -9,11 +9,10 @@ use crate::engine::Background;
 use loket_runtime::{Body, ChildContext, Door};
 use loket_supervision::machine::{Exit, Rule};
 use loket_turn::{
-    Blame, Epoch, Fail, FailVerdict, Hash, IntentId, Life, NextTurn, TurnNo, chain_after,
+    Blame, CallNo, CallState, Epoch, Fail, FailVerdict, Hash, IntentId, Life, NextTurn, Quarantine,
+    Release, TurnNo, chain_after,
 };
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
 
 /// The first pause while the machine is at fault; doubled each time.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -64,13 +63,22 @@ async fn live(
                     () = door.notified() => Ok(Next::Look),
                 }
             }
+            Next::Held => {
+                tokio::select! {
+                    biased;
+                    () = context.control.stop() => return Exit::Shutdown,
+                    // A message that waits on, or an operator's word: the ledger knows which.
+                    () = door.notified() => Ok(Next::TakeOver),
+                }
+            }
             Next::Turn(turn) => match agent.step(*turn, &context).await {
                 Ok(Stepped::On(next)) => {
                     patience = Patience::default();
                     Ok(next)
                 }
-                Ok(Stepped::Quarantined(reason)) => {
-                    return quarantined(&agent, &reason, &context, &door).await;
+                Ok(Stepped::Quarantined(why)) => {
+                    agent.quarantine(why).await;
+                    Ok(Next::Held)
                 }
                 Ok(Stepped::Ended(exit)) => return exit,
                 Err(failed) => Err(failed),
@@ -78,28 +86,10 @@ async fn live(
         };
         next = match step {
             Ok(next) => next,
-            Err(failed) if failed.cause == CORRUPT => match agent.ruled(&failed) {
-                Some(exit) => return exit,
-                None => return quarantined(&agent, &failed.message, &context, &door).await,
+            Err(failed) => match agent.recover(failed, &mut patience, &context).await {
+                Ok(next) => next,
+                Err(exit) => return exit,
             },
-            // The machine's fault costs no attempt and no restart: the agent waits until it is over (rules F2, J3).
-            Err(failed) if failed.blame == Blame::Environment && !failed.fatal => {
-                metrics::turn("environment");
-                if let Some(exit) = agent.ruled(&failed) {
-                    return exit;
-                }
-                let pause = patience.next();
-                tracing::warn!(
-                    agent = %agent.plan.name, cause = failed.cause, again_ms = pause.as_millis(),
-                    "waiting for the machine: {}", failed.message
-                );
-                tokio::select! {
-                    biased;
-                    () = context.control.stop() => return Exit::Shutdown,
-                    () = tokio::time::sleep(pause) => Next::TakeOver,
-                }
-            }
-            Err(failed) => return failed.exit(),
         };
     }
 }
@@ -114,6 +104,8 @@ enum Next {
     Idle,
     /// Handle one.
     Turn(Box<NextTurn>),
+    /// Take none until an operator acts (rule G4).
+    Held,
 }
 
 impl Next {
@@ -125,7 +117,7 @@ impl Next {
 /// What a turn came to, for the loop.
 enum Stepped {
     On(Next),
-    Quarantined(String),
+    Quarantined(Quarantine),
     Ended(Exit),
 }
 
@@ -187,11 +179,27 @@ impl Agent {
         self.present.pin(&self.services).await?;
         let opened = self.services.ledger.open(self.plan.name.clone(), self.incarnation).await;
         let state = opened.map_err(|error| Failed::ledger(&error))?;
+        let first = self.life == Life::default();
         (self.life, self.epoch) = (state.life, state.epoch);
         (self.done, self.chain) = (state.done, state.chain);
+        if let Some(why) = state.quarantine {
+            if first && why.cause == CORRUPT {
+                // Somebody may have mended the file before this start; if not, the next turn finds it damaged again.
+                let (name, how) = (self.plan.name.clone(), Release::AcceptRerun);
+                let released = self.services.ledger.release_quarantine(name, how, false).await;
+                released.map_err(|error| Failed::ledger(&error))?;
+                return Ok(Next::TakeOver);
+            }
+            tracing::warn!(agent = %self.plan.name, cause = why.cause, "in quarantine: {}", why.reason);
+            return Ok(Next::Held);
+        }
         self.level = state.durable >= state.done;
-        if state.next.is_none() && !self.level {
-            self.bring_up_idle().await?;
+        if state.next.is_none()
+            && !self.level
+            && let Some(why) = self.bring_up_idle().await?
+        {
+            self.quarantine(why).await;
+            return Ok(Next::Held);
         }
         Ok(Next::of(state.next))
     }
@@ -202,9 +210,10 @@ impl Agent {
         let known = self.life != Life::default();
         let left = match (self.level, known) {
             (true, _) => Ok(()),
-            (false, true) => self.bring_up_idle().await,
+            (false, true) => self.bring_up_idle().await.map(drop),
             (false, false) => match self.take_over().await {
-                Ok(_) if !self.level => self.bring_up_idle().await,
+                Ok(Next::Held) => Ok(()),
+                Ok(_) if !self.level => self.bring_up_idle().await.map(drop),
                 other => other.map(drop),
             },
         };
@@ -232,11 +241,46 @@ impl Agent {
                     false => Ok(Stepped::Ended(Exit::Shutdown)),
                 }
             }
-            // Without a rule it is waited out, or looked at by an operator: no restart mends it.
             Err(Stopped::Failed(failed)) if failed.cause == CORRUPT => Err(failed),
             Err(Stopped::Failed(failed)) if failed.blame == Blame::Environment => Err(failed),
             Err(Stopped::Failed(failed)) => Ok(Stepped::Ended(self.failed(n, failed).await)),
-            Err(Stopped::Quarantined(reason)) => Ok(Stepped::Quarantined(reason)),
+            Err(Stopped::Quarantined(why)) => Ok(Stepped::Quarantined(why)),
+        }
+    }
+
+    /// What follows from a failure that is not the guest's: an order of the fleet file, a wait, a quarantine, or the end.
+    async fn recover(
+        &self,
+        failed: Failed,
+        patience: &mut Patience,
+        context: &ChildContext,
+    ) -> Result<Next, Exit> {
+        // Without a rule a damaged brain is looked at by an operator: no restart mends it.
+        if failed.cause == CORRUPT {
+            if let Some(exit) = self.ruled(&failed) {
+                return Err(exit);
+            }
+            let n = TurnNo(self.done.0 + 1);
+            self.quarantine(self.because(CORRUPT, failed.message, n, None)).await;
+            return Ok(Next::Held);
+        }
+        if failed.blame != Blame::Environment || failed.fatal {
+            return Err(failed.exit());
+        }
+        // The machine's fault costs no attempt and no restart: the agent waits until it is over (rules F2, J3).
+        metrics::turn("environment");
+        if let Some(exit) = self.ruled(&failed) {
+            return Err(exit);
+        }
+        let pause = patience.next();
+        tracing::warn!(
+            agent = %self.plan.name, cause = failed.cause, again_ms = pause.as_millis(),
+            "waiting for the machine: {}", failed.message
+        );
+        tokio::select! {
+            biased;
+            () = context.control.stop() => Err(Exit::Shutdown),
+            () = tokio::time::sleep(pause) => Ok(Next::TakeOver),
         }
     }
 
@@ -257,6 +301,11 @@ impl Agent {
         let arrives = arrives.map_err(|error| Failed::environment("park", error.to_string()))?;
         let known = self.services.ledger.park(turn.clone(), intent).await;
         if known.map_err(|error| Failed::ledger(&error))?.is_some() {
+            return Ok(true);
+        }
+        // An operator's word may have come before there was anybody to hear it (rule C4).
+        let state = self.services.ledger.state_of(intent).await;
+        if state.map_err(|error| Failed::ledger(&error))? == CallState::MaySend {
             return Ok(true);
         }
         tokio::select! {
@@ -301,24 +350,30 @@ impl Agent {
         }
         exit
     }
-}
 
-/// Takes no turns until an operator acts; the inbox still accepts up to its bound (rule G4).
-async fn quarantined(
-    agent: &Agent,
-    reason: &str,
-    context: &ChildContext,
-    door: &Arc<Notify>,
-) -> Exit {
-    metrics::turn("quarantined");
-    tracing::error!(agent = %agent.plan.name, "quarantined, it takes no turns: {reason}");
-    loop {
-        tokio::select! {
-            biased;
-            () = context.control.stop() => return Exit::Shutdown,
-            () = door.notified() => {
-                tracing::warn!(agent = %agent.plan.name, "a message waits for a quarantined agent");
-            }
+    /// Why this agent takes no more turns.
+    pub(super) fn because(
+        &self,
+        cause: &str,
+        reason: impl Into<String>,
+        n: TurnNo,
+        call: Option<CallNo>,
+    ) -> Quarantine {
+        let at_ms = self.services.clock.now().0;
+        Quarantine { cause: cause.to_owned(), reason: reason.into(), n, call, at_ms }
+    }
+
+    /// Takes no turns until an operator acts; the inbox still accepts up to its bound (rule G4). Should the ledger not note it, the
+    /// next incarnation comes to the same end by itself.
+    async fn quarantine(&self, why: Quarantine) {
+        metrics::turn("quarantined");
+        tracing::error!(
+            agent = %self.plan.name, cause = why.cause, n = why.n.0,
+            "quarantined, it takes no turns; see `loket quarantine show {}`: {}", self.plan.name, why.reason
+        );
+        let (key, name) = (self.key(why.n), &self.plan.name);
+        if let Err(error) = self.services.ledger.quarantine(key, why).await {
+            tracing::error!(agent = %name, code = error.code(), "the quarantine was not noted: {error}");
         }
     }
 }

@@ -9,7 +9,9 @@ use loket_kernel::{Address, Chain, Envelope, Moment};
 use loket_runtime::{
     CallEnvelope, Cargo, Clock, Mailbox, Reply, Slots, TurnCall, TurnContext, Waiters,
 };
-use loket_turn::{Answered, EffectClass, Failure, IntentId, Ledger, Live, Outcome, Step, Stop};
+use loket_turn::{
+    Answered, CallState, EffectClass, Failure, IntentId, Ledger, Live, Outcome, Step, Stop,
+};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -88,15 +90,44 @@ impl Counter {
             }
         };
         let name: Arc<str> = capability.into();
-        let answered = self.live(&live, &name, &args).await?;
+        let answered = if live.resend == Some(EffectClass::Once) {
+            self.once_again(&live, &name, &args).await?
+        } else {
+            self.live(&live, &name, &args).await?
+        };
         let outcome = answered.outcome.clone();
         self.journal().finish(&live, capability, args, answered);
         Ok(outcome)
     }
 
+    /// A Once call that an earlier run of this turn has sent: never sent again but on an operator's word (rule C4). Its provider
+    /// is not asked either: what it or the kernel would say today is no answer to a call that may have been carried out.
+    async fn once_again(
+        &self,
+        live: &Live,
+        name: &Arc<str>,
+        args: &[u8],
+    ) -> Result<Answered, Halt> {
+        if self.state_of(live.key).await? != CallState::MaySend {
+            return self.wait(live, EffectClass::Once).await;
+        }
+        let answered = self.live(live, name, args).await?;
+        if answered.durable {
+            return Ok(answered);
+        }
+        // Refused before it left: not what the operator wanted, and still no answer.
+        if let Err(failure) = &answered.outcome {
+            tracing::warn!(agent = %self.turn.key.agent, capability = %name, "not sent again: {failure}");
+        }
+        let doubt = self.ledger.doubt(live.key).await;
+        doubt.map_err(|error| Halt::Environment(error.to_string()))?;
+        self.wait(live, EffectClass::Once).await
+    }
+
     /// Sends a call until it is answered or there is no use in it.
     async fn live(&self, live: &Live, name: &Arc<str>, args: &[u8]) -> Result<Answered, Halt> {
         let mut wait_ms = RESEND_AFTER_MS;
+        let mut lost = false;
         for _ in 0..SENDINGS_MAX {
             let (reply, answer) = oneshot::channel();
             let turn = TurnCall {
@@ -115,15 +146,23 @@ impl Counter {
             if let Err(rejected) = self.kernel.send(envelope) {
                 let text = format!("the kernel did not take the call: {}", rejected.error);
                 let failure = Failure::retryable("overloaded", text, Some(RESEND_AFTER_MS));
+                if lost {
+                    return self.give_up(live, failure).await;
+                }
                 return Ok(self.unrecorded(EffectClass::Pure, Err(failure)));
             }
             match answer.await {
+                // Whatever is said now is no answer to a sending that may have arrived.
+                Ok(Reply::Done { outcome: Err(failure), recorded_ms: None, .. }) if lost => {
+                    return self.give_up(live, failure).await;
+                }
                 Ok(Reply::Done { class, outcome, recorded_ms, effect }) => {
                     return self.settle(live, class, outcome, recorded_ms, effect);
                 }
                 Ok(Reply::Deferred { class }) => return self.wait(live, class).await,
                 // The provider's incarnation ended: whatever it held, the same key asks for the same (rule C4).
                 Err(_) => {
+                    lost = true;
                     tokio::time::sleep(Duration::from_millis(wait_ms)).await;
                     wait_ms *= 2;
                 }
@@ -193,6 +232,11 @@ impl Counter {
         }
     }
 
+    async fn state_of(&self, intent: IntentId) -> Result<CallState, Halt> {
+        let state = self.ledger.state_of(intent).await;
+        state.map_err(|error| Halt::Environment(error.to_string()))
+    }
+
     async fn known(&self, intent: IntentId) -> Result<Option<(Outcome, u64)>, Halt> {
         let known = self.ledger.result_of(intent).await;
         known.map_err(|error| Halt::Environment(error.to_string()))
@@ -200,6 +244,10 @@ impl Counter {
 
     /// The guest is told a failure. If an intent is out, the failure becomes its result, unless an answer came first (rule C4).
     async fn give_up(&self, live: &Live, failure: Failure) -> Result<Answered, Halt> {
+        if matches!(self.state_of(live.key).await?, CallState::Held | CallState::MaySend) {
+            // Nobody but a provider's answer or an operator ends a Once call that has left (rule C4).
+            return self.wait(live, EffectClass::Once).await;
+        }
         let stamp_ms = self.clock.now().0;
         let outcome = Err(failure);
         let write =

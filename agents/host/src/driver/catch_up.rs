@@ -2,14 +2,14 @@
 //!
 //! Nothing is sent, logged or paid; the running hash must agree.
 
-use super::end::{Failed, Stopped};
+use super::end::{Failed, Stopped, diverged};
 use super::metrics;
 use super::turn::{Agent, Play};
-use loket_turn::{Blame, EndedTurn, Mode, TurnNo, chain_after};
+use loket_turn::{Blame, EndedTurn, Mode, Quarantine, TurnNo, chain_after};
 
 impl Agent {
     /// Leaves the brain with a transaction open for turn `n`, every turn before it applied.
-    pub(super) async fn bring_up(&mut self, n: TurnNo) -> Result<(), Failed> {
+    pub(super) async fn bring_up(&mut self, n: TurnNo) -> Result<(), Stopped> {
         let state = self.brain.begin(self.life, self.epoch).await?;
         let before = TurnNo(n.0.saturating_sub(1));
         if state.applied == before && state.chain == self.chain {
@@ -17,10 +17,8 @@ impl Agent {
         }
         if state.applied > before {
             // Rule F3: at `Power` this is our bug; what to do after a loss of power at `Process` is the operator's.
-            return Err(Failed::host(
-                "ahead",
-                format!("the brain has turn {}, the ledger ends at {before}", state.applied),
-            ));
+            let text = format!("the brain has turn {}, the ledger ends at {before}", state.applied);
+            return Err(Failed::host("ahead", text).into());
         }
         let mut applied = state.applied;
         let mut chain = state.chain;
@@ -31,22 +29,22 @@ impl Agent {
                 .await
                 .map_err(|error| Failed::ledger(&error))?;
             if missing.is_empty() {
-                return Err(Failed::host(
-                    "catch_up",
-                    format!("the ledger lacks turn {} that the brain needs", applied.0 + 1),
-                ));
+                let text = format!("the ledger lacks turn {} that the brain needs", applied.0 + 1);
+                return Err(Failed::host("catch_up", text).into());
             }
             for ended in missing {
                 if ended.n.0 != applied.0 + 1 || ended.n > before {
                     let text = format!("turn {} follows turn {applied} in the ledger", ended.n);
-                    return Err(Failed::host("catch_up", text));
+                    return Err(Failed::host("catch_up", text).into());
                 }
                 let expected = ended.chain;
                 let n = ended.n;
-                let skipped = ended.ran.is_none();
+                // A skipped turn has no hash, and an operator may take a re-run as it comes (rules G3, G4).
+                let free = ended.ran.as_ref().is_none_or(|ran| ran.accepted);
                 let hash = self.play_again(ended).await?;
-                if !skipped && chain_after(chain, n, hash) != expected {
-                    return Err(Failed::host("catch_up", format!("turn {n} has another past")));
+                if !free && chain_after(chain, n, hash) != expected {
+                    let text = format!("turn {n} has another past");
+                    return Err(Failed::host("catch_up", text).into());
                 }
                 self.brain.commit(n, expected).await?;
                 (applied, chain) = (n, expected);
@@ -55,7 +53,7 @@ impl Agent {
             }
         }
         if chain != self.chain {
-            return Err(Failed::host("catch_up", "the brain's past is not the ledger's"));
+            return Err(Failed::host("catch_up", "the brain's past is not the ledger's").into());
         }
         Ok(())
     }
@@ -63,28 +61,32 @@ impl Agent {
     /// Brings up a brain that has nothing to do, so that it neither pins the ledger (rule E6) nor is behind after a clean
     /// stop (rule E4); the store takes it to the disk from there.
     ///
-    /// Only the machine's faults are told. Any other is met again by the next turn, which knows what to do about it.
-    pub(super) async fn bring_up_idle(&mut self) -> Result<(), Failed> {
+    /// Only the machine's faults are errors, and a divergence is given. Any other is met again by the next turn, which knows what
+    /// to do about it.
+    pub(super) async fn bring_up_idle(&mut self) -> Result<Option<Quarantine>, Failed> {
         let _permit = self.services.slots.acquire().await;
         let brought = self.bring_up(TurnNo(self.done.0 + 1)).await;
         self.brain.roll_back().await;
         match brought {
-            Err(failed) if failed.blame == Blame::Environment => Err(failed),
-            Err(failed) => {
+            Err(Stopped::Quarantined(why)) => Ok(Some(why)),
+            Err(Stopped::Failed(failed)) if failed.blame == Blame::Environment => Err(failed),
+            Err(Stopped::Failed(failed)) => {
                 let (agent, cause) = (&self.plan.name, failed.cause);
                 tracing::error!(%agent, cause, "the brain was not brought up: {}", failed.message);
-                Ok(())
+                Ok(None)
             }
+            Err(Stopped::Parked(_)) => Ok(None),
             Ok(()) => {
                 self.level = true;
-                Ok(())
+                Ok(None)
             }
         }
     }
 
     /// Re-runs one ended turn in the open transaction. Gives its hash.
-    async fn play_again(&self, ended: EndedTurn) -> Result<loket_turn::Hash, Failed> {
+    async fn play_again(&self, ended: EndedTurn) -> Result<loket_turn::Hash, Stopped> {
         let Some(ran) = ended.ran else { return Ok(loket_turn::Hash::default()) };
+        let n = ended.n;
         let pinned = self.present.of(&self.services, &ran.begin).await?;
         let play = Play {
             n: ended.n,
@@ -100,21 +102,22 @@ impl Agent {
             Ok(reply) => reply,
             Err(Stopped::Failed(failed)) => {
                 let text = format!("re-running turn {}: {}", ended.n, failed.message);
-                return Err(Failed { message: text, blame: Blame::Host, ..failed });
+                return Err(Failed { message: text, blame: Blame::Host, ..failed }.into());
             }
-            Err(Stopped::Quarantined(text)) => return Err(Failed::host("diverged", text)),
+            Err(Stopped::Quarantined(why)) => return Err(Stopped::Quarantined(why)),
             Err(Stopped::Parked(_)) => {
-                return Err(Failed::host("diverged", "an ended turn waits again"));
+                let text = "an ended turn waits again";
+                return Err(Stopped::Quarantined(self.because("diverged", text, n, None)));
             }
         };
         let context = again.context;
         let mut journal = context.journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let hash = journal
             .end(&reply)
-            .map_err(|diverged| Failed::host("diverged", format!("{diverged:?}")))?;
-        if hash != ran.hash {
-            let text = format!("turn {} came out differently when re-run", ended.n);
-            return Err(Failed::host("diverged", text));
+            .map_err(|found| diverged(n, self.services.clock.now().0, &found))?;
+        if hash != ran.hash && !ran.accepted {
+            let text = format!("turn {n} came to another end when it was re-run for the brain");
+            return Err(Stopped::Quarantined(self.because("diverged", text, n, None)));
         }
         Ok(hash)
     }

@@ -2,7 +2,7 @@
 
 use crate::engine;
 use loket_supervision::machine::{self, Cause, Exit};
-use loket_turn::{Blame, Diverged, IntentId, LedgerError};
+use loket_turn::{Blame, Diverged, IntentId, LedgerError, Quarantine, TurnNo};
 
 /// Why the driver stopped a turn from inside a call. The guest saw no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,13 @@ pub(super) enum Stopped {
     /// An attempt failed. Only `Blame::Guest` costs one (rule B2).
     Failed(Failed),
     /// The agent takes no more turns until an operator acts (rule G4).
-    Quarantined(String),
+    Quarantined(Quarantine),
+}
+
+impl From<Failed> for Stopped {
+    fn from(failed: Failed) -> Self {
+        Self::Failed(failed)
+    }
 }
 
 /// A failed attempt.
@@ -89,18 +95,26 @@ fn blame(blame: Blame) -> machine::Blame {
 }
 
 /// Both calls, for people (rule C11).
-pub(super) fn side_by_side(diverged: &Diverged) -> String {
+fn side_by_side(diverged: &Diverged) -> String {
     let Diverged { call, recorded, rerun } = diverged;
     format!("call {call}: the record says `{recorded}`, the re-run did `{rerun}`")
 }
 
+/// The quarantine that a divergence means (rules C11, G4).
+pub(super) fn diverged(n: TurnNo, at_ms: u64, diverged: &Diverged) -> Stopped {
+    let (cause, call) = ("diverged".to_owned(), Some(diverged.call));
+    Stopped::Quarantined(Quarantine { cause, reason: side_by_side(diverged), n, call, at_ms })
+}
+
 /// Sorts the engine's error, with what the driver itself had to say about it.
-pub(super) fn sort(error: engine::TurnError, halt: Option<Halt>) -> Stopped {
+pub(super) fn sort(
+    error: engine::TurnError,
+    halt: Option<Halt>,
+    (n, now_ms): (TurnNo, u64),
+) -> Stopped {
     match halt {
         Some(Halt::Park(intent)) => return Stopped::Parked(intent),
-        Some(Halt::Diverged(diverged)) => {
-            return Stopped::Quarantined(side_by_side(&diverged));
-        }
+        Some(Halt::Diverged(found)) => return diverged(n, now_ms, &found),
         Some(Halt::Over(message)) => {
             let backtrace = error.backtrace;
             let (cause, blame) = ("calls", Blame::Guest);

@@ -3,7 +3,7 @@
 use super::begin::Pinned;
 use super::brain::Brain;
 use super::calls::Counter;
-use super::end::{Failed, Stopped, side_by_side, sort};
+use super::end::{Failed, Stopped, diverged, sort};
 use super::{AgentPlan, HostServices, LaneDoors, metrics};
 use crate::engine::{self, Background, RunLimits};
 use loket_kernel::{Address, Moment};
@@ -60,10 +60,11 @@ impl Agent {
     pub(super) async fn turn(&mut self, next: NextTurn) -> Result<Option<NextTurn>, Stopped> {
         let alone = next.survival.deaths >= loket_turn::limits::DEATHS_BEFORE_ALONE;
         if next.survival.deaths_alone >= loket_turn::limits::DEATHS_ALONE_BEFORE_HELD {
-            return Err(Stopped::Quarantined(format!(
+            let text = format!(
                 "the process died {} times while this message was handled alone",
                 next.survival.deaths_alone
-            )));
+            );
+            return Err(Stopped::Quarantined(self.because("deaths", text, next.n, None)));
         }
         if next.parks > PARKS_PER_TURN_MAX {
             let message = format!("the turn waited more than {PARKS_PER_TURN_MAX} times");
@@ -84,7 +85,7 @@ impl Agent {
         let _open = self.services.open_turns.enter(&self.key(n), alone);
         let brain = self.brain.clone();
         let in_turn = brain.guard();
-        self.bring_up(n).await.map_err(Stopped::Failed)?;
+        self.bring_up(n).await?;
         self.level = true;
         let (begin, begun) = match &next.begin {
             Some(begin) => (begin.clone(), true),
@@ -155,7 +156,10 @@ impl Agent {
         metrics::ran(self.services.clock.monotonic_ms().saturating_sub(started_ms));
         let answer = match ran {
             Ok(answer) => Ok(answer.map_err(from_guest)),
-            Err(error) => Err(sort(error, counter.halt.take())),
+            Err(error) => {
+                let at = (n, self.services.clock.now().0);
+                Err(sort(error, counter.halt.take(), at))
+            }
         };
         Ran { context, answer }
     }
@@ -212,9 +216,9 @@ impl Agent {
     ) -> Result<Option<NextTurn>, Stopped> {
         let (end, chain) = match self.ending(n, context, reply) {
             Ok(ending) => ending,
-            Err(diverged) => {
+            Err(found) => {
                 self.brain.roll_back().await;
-                return Err(Stopped::Quarantined(side_by_side(&diverged)));
+                return Err(diverged(n, self.services.clock.now().0, &found));
             }
         };
         let next = match self.services.ledger.end(end).await {

@@ -1,0 +1,109 @@
+//! Agents in quarantine (rule G4): they take no turns, their inbox accepts, others go on, and only an operator lets them out.
+
+use crate::fleet::{Fleet, PATIENCE, file, within};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+const DESKS: &str = r#"
+    Agent(id: "desk", module: "builtin:script", charge: Letter, grants: [(cap: "store.brain")]),
+    Agent(id: "other", module: "builtin:echo", charge: Letter),"#;
+
+const READ: &str = r#"[{"call": "store.brain.kv.get", "args": {"key": "a"}},
+    {"call": "store.brain.kv.put", "args": {"key": "b", "value": "$0/value"}}]"#;
+
+fn put(value: u32) -> String {
+    json!([{"call": "store.brain.kv.put", "args": {"key": "a", "value": value}}]).to_string()
+}
+
+fn brain(fleet: &Fleet) -> PathBuf {
+    fleet.data().join("brains/01/1.db")
+}
+
+fn files(brain: &std::path::Path) -> [PathBuf; 3] {
+    ["db", "db-wal", "db-shm"].map(|end| brain.with_extension(end))
+}
+
+/// A fleet whose desk has a brain that is one turn behind, and that somebody has written to: its re-run reads another value.
+fn forged() -> Fleet {
+    (0..5).find_map(|_| try_forge()).expect("five kills came too late")
+}
+
+fn try_forge() -> Option<Fleet> {
+    let mut fleet = Fleet::of(&file("", DESKS));
+    fleet.start();
+    fleet.call("desk", &put(1)).json();
+    fleet.stop();
+    let old = std::fs::read(brain(&fleet)).unwrap();
+    fleet.start();
+    assert_eq!(fleet.call("desk", READ).json()[0]["ok"]["value"], 1);
+    fleet.kill_process();
+    let ledger = rusqlite::Connection::open(fleet.data().join("ledger.db")).unwrap();
+    let sql = "SELECT durable_n FROM agents WHERE name = 'desk'";
+    let durable: i64 = ledger.query_row(sql, [], |row| row.get(0)).unwrap();
+    if durable > 1 {
+        return None;
+    }
+    files(&brain(&fleet)).iter().for_each(|file| drop(std::fs::remove_file(file)));
+    std::fs::write(brain(&fleet), old).unwrap();
+    let forged = rusqlite::Connection::open(brain(&fleet)).unwrap();
+    assert_eq!(forged.execute("UPDATE kv SET value = '2' WHERE key = 'a'", []).unwrap(), 1);
+    forged.close().unwrap();
+    fleet.start();
+    Some(fleet)
+}
+
+fn quarantined(fleet: &Fleet) -> Value {
+    within(PATIENCE, "the desk is in quarantine", || {
+        let list = fleet.command(&["quarantine", "--json"]).json();
+        list["quarantined"].as_array().unwrap().first().cloned()
+    })
+}
+
+#[test]
+fn g4_a_rerun_that_comes_out_otherwise_stops_the_agent_until_an_operator_accepts_it() {
+    let mut fleet = forged();
+    for _ in 0..2 {
+        let row = quarantined(&fleet);
+        assert_eq!(
+            (&row["agent"], &row["cause"], &row["n"]),
+            (&json!("desk"), &json!("diverged"), &json!(2))
+        );
+        assert_eq!((&row["ended"], &row["call"]), (&json!(true), &Value::Null), "{row}");
+        assert_eq!(fleet.child("desk")["state"], "quarantined");
+        assert_eq!(fleet.child("desk")["restarts"], 0, "no crash loop");
+        assert_eq!(fleet.call("other", "hello").json(), "hello");
+        fleet.kill_process();
+        fleet.start();
+    }
+    let sent = fleet.command(&["send", "desk", READ, "--key", "later"]);
+    assert_eq!(sent.exit, 0, "its inbox accepts: {sent:?}");
+    assert_eq!(fleet.status()["waiting"], 1);
+    let shown = fleet.command(&["quarantine", "show", "desk"]);
+    assert!(shown.out.contains("turn 2, an ended turn that its brain lacks"), "{shown:?}");
+    fleet.command(&["quarantine", "resolve", "desk", "--restore"]).failed(
+        1,
+        "no_snapshot",
+        &["desk"],
+    );
+
+    let resolved = fleet.command(&["quarantine", "resolve", "desk", "--accept-rerun"]);
+    assert_eq!((resolved.exit, resolved.out.trim()), (0, "desk goes on"), "{resolved:?}");
+    let told = fleet.command(&["call", "desk", READ, "--key", "later", "--json"]).json();
+    assert_eq!(told[0]["ok"]["value"], 2, "the re-run counts: {told}");
+    assert_eq!(fleet.child("desk")["state"], "running");
+    fleet.command(&["quarantine", "resolve", "desk", "--skip"]).failed(1, "not_found", &["desk"]);
+    fleet.stop();
+}
+
+#[test]
+fn g4_a_skipped_turn_leaves_the_brain_without_its_changes() {
+    let mut fleet = forged();
+    quarantined(&fleet);
+    let resolved = fleet.command(&["quarantine", "resolve", "desk", "--skip"]);
+    assert_eq!((resolved.exit, resolved.out.trim()), (0, "desk goes on"), "{resolved:?}");
+    let get = r#"[{"call": "store.brain.kv.get", "args": {"key": "b"}}]"#;
+    assert_eq!(fleet.call("desk", get).json()[0]["ok"]["value"], Value::Null);
+    let status = fleet.status();
+    assert_eq!((&status["lost"], &status["letters"]), (&json!(0), &json!(0)), "{status}");
+    fleet.stop();
+}

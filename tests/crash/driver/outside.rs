@@ -1,0 +1,99 @@
+//! A service outside of the fleet: an HTTP server on this machine that keeps what it saw, for as long as the test lives.
+//!
+//! It honours no key by itself: it notes every request with its key and body, and whoever judges compares them.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+/// A request as it came, once all of it was there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) path: String,
+    /// The header `Idempotency-Key`.
+    pub(crate) key: Option<String>,
+    pub(crate) body: String,
+}
+
+#[derive(Default)]
+struct Record {
+    seen: Vec<Seen>,
+    /// No request is answered while it is set.
+    held: bool,
+}
+
+/// The server. Its threads end with the process.
+pub(crate) struct Outside {
+    /// `127.0.0.1:PORT`.
+    pub(crate) host: String,
+    record: Arc<(Mutex<Record>, Condvar)>,
+}
+
+impl Outside {
+    pub(crate) fn start() -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let host = listener.local_addr()?.to_string();
+        let record = Arc::new((Mutex::new(Record::default()), Condvar::new()));
+        let kept = Arc::clone(&record);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let kept = Arc::clone(&kept);
+                std::thread::spawn(move || serve(stream, &kept));
+            }
+        });
+        Ok(Self { host, record })
+    }
+
+    /// From now on requests are kept without an answer, or answered again, those that wait too.
+    pub(crate) fn hold(&self, held: bool) {
+        self.record.0.lock().unwrap_or_else(PoisonError::into_inner).held = held;
+        self.record.1.notify_all();
+    }
+
+    /// All requests so far, in the order they came.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.record.0.lock().unwrap_or_else(PoisonError::into_inner).seen.clone()
+    }
+
+    /// How often this path was asked for.
+    pub(crate) fn count(&self, path: &str) -> usize {
+        self.seen().iter().filter(|seen| seen.path == path).count()
+    }
+}
+
+fn serve(stream: TcpStream, record: &(Mutex<Record>, Condvar)) {
+    let Some((seen, mut stream)) = read(stream) else { return };
+    let mut kept = record.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let path = seen.path.clone();
+    kept.seen.push(seen);
+    let n = kept.seen.iter().filter(|seen| seen.path == path).count();
+    while kept.held {
+        kept = record.1.wait(kept).unwrap_or_else(PoisonError::into_inner);
+    }
+    drop(kept);
+    let body = format!("{{\"n\":{n}}}");
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    // Who asked may be dead by now.
+    let _ = stream.write_all(head.as_bytes());
+}
+
+fn read(stream: TcpStream) -> Option<(Seen, TcpStream)> {
+    let mut from = BufReader::new(stream);
+    let mut line = String::new();
+    from.read_line(&mut line).ok()?;
+    let path = line.split_whitespace().nth(1)?.to_owned();
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut line = String::new();
+        from.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    let length = headers.get("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    from.read_exact(&mut body).ok()?;
+    let body = String::from_utf8_lossy(&body).into_owned();
+    let key = headers.remove("idempotency-key");
+    Some((Seen { path, key, body }, from.into_inner()))
+}
