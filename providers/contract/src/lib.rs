@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod describe;
+pub mod failpoints;
 mod foreign;
 pub mod kit;
 pub mod metrics;

@@ -3,6 +3,7 @@
 //!
 //! It must never perform a Keyed or Once call before its intent is durable, nor answer one before its result is (rule C2).
 
+use crate::failpoints::{self, Point};
 use crate::serve::Desk;
 use crate::{CallView, Operation, Performed, Provider, ProviderServices, TurnView, metrics};
 use loket_kernel::Badge;
@@ -26,11 +27,17 @@ struct Ticket {
     reply: oneshot::Sender<Reply>,
     clock: Clock,
     came_ns: u64,
+    /// A test has armed a fail point with these arguments.
+    marked: bool,
 }
 
 impl Ticket {
     fn class(&self) -> EffectClass {
         self.operation.class
+    }
+
+    fn at(&self, point: Point) {
+        failpoints::hit(point, Some(self.class()), self.marked);
     }
 
     fn count(&self, ok: bool) {
@@ -40,9 +47,10 @@ impl Ticket {
 
     fn done(self, outcome: Outcome, recorded_ms: Option<u64>) {
         self.count(outcome.is_ok());
-        let class = self.class();
+        let (class, marked) = (self.class(), self.marked);
         // A caller that has gone away is no error: its turn was killed, or it gave up.
         let _ = self.reply.send(Reply::Done { class, outcome, recorded_ms, effect: None });
+        failpoints::hit(Point::AfterReply, Some(class), marked);
     }
 }
 
@@ -63,7 +71,8 @@ pub(crate) fn serve<P: Provider>(
     };
     let clock = desk.services.clock.clone();
     let came_ns = clock.monotonic_ns();
-    let ticket = Ticket { operation, turn: cargo.turn, reply: cargo.reply, clock, came_ns };
+    let marked = failpoints::marked(&args);
+    let ticket = Ticket { operation, turn: cargo.turn, reply: cargo.reply, clock, came_ns, marked };
     if ticket.turn.as_ref().is_some_and(|turn| turn.live.pure_only)
         && !matches!(ticket.class(), EffectClass::Pure | EffectClass::Side)
     {
@@ -79,10 +88,12 @@ pub(crate) fn serve<P: Provider>(
             return None;
         }
     };
+    ticket.at(Point::BeforeIntent);
     if ticket.class().has_intent() && ticket.turn.is_some() {
         let provider = Rc::clone(provider);
         return Some(Box::pin(journaled(provider, desk.clone(), ticket, prepared, args)));
     }
+    ticket.at(Point::AfterIntent);
     let performed = provider.borrow_mut().perform(prepared);
     settle(ticket, performed)
 }
@@ -102,18 +113,21 @@ fn prepare<P: Provider>(
 fn settle(ticket: Ticket, performed: Performed) -> Option<InFlight> {
     match performed {
         Performed::Done(outcome) => {
+            ticket.at(Point::AfterCall);
             ticket.done(outcome, None);
             None
         }
         Performed::Staged { result, effect } => {
+            ticket.at(Point::AfterCall);
             ticket.count(true);
-            let class = ticket.class();
+            let (class, marked) = (ticket.class(), ticket.marked);
             let _ = ticket.reply.send(Reply::Done {
                 class,
                 outcome: Ok(result),
                 recorded_ms: None,
                 effect: Some(effect),
             });
+            failpoints::hit(Point::AfterReply, Some(class), marked);
             None
         }
         Performed::Deferred => {
@@ -175,6 +189,7 @@ async fn journaled<P: Provider>(
             return;
         }
     }
+    ticket.at(Point::AfterIntent);
     let mut performed = provider.borrow_mut().perform(prepared);
     loop {
         match performed {
@@ -184,7 +199,10 @@ async fn journaled<P: Provider>(
                 let _ = ticket.reply.send(Reply::Deferred { class });
                 return;
             }
-            Performed::Done(outcome) => return record(services, turn, ticket, outcome).await,
+            Performed::Done(outcome) => {
+                ticket.at(Point::AfterCall);
+                return record(services, turn, ticket, outcome).await;
+            }
             Performed::Staged { result, .. } => {
                 tracing::error!(
                     capability = ticket.operation.capability,

@@ -9,9 +9,13 @@
     reason = "an outside process: nobody tells it anything, so it looks, and it has the machine's own clock"
 )]
 
+mod calls;
 mod campaign;
 mod dice;
 mod node;
+mod outside;
+mod points;
+mod random_calls;
 mod same_turn;
 mod sends;
 mod verdict;
@@ -23,10 +27,14 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 usage: crash campaign [--kills N] [--open N] [--files N] [--seed N] [--loket FILE] [--work DIR] [--keep]
+       crash calls [--kills N] [--files N] [--seed N] [--loket FILE] [--work DIR] [--keep]
+       crash points [--kills N] [--loket FILE] [--work DIR] [--keep]
        crash same-turn [--kills N] [--seed N] [--loket FILE] [--work DIR] [--keep]
 
 campaign    kill -9 at random between the first acknowledgement and the last completion of a batch of --files files,
             --kills times, at least --open of them with a turn open
+calls       kill -9 at random while agents read, write under keys, and write once, in a service outside of the fleet
+points      --kills ends of the process at each fail point of each effect class; the binary is built with the feature failpoints
 same-turn   kill -9 --kills times in a row while one and the same turn is open
 The last line of standard output is one JSON object; the exit code is 1 when anything was lost, double or damaged.";
 
@@ -58,6 +66,8 @@ fn main() -> ExitCode {
         std::fs::create_dir_all(&options.work)?;
         let summary = match scenario.as_str() {
             "campaign" => campaign::run(&options)?,
+            "calls" => random_calls::run(&options)?,
+            "points" => points::run(&options)?,
             _ => same_turn::run(&options)?,
         };
         Ok((options, summary))
@@ -88,6 +98,8 @@ fn options(scenario: &str, mut words: impl Iterator<Item = String>) -> Result<Op
     let (kills, fleet) = match scenario {
         "campaign" => (100, "fleets/crash.ron"),
         "same-turn" => (10, "fleets/crash.ron"),
+        "calls" => (50, "fleets/calls.ron"),
+        "points" => (1, "fleets/calls.ron"),
         _ => return Err(USAGE.into()),
     };
     let mut options = Options {

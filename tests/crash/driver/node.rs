@@ -47,9 +47,19 @@ pub(crate) struct Door(BufReader<UnixStream>);
 impl Node {
     /// Starts the fleet and waits until it answers. Gives the time that took.
     pub(crate) fn start(options: &Options, data: &Path, docs: &str) -> Result<(Self, Duration)> {
+        Self::start_with(options, data, &format!("docs={docs}"), None)
+    }
+
+    /// The same with another parameter, and perhaps a fail point.
+    pub(crate) fn start_with(
+        options: &Options,
+        data: &Path,
+        set: &str,
+        fail_point: Option<&str>,
+    ) -> Result<(Self, Duration)> {
         let mut command = Command::new(&options.loket);
         command.arg("run").arg(&options.fleet).arg("--data").arg(data);
-        command.arg("--set").arg(format!("docs={docs}"));
+        command.arg("--set").arg(set).env("LOKET_FAILPOINT", fail_point.unwrap_or_default());
         Self::launch(command, data, &options.work.join("loket.log"))
     }
 
@@ -95,6 +105,18 @@ impl Node {
     pub(crate) fn kill(mut self) -> Result<ExitStatus> {
         self.child.kill()?;
         Ok(self.child.wait()?)
+    }
+
+    /// Waits until it has ended by itself. `false`: it still lives after this long.
+    pub(crate) fn ends(&mut self, most: Duration) -> Result<bool> {
+        let began = Instant::now();
+        while self.lives()? {
+            if began.elapsed() > most {
+                return Ok(false);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(true)
     }
 
     /// Whether it still lives.

@@ -177,13 +177,13 @@ fn messages(conn: &Connection) -> Result<HashMap<String, Rows>> {
     Ok(found)
 }
 
-fn open(file: &Path) -> Result<Connection> {
+pub(crate) fn open(file: &Path) -> Result<Connection> {
     let conn = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE);
     conn.map_err(|error| format!("{}: {error}", file.display()).into())
 }
 
 /// Every brain: `brains/XX/LIFE.db`.
-fn brains(data: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn brains(data: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for folder in std::fs::read_dir(data.join("brains"))? {
         let folder = folder?.path();

@@ -6,6 +6,7 @@ use super::calls::Counter;
 use super::end::{Failed, Stopped, diverged, sort};
 use super::{AgentPlan, HostServices, LaneDoors, metrics};
 use crate::engine::{self, Background, RunLimits};
+use loket_contract::failpoints::{self, Point};
 use loket_kernel::{Address, Moment};
 use loket_runtime::TurnContext;
 use loket_turn::limits::PARKS_PER_TURN_MAX;
@@ -96,12 +97,13 @@ impl Agent {
         };
         let pinned = self.present.of(&self.services, &begin).await.map_err(Stopped::Failed)?;
         let message = next.message;
+        let marked = failpoints::marked(&message.body);
         let play =
             Play { n, mode: Mode::Live, message, begin, begun, records: next.records, pinned };
         let ran = self.run(play).await;
         match ran.answer {
             Ok(reply) => {
-                let ended = self.finish(n, &ran.context, reply).await;
+                let ended = self.finish(n, &ran.context, reply, marked).await;
                 in_turn.close();
                 ended
             }
@@ -213,6 +215,7 @@ impl Agent {
         n: TurnNo,
         context: &TurnContext,
         reply: Result<Vec<u8>, Failure>,
+        marked: bool,
     ) -> Result<Option<NextTurn>, Stopped> {
         let (end, chain) = match self.ending(n, context, reply) {
             Ok(ending) => ending,
@@ -228,6 +231,7 @@ impl Agent {
                 return Err(Stopped::Failed(Failed::ledger(&error)));
             }
         };
+        failpoints::hit(Point::AfterCompletion, None, marked);
         (self.done, self.chain, self.level) = (n, chain, false);
         metrics::turn("completed");
         match self.brain.commit(n, chain).await {
