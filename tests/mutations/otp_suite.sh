@@ -78,7 +78,7 @@ mutant 01-temporaries-restarted $machine/exit 'Restart::Temporary => false' 'Res
 mutant 02-killed-is-orderly $machine/exit 'matches!(self, Self::Normal |' 'matches!(self, Self::Killed | Self::Normal |'
 mutant 03-group-stop-in-start-order $machine/job 'self.children.last_of(&mut job.stop)' 'self.children.first_of(&mut job.stop)'
 mutant 04-intensity-off-by-one $machine/window 'self.0.len() <= usize' 'self.0.len() < usize'
-mutant 05-failed-restart-not-retried $machine/decide 'Action::Restart => self.schedule_retry(seq, true),' 'Action::Restart => self.settle(seq),'
+mutant 05-failed-restart-not-retried $machine/decide 'Action::Restart => self.schedule_retry(seq, reason.is_charged()),' 'Action::Restart => self.settle(seq),'
 mutant 06-brutal-kill-asks $machine/lifecycle 'Life::Running { .. } | Life::Starting { verdict: None } if brutal' \
   'Life::Running { .. } | Life::Starting { verdict: None } if brutal && id.is_empty()'
 mutant 07-any-significant-never $machine/decide 'AutoShutdown::AnySignificant => true' 'AutoShutdown::AnySignificant => false'

@@ -83,7 +83,7 @@ mutant 04-intensity-off-by-one window 'self.0.len() <= usize' 'self.0.len() < us
 mutant 04b-intensity-off-by-one-upwards window \
   'self.0.len() <= usize::try_from(budget.intensity)' \
   'self.0.len() <= 1 + usize::try_from(budget.intensity)'
-mutant 05-failed-restart-not-counted decide 'self.schedule_retry(seq, true)' \
+mutant 05-failed-restart-not-counted decide 'self.schedule_retry(seq, reason.is_charged())' \
   'self.schedule_retry(seq, false)'
 mutant 06-group-stop-in-start-order job 'self.children.last_of(&mut job.stop)' \
   'self.children.first_of(&mut job.stop)'
@@ -140,7 +140,7 @@ mutant 27-backoff-without-maximum backoff '.min(max) as u64' ' as u64' \
   backoff '.powi(power)).min(max)' '.powi(power))'
 mutant 28-attempt-without-own-budget decide \
   '&& !child.window.admit(self.now, own, window)' '&& false'
-mutant 29-lost-lane-charged exit '!matches!(self, Self::LaneLost)' 'true'
+mutant 29-lost-lane-charged exit 'Self::LaneLost => false,' 'Self::LaneLost => true,'
 mutant 30-escalation-orderly exit 'matches!(self, Self::Normal |' \
   'matches!(self, Self::Escalated { .. } | Self::Normal |'
 mutant 31-removed-child-s-lives-begin-again child \
@@ -170,7 +170,7 @@ mutant 37-retry-ahead-of-what-waits decide 'self.set_timer(seq, TimerKind::Retry
 mutant 38-max-children-off-by-one api 'self.children.len() >= usize' 'self.children.len() > usize'
 mutant 39-rules-not-heeded policy 'first.map_or(Action::Restart, |rule| rule.action)' \
   'first.map_or(Action::Restart, |_| Action::Restart)'
-mutant 40-failed-restarts-heed-no-rule decide '        match action(&self.rules, reason) {
+mutant 40-failed-restarts-heed-no-rule decide '        match action(&child.spec.rules, reason) {
             Action::Restart => self.schedule_retry' '        match Action::Restart {
             Action::Restart => self.schedule_retry'
 
