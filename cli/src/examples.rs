@@ -80,7 +80,9 @@ Examples:
 pub(crate) const ASK: &str = "\
 Examples:
   loket ask agent.status
-  loket ask agent.list '{\"under\": \"readers\"}'";
+  loket ask agent.list '{\"under\": \"readers\"}'
+  loket ask agent.whereis '{\"agent\": \"librarian\"}'
+  loket ask agent.group.members '{\"group\": \"desk\"}'";
 pub(crate) const STOP: &str = "\
 Examples:
   loket stop          turns may end first

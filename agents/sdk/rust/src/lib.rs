@@ -31,11 +31,13 @@ mod counter;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod fake;
 pub mod fs;
+pub mod groups;
 pub mod llm;
 pub mod log;
 mod message;
 pub mod store;
 mod value;
+pub mod watch;
 
 pub use counter::{Failure, call, call_bytes};
 pub use message::{Answer, Message, Reply};
