@@ -61,6 +61,27 @@ fn jitter_stays_within_its_share_and_the_maximum_and_is_reproducible() {
     assert!(delays.iter().any(|&ms| ms < 70) && delays.iter().any(|&ms| ms > 130));
 }
 
+/// The numbers are those of SplitMix64, reckoned elsewhere.
+#[test]
+fn jitter_is_the_same_everywhere_for_the_same_seed() {
+    let delays = |backoff, number| {
+        let mut w = World::up(lenient(Strategy::OneForOne), vec![backing("a", backoff)]);
+        assert_eq!(delay(&mut w, "a"), 0);
+        (0..number).map(|_| delay(&mut w, "a")).collect::<Vec<_>>()
+    };
+    let whole = Backoff {
+        min_ms: 1_000_000_000,
+        max_ms: 2_000_000_000,
+        factor: 1.0,
+        jitter: 1.0,
+        reset_after_ms: u64::MAX,
+        ..BACKOFF
+    };
+    assert_eq!(delays(whole, 4), [779_659_496, 33_576_589, 1_801_521_361, 1_165_860_586]);
+    let quarter = Backoff { min_ms: 1_000, max_ms: 1_000_000, factor: 3.0, jitter: 0.25, ..whole };
+    assert_eq!(delays(quarter, 5), [944, 2_275, 10_803, 28_119, 79_073]);
+}
+
 #[test]
 fn a_failed_restart_waits_too() {
     let mut w = World::up(lenient(Strategy::OneForOne), vec![backing("a", BACKOFF)]);
