@@ -194,6 +194,8 @@ fn revoking_takes_the_subtree_wherever_it_is_held() {
     assert_eq!(verdicts(&before.revoke(GrantId(2))), ["admitted", "K009", "K009"]);
     assert_eq!(verdicts(&before.revoke(GrantId(1))), ["K009"; 3]);
     assert_eq!(verdicts(&before), ["admitted"; 3], "a table never changes");
+    let revoked = before.revoke(GrantId(3)).revoke(GrantId(1)).revoke(GrantId(3));
+    assert_eq!(revoked.revoked(), [GrantId(1), GrantId(3)], "in order, each once");
     // What was pinned stays law for the turn that pinned it, and for nobody else.
     let gone = before.with_grants(WHO, set(vec![leaf.clone()])).revoke(GrantId(1));
     let pinned = GrantSet::new(vec![leaf]).unwrap();
