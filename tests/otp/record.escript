@@ -7,9 +7,10 @@
 %% Needs Erlang 25 or later (Debian: erlang-base). Scenarios are random, and the same for the same seed. Each is one JSON object
 %% a line, in the format of supervision/tests/data: flags, children, preset starts, and steps with what was answered and seen.
 %% A step is over when the supervisor has nothing left to do. Beside the steps of those traces there is `at_once:OP|OP...`: all
-%% of them lie in the supervisor's mailbox before it sees the first. Start reading at scenario/2.
+%% of them lie in the supervisor's mailbox before it sees the first. Instances under simple_one_for_one have names here; what OTP
+%% leaves without an order (them, and in which order they end) is sorted. Start reading at scenario/2.
 -mode(compile).
--export([init/1]).
+-export([init/1, start/1]).
 
 -define(IDS, [a, b, c, d, e, f]).
 -define(REASONS, [normal, shutdown, shutdown_term, abnormal, abnormal, killed]).
@@ -22,6 +23,7 @@ main([Seed, Count, Most]) ->
     logger:set_primary_config(level, none),
     process_flag(trap_exit, true),
     ets:new(starts, [named_table, public]),
+    ets:new(names, [named_table, public]),
     register(notes, spawn_link(fun() -> notes([]) end)),
     [begin
          rand:seed(exsss, list_to_integer(Seed) * 1000003 + N),
@@ -35,13 +37,16 @@ main(_) ->
 %% --- a scenario
 
 scenario(N, Most) ->
-    Auto = pick([never, any_significant, all_significant]),
-    Ids = lists:sublist(?IDS, 1 + rand:uniform(4)),
+    Strategy = pick([one_for_one, one_for_all, rest_for_one, simple_one_for_one]),
+    {Auto, Ids} = case Strategy of
+        simple_one_for_one -> {simple, [template]};
+        _ -> {pick([never, any_significant, all_significant]), lists:sublist(?IDS, 1 + rand:uniform(4))}
+    end,
     Children = [spec(Id, Auto) || Id <- Ids],
-    Flags = #{strategy => pick([one_for_one, one_for_all, rest_for_one]), intensity => rand:uniform(5) - 1,
-              period => ?PERIOD_S, auto_shutdown => Auto},
-    Preset = [{pick([fail, ignore, ignore]), Id, rand:uniform(2)} || Id <- ?IDS, chance(8)],
+    Flags = #{strategy => Strategy, intensity => rand:uniform(5) - 1, period => ?PERIOD_S, auto_shutdown => auto(Auto)},
+    Preset = [{pick([fail, ignore, ignore]), Id, rand:uniform(2)} || Id <- ?IDS, Auto =/= simple, chance(8)],
     ets:delete_all_objects(starts),
+    ets:delete_all_objects(names),
     ets:insert(starts, [{Id, What, Times} || {What, Id, Times} <- Preset]),
     {Result, Sup} = case supervisor:start_link(?MODULE, {Flags, Children}) of
         {ok, Pid} -> {"ok", Pid};
@@ -49,14 +54,15 @@ scenario(N, Most) ->
             receive {'EXIT', _, _} -> {["failed_to_start_child:", str(Id)], none} end
     end,
     Steps = steps(start_link, Result, Sup, Auto, rand:uniform(Most)),
-    {[{n, N}, {strategy, maps:get(strategy, Flags)}, {intensity, maps:get(intensity, Flags)}, {auto_shutdown, Auto},
+    {[{n, N}, {strategy, maps:get(strategy, Flags)}, {intensity, maps:get(intensity, Flags)}, {auto_shutdown, auto(Auto)},
       {children, [{[{id, Id}, {restart, R}, {significant, S}]} || #{id := Id, restart := R, significant := S} <- Children]},
       {preset, [{[{what, What}, {id, Id}, {times, Times}]} || {What, Id, Times} <- Preset]},
       {steps, Steps}]}.
 
 %% The step that was done, and all that follow.
-steps(Op, Result, none, _, _) ->
-    [{[{op, text(name(Op))}, {result, text(Result)}, {events, seen()}, {supervisor, dead}]}];
+steps(Op, Result, none, Auto, _) ->
+    Seen = case Auto of simple -> lists:sort(seen()); _ -> seen() end,
+    [{[{op, text(name(Op))}, {result, text(Result)}, {events, Seen}, {supervisor, dead}]}];
 steps(Op, Result, Sup, Auto, Left) ->
     case at_rest(Sup) of
         {dead, Reason} -> steps(Op, [Result, " ; supervisor_exit:", word(Reason)], none, Auto, 0);
@@ -67,7 +73,7 @@ steps(Op, Result, Sup, Auto, Left) ->
                 {counts, [proplists:get_value(Key, Counts) || Key <- [specs, active, supervisors, workers]]}]},
             [Step | if
                 Left > 0 ->
-                    Next = operation(Auto, 6),
+                    Next = operation(Auto, alive(Children)),
                     steps(Next, do(Next, Sup, Children), Sup, Auto, Left - 1);
                 true ->
                     exit(Sup, shutdown),
@@ -79,9 +85,12 @@ steps(Op, Result, Sup, Auto, Left) ->
 %% The supervisor's children once none is left to be restarted, or why it has ended.
 at_rest(Sup) ->
     try supervisor:which_children(Sup) of
+        [] -> [];
         Children ->
             case lists:keymember(restarting, 2, Children) of
                 true -> at_rest(Sup);
+                false when element(1, hd(Children)) =:= undefined ->
+                    lists:sort([{ets:lookup_element(names, Pid, 2), Pid, Kind, Mods} || {_, Pid, Kind, Mods} <- Children]);
                 false -> Children
             end
     catch exit:_ ->
@@ -90,18 +99,32 @@ at_rest(Sup) ->
 
 %% --- operations
 
-operation(Auto, Kinds) ->
-    Id = pick(?IDS),
-    case rand:uniform(Kinds + 8) of
-        N when N =< 4 -> {exit, Id, pick(?REASONS)};
-        N when N =< 6 -> {fail_next_starts, Id, rand:uniform(3)};
-        7 -> {terminate_child, Id};
-        8 -> {restart_child, Id};
-        9 -> {delete_child, Id};
-        N when N =< 11 -> {start_child, spec(Id, Auto)};
+%% What is done next, and under simple_one_for_one only what means the same for names as for pids: a name that comes again is
+%% another pid, and so an instance is started when none of its name lives, and at once only if nothing else befalls its name.
+operation(simple, Alive) ->
+    Free = ?IDS -- [Id || {Id, _} <- Alive],
+    Few = fun(Ids) -> lists:sublist(shuffled(Ids), rand:uniform(3)) end,
+    case rand:uniform(10) of
+        N when N =< 5, Free =/= [] -> {start_child, spec(pick(Free), simple)};
+        6 -> {pick([terminate_instance, restart_child, delete_child]), pick(?IDS)};
+        7 -> crash_all_at_once;
+        8 -> {at_once, [{exit, Id, pick(?REASONS)} || Id <- Few(?IDS -- Free)] ++ [{start_child, spec(Id, simple)} || Id <- Few(Free)]
+            ++ [{fail_next_starts, Id, rand:uniform(3)} || Id <- Few(?IDS)]};
+        N -> usual(N rem 2 + 4, pick(?IDS), simple)
+    end;
+operation(Auto, _) ->
+    case rand:uniform(14) of
         12 -> crash_all_at_once;
-        _ -> {at_once, [operation(Auto, 3) || _ <- lists:seq(1, 1 + rand:uniform(4))]}
+        N when N > 12 -> {at_once, [usual(rand:uniform(11), pick(?IDS), Auto) || _ <- lists:seq(1, 1 + rand:uniform(4))]};
+        N -> usual(N, pick(?IDS), Auto)
     end.
+
+usual(N, Id, _) when N =< 4 -> {exit, Id, pick(?REASONS)};
+usual(N, Id, _) when N =< 6 -> {fail_next_starts, Id, rand:uniform(3)};
+usual(7, Id, _) -> {terminate_child, Id};
+usual(8, Id, _) -> {restart_child, Id};
+usual(9, Id, _) -> {delete_child, Id};
+usual(_, Id, Auto) -> {start_child, spec(Id, Auto)}.
 
 do({at_once, Ops}, Sup, Children) ->
     ok = sys:suspend(Sup),
@@ -134,6 +157,11 @@ post({exit, Id, Reason}, Sup, Alive) ->
 post({fail_next_starts, Id, Times}, _, Alive) ->
     ets:insert(starts, {Id, fail, Times}),
     {{said, "ok"}, Alive};
+post({start_child, #{start := {_, _, []}, id := Id}}, Sup, Alive) ->
+    {{asked, start_child, gen_server:send_request(Sup, {start_child, [Id]})}, Alive};
+post({terminate_instance, Id}, Sup, Alive) ->
+    %% The recorder itself is no instance.
+    {{asked, terminate_child, gen_server:send_request(Sup, {terminate_child, proplists:get_value(Id, Alive, self())})}, Alive};
 post(Call, Sup, Alive) ->
     {{asked, element(1, Call), gen_server:send_request(Sup, Call)}, Alive}.
 
@@ -168,8 +196,13 @@ init({Flags, Children}) -> {ok, {Flags, Children}}.
 
 spec(Id, Auto) ->
     Restart = pick([permanent, transient, temporary]),
-    #{id => Id, start => {proc_lib, start_link, [erlang, apply, [fun child/1, [Id]]]}, restart => Restart,
-      significant => Auto =/= never andalso Restart =/= permanent andalso chance(3), shutdown => ?SHUTDOWN_MS}.
+    #{id => Id, start => {?MODULE, start, [Id || Auto =/= simple]}, restart => Restart,
+      significant => auto(Auto) =/= never andalso Restart =/= permanent andalso chance(3), shutdown => ?SHUTDOWN_MS}.
+
+auto(simple) -> never;
+auto(Auto) -> Auto.
+
+start(Id) -> proc_lib:start_link(erlang, apply, [fun child/1, [Id]]).
 
 child(Id) ->
     process_flag(trap_exit, true),
@@ -183,6 +216,7 @@ child(Id) ->
             exit(normal);
         _ ->
             note(["started:", str(Id)]),
+            ets:insert(names, {self(), Id}),
             proc_lib:init_ack({ok, self()}),
             [Parent | _] = get('$ancestors'),
             receive
@@ -212,6 +246,7 @@ name({fail_next_starts, Id, Times}) -> join(fail_next_starts, Id, Times);
 name({start_child, #{id := Id, restart := Restart, significant := true}}) -> [join(start_child, Id, Restart), ":significant"];
 name({start_child, #{id := Id, restart := Restart}}) -> join(start_child, Id, Restart);
 name({at_once, Ops}) -> ["at_once:" | lists:join("|", [name(Op) || Op <- Ops])];
+name({terminate_instance, Id}) -> name({terminate_child, Id});
 name({Call, Id}) -> [str(Call), ":", str(Id)];
 name(Op) -> str(Op).
 
@@ -227,6 +262,7 @@ str(Number) when is_integer(Number) -> integer_to_list(Number);
 str(Atom) -> atom_to_list(Atom).
 
 pick(All) -> lists:nth(rand:uniform(length(All)), All).
+shuffled(All) -> [One || {_, One} <- lists:sort([{rand:uniform(), One} || One <- All])].
 chance(In) -> rand:uniform(In) =:= 1.
 
 text(Parts) -> iolist_to_binary(Parts).

@@ -52,6 +52,7 @@ fn flags(scenario: &Scenario) -> Result<Flags, String> {
         "one_for_one" => Strategy::OneForOne,
         "one_for_all" => Strategy::OneForAll,
         "rest_for_one" => Strategy::RestForOne,
+        "simple_one_for_one" => Strategy::SimpleOneForOne,
         other => return Err(format!("unknown strategy {other:?}")),
     };
     let auto_shutdown = match scenario.auto_shutdown.as_str() {
@@ -271,9 +272,14 @@ impl World {
     /// Does one recorded step; says what is seen, in the recorder's form.
     pub(super) fn step(&mut self, op: &str) -> Result<Step, String> {
         let mut result = self.operate(op)?;
-        let events = std::mem::take(&mut self.seen);
+        let mut events = std::mem::take(&mut self.seen);
         let op = op.to_string();
+        // Instances are listed, and end, in no order; the recorder sorts them.
+        let simple = self.supervisor.flags().strategy == Strategy::SimpleOneForOne;
         if let Some(exit) = &self.exit {
+            if simple {
+                events.sort();
+            }
             if op != "start_link" && op != "shutdown" {
                 result.push_str(&format!(" ; supervisor_exit:{}", exit.code()));
             }
@@ -289,7 +295,11 @@ impl World {
             };
             format!("{}:{state}", child.id)
         });
-        let which_children = Some(children.collect());
+        let mut children: Vec<String> = children.collect();
+        if simple {
+            children.sort();
+        }
+        let which_children = Some(children);
         let count = self.supervisor.counts();
         let counts = Some([count.specs, count.active, count.supervisors, count.workers]);
         Ok(Step { op, result, events, which_children, counts, supervisor: None })
