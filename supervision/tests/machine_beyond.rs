@@ -296,6 +296,10 @@ fn incarnations_continue_where_an_earlier_process_ended() {
     w.sup.seed_incarnation(id("a"), 90);
     w.exits("a", crash());
     assert_eq!(w.alive["a"], 43, "a life that runs is not renumbered");
+    // A seed that was taken back counts for nothing.
+    w.sup.seed_incarnation(id("other"), 70);
+    w.sup.unseed("other");
+    assert_eq!(w.call(Call::StartChild(child("other"))), Answer::Started(Some(1)));
 }
 
 #[test]
