@@ -174,6 +174,22 @@ fn a_bound_key_is_within_its_parents_key_only() {
 }
 
 #[test]
+fn a_scope_allows_what_a_list_names_and_is_silent_of_other_keys() {
+    let mut scope = Scope::new();
+    scope.insert("path", Bound::Names(vec![Pattern::parse("a/*").unwrap()]));
+    scope.insert("size", Bound::AtMost(5));
+    assert!(scope.allows("path", "a/b"));
+    assert!(!scope.allows("path", "b") && !scope.allows("size", "5") && !scope.allows("x", "a/b"));
+    assert!(scope.unrestricted("x"));
+    assert!(!scope.unrestricted("path") && !scope.unrestricted("size"));
+    assert_eq!((scope.names("size"), scope.at_most("path")), (None, None));
+    assert_eq!(
+        (scope.names("path").map(<[Pattern]>::len), scope.at_most("size")),
+        (Some(1), Some(5))
+    );
+}
+
+#[test]
 fn an_expiry_may_stay_but_not_move_out() {
     let grant = |ends: Option<u64>, id| {
         Grant::new(cap("a"), Arc::default(), None, vec![], ends.map(Moment), GrantId(id))
