@@ -4,7 +4,7 @@
 #   tests/mutations/supervision.sh [NAME...]      # all mutants, or those whose name begins so
 #
 # The first 13 are what supervisors get wrong most, the others are ours. Ends with `N mutations caught, M missed`, and with 0 only when
-# the unbroken copy is green and every mutant is caught.
+# the unbroken copy is green and every mutant is caught. Expressions are broken one by one by `tests/mutants/run.sh machine`.
 # SCRATCH (default: a new directory) may be given to build in the same place again.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
