@@ -29,7 +29,7 @@ fn every_exit_has_a_code_a_blame_and_a_cause() {
         (failed(trap), "failed_to_start_child", Some(Provider), Some(Trap)),
         (failed(Exit::Normal), "failed_to_start_child", None, None),
         (Exit::StartTimeout, "start_timeout", Some(Guest), Some(Deadline)),
-        (Exit::Hung, "hung", Some(Guest), None),
+        (Exit::Hung, "hung", Some(Guest), Some(Hung)),
         (Exit::LaneLost, "lane_lost", Some(Host), None),
         (Exit::NoProc, "noproc", Some(Environment), None),
     ] {
