@@ -4,6 +4,7 @@ pub(crate) const ALL: &str = "\
 Examples:
   loket run fleets/quickstart.ron                  run the reading room
   loket run fleet.ron --set docs=/srv/notes        with a parameter replaced
+  loket bench --tier c                             what a call costs here
   loket check fleet.ron                            all findings, with places
   loket simulate fleet.ron --crash llm@0s,1s,2s    who is restarted, who dies
   loket tree                                       the running fleet's tree
@@ -15,6 +16,12 @@ Examples:
   loket doubt                                      calls that you must settle
   loket explain E104                               what a code means";
 
+pub(crate) const BENCH: &str = "\
+Examples:
+  loket bench                                  all tiers, half a minute
+  loket bench --tier c,c2 --seconds 10         one lane: native caller, then guest
+  loket bench fleet.ron --tier e --dir /srv    durable turns on the disk of /srv
+  loket bench --json > before.json             for programs, and to compare with";
 pub(crate) const RUN: &str = "\
 Examples:
   loket run fleets/quickstart.ron

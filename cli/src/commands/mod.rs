@@ -1,6 +1,7 @@
 //! One file per subcommand.
 
 mod ask;
+mod bench;
 mod check;
 mod explain;
 mod letters;
@@ -39,6 +40,7 @@ pub(crate) fn dispatch(args: Args) -> Result<Code, CliError> {
         Command::Quarantine(quarantine) => settle::quarantine(quarantine, json),
         Command::Ask(ask) => ask::ask(ask),
         Command::Stop(stop) => ask::stop(stop, json),
+        Command::Bench(bench) => bench::bench(&bench, json),
         Command::Explain(explain) => explain::explain(&explain, json),
         Command::Version => Ok(version::version(json)),
     }

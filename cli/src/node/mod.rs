@@ -8,6 +8,7 @@ mod catalog;
 mod console;
 mod dynamic;
 mod factory;
+mod facts;
 mod file;
 mod grants;
 mod http;
@@ -21,5 +22,6 @@ mod ticks;
 mod walk;
 
 pub(crate) use catalog::FileCatalog;
+pub(crate) use facts::{FleetFacts, facts};
 pub(crate) use file::{parse_fleet, read_fleet, sets};
-pub(crate) use start::{RunOptions, run};
+pub(crate) use start::{RunOptions, install_metrics, run};

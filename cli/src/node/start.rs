@@ -159,12 +159,14 @@ fn cache_in(data: &Path) -> Option<Cache> {
     }
 }
 
-fn lanes(fleet: &Fleet) -> usize {
+/// Lanes of this fleet on this machine.
+pub(super) fn lanes(fleet: &Fleet) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     fleet.lanes.map_or(cores, |lanes| lanes as usize).clamp(1, LANES_MAX)
 }
 
-fn install_metrics() -> Result<PrometheusHandle, CliError> {
+/// Installs the recorder of the process's metrics; once.
+pub(crate) fn install_metrics() -> Result<PrometheusHandle, CliError> {
     let handle = PrometheusBuilder::new().install_recorder().map_err(|error| {
         CliError::new("internal", exit::BUG, format!("metrics cannot be recorded: {error}"))
     })?;

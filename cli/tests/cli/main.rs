@@ -8,6 +8,7 @@
     reason = "an outside process: nobody tells it anything, so it looks, and it has the machine's own clock"
 )]
 
+mod bench;
 mod commands;
 #[allow(dead_code, reason = "shared with the acceptance tests, which use all of it")]
 #[path = "../acceptance/fleet.rs"]

@@ -41,7 +41,7 @@ const fn provider(name: &'static str, folder: &'static str) -> Row {
     Row { name, folder, ours: BELOW_PROVIDERS, only: None, never: NO_ENGINES }
 }
 
-const ROWS: [Row; 20] = [
+const ROWS: [Row; 21] = [
     Row { name: "loket-kernel", folder: "kernel", ours: &[], only: Some(&["serde"]), never: NO_IO },
     Row {
         name: "loket-supervision",
@@ -120,6 +120,22 @@ const ROWS: [Row; 20] = [
         never: &["rusqlite", "axum", "clap"],
     },
     Row {
+        name: "loket-bench",
+        folder: "benches/harness",
+        ours: &[
+            "loket-kernel",
+            "loket-supervision",
+            "loket-turn",
+            "loket-ledger",
+            "loket-runtime",
+            "loket-contract",
+            "loket-store",
+            "loket-host",
+        ],
+        only: None,
+        never: &["axum", "clap", "metrics-exporter-prometheus"],
+    },
+    Row {
         name: "loket-cli",
         folder: "cli",
         ours: &[
@@ -139,6 +155,7 @@ const ROWS: [Row; 20] = [
             "loket-chaos",
             "loket-abi",
             "loket-host",
+            "loket-bench",
         ],
         only: None,
         never: &[],

@@ -11,6 +11,7 @@ mod cache;
 mod classify;
 mod config;
 mod error;
+mod floor;
 mod heavy;
 mod limiter;
 mod load;
@@ -30,6 +31,7 @@ pub use config::{
     Ticker,
 };
 pub use error::{Abort, Blame, Cause, TrapKind, TurnError};
+pub use floor::{Answerer, FLOOR_BYTES_MAX, Floor};
 pub use heavy::{HEAVY, LaneTime, REST};
 pub use load::{LoadLimits, MAX_FUNCTION_BYTES, MAX_FUNCTIONS, MAX_MODULE_BYTES, Module};
 pub use load_error::LoadError;

@@ -1,0 +1,29 @@
+//! What a call and a turn cost on this machine: the measuring half of `loket bench`.
+//!
+//! It builds nodes out of the same parts as `loket run`, with a provider that echoes and guests that call it, and takes the path
+//! of a call apart in tiers. It must never measure a path that no agent takes and call it one: the counters of kernel and
+//! provider are read around every sample, and stand in the report. Start reading at [`run`], then `bed`.
+#![forbid(unsafe_code)]
+
+mod bed;
+mod caller;
+mod echo;
+mod error;
+mod factory;
+mod guest;
+mod latencies;
+mod law;
+mod options;
+mod report;
+mod runner;
+mod spec;
+mod stats;
+mod text;
+mod tiers;
+
+pub use error::BenchError;
+pub use options::{Counter, Counts, Options, Tier};
+pub use report::{Latency, Machine, Proof, Report, SHAPE, Series, TierReport};
+pub use runner::{Progress, run};
+pub use stats::Spread;
+pub use text::table;

@@ -1,0 +1,48 @@
+//! The tiers: each runs its part of the path for a while and says how often.
+
+mod calls;
+mod guests;
+mod host;
+mod turns;
+
+pub(crate) use calls::Calls;
+pub(crate) use guests::Guests;
+pub(crate) use host::HostCalls;
+pub(crate) use turns::Turns;
+
+use crate::BenchError;
+use crate::latencies::Latencies;
+
+/// How many at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// One at a time.
+    One,
+    /// As many as the options say.
+    Many,
+}
+
+/// What came of a while.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Ran {
+    /// Calls or turns that are in `ns`.
+    pub(crate) counted: u64,
+    /// What they took together.
+    pub(crate) ns: u64,
+    /// All that were made, those that only warm up among them.
+    pub(crate) made: u64,
+}
+
+/// A part of the path that can be run.
+pub(crate) trait Measured {
+    /// How many at once under this load; `None`: not measured under it.
+    fn callers(&self, load: Load) -> Option<usize>;
+
+    /// Runs it for about so long, nanoseconds; times of single ones go to `latencies`.
+    fn run(
+        &mut self,
+        load: Load,
+        budget_ns: u64,
+        latencies: Option<&mut Latencies>,
+    ) -> Result<Ran, BenchError>;
+}
