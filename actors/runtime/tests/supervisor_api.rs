@@ -163,9 +163,11 @@ fn a_supervisor_that_is_stopped_by_a_call_ends_in_order_and_its_own_decides() {
     let root = supervisor("root", lenient(), vec![NodeSpec::Supervisor(inner)]);
     let runtime = run(1, &script, root);
     runtime.wait_up().unwrap();
+    let inner = runtime.control().supervisor("inner").unwrap();
+    wait(inner.start_child(NodeSpec::Worker(worker("added")))).unwrap();
     script.rest();
-    wait(runtime.control().supervisor("inner").unwrap().stop()).unwrap();
-    assert_eq!(script.rest(), ["b 1 stops", "a 1 stops"]);
+    wait(inner.stop()).unwrap();
+    assert_eq!(script.rest(), ["added 1 stops", "b 1 stops", "a 1 stops"]);
     let root = runtime.control().supervisor("root").unwrap();
     // The call is answered before the supervisor above hears of the end.
     let place = runtime.node().registry().find("inner").unwrap();
@@ -173,6 +175,7 @@ fn a_supervisor_that_is_stopped_by_a_call_ends_in_order_and_its_own_decides() {
         std::thread::yield_now();
     }
     assert_eq!(place.last_exit(), Some(loket_supervision::machine::Exit::Normal));
+    assert!(runtime.node().registry().find("added").is_none(), "its name is free meanwhile");
     assert_eq!(wait(root.restart_child("inner")), Ok(Some(2)));
     assert_eq!(script.rest(), ["a 2 up", "b 2 up"]);
     stop(runtime);
