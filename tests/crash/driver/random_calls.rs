@@ -1,7 +1,7 @@
 //! `kill -9` at random while agents read a service outside, write to it under keys, and write to it once.
 //!
-//! One round: start, let an operator settle what is in doubt by what the outside has seen, send fresh messages, and kill at a moment
-//! chosen evenly within the time that the waiting work is expected to take. A kill counts when work was waiting.
+//! One round: start, let an operator settle what is in doubt by what the outside has seen, send fresh messages, and kill a random
+//! moment after the outside has seen a random number of their requests. A kill counts when work was waiting.
 
 use crate::calls::{Orders, call, note};
 use crate::dice::Dice;
@@ -18,16 +18,20 @@ const CALLERS: usize = 2;
 /// Calls of each class that have an outside, in each message.
 const CALLS: usize = 2;
 
-/// Time a message takes before there is a measurement.
-const PACE_FIRST: Duration = Duration::from_millis(30);
+/// Classes of calls that the outside sees.
+const OUTSIDE: [&str; 3] = ["observe", "keyed", "once"];
+
+/// A kill comes so long after a request at most: about what lies between two of them.
+const LATER_MAX: Duration = Duration::from_millis(8);
+
+/// How long the requests of a round may take.
+const ROUND_MAX: Duration = Duration::from_secs(60);
 
 struct Run<'a> {
     options: &'a Options,
     data: PathBuf,
     orders: Orders,
     dice: Dice,
-    lived: Duration,
-    completed: u64,
     kills: usize,
     late: usize,
     with_open_turn: usize,
@@ -41,8 +45,6 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
         data: options.work.join("calls.data"),
         orders: Orders::new()?,
         dice: Dice::new(options.seed),
-        lived: Duration::ZERO,
-        completed: 0,
         kills: 0,
         late: 0,
         with_open_turn: 0,
@@ -91,7 +93,7 @@ impl Run<'_> {
             for n in 0..CALLS {
                 // The first of a kind bears the mark itself, which the judge looks for.
                 let of = if n == 0 { mark.clone() } else { format!("{mark}-{n}") };
-                steps.extend(["observe", "keyed", "once"].map(|class| call(class, &of, &host)));
+                steps.extend(OUTSIDE.map(|class| call(class, &of, &host)));
             }
             steps.extend([call("staged", &mark, &host), note(&mark)]);
             let to = format!("caller-{}", self.dice.roll(CALLERS));
@@ -101,25 +103,28 @@ impl Run<'_> {
 
     fn round(&mut self) -> Result<()> {
         let mut node = self.start()?;
-        let up = Instant::now();
         self.orders.settle(&mut node)?;
-        self.completed = node.status()?["completed"].as_u64().unwrap_or(0);
         self.fresh();
-        let pace = u32::try_from(self.completed).ok().and_then(|n| self.lived.checked_div(n / 2));
-        let window = pace.unwrap_or(PACE_FIRST) * u32::try_from(self.options.files)?;
-        let delay = self.dice.within(window);
-        let sent = node.door().and_then(|mut door| self.orders.send(&mut door));
-        sent?;
-        std::thread::sleep(delay);
-        let waiting = node.status()?["waiting"] != json!(0);
+        let requests = self.options.files * CALLS * OUTSIDE.len();
+        let enough = self.orders.outside.total() + self.dice.roll(requests);
+        let later = self.dice.within(LATER_MAX);
+        self.orders.send(&mut node.door()?)?;
+        let began = Instant::now();
+        while self.orders.outside.total() < enough {
+            if began.elapsed() > ROUND_MAX || !node.lives()? {
+                return Err("the requests of a round never came".into());
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        std::thread::sleep(later);
         node.kill()?;
-        self.lived += up.elapsed();
-        if !waiting {
+        let open = !node::open_turns(&self.data)?.is_empty();
+        if !open && verdict::waiting(&self.data, &self.options.work.join("copy"))? == 0 {
             self.late += 1;
             return Ok(());
         }
         self.kills += 1;
-        self.with_open_turn += usize::from(!node::open_turns(&self.data)?.is_empty());
+        self.with_open_turn += usize::from(open);
         if self.kills.is_multiple_of(10) {
             println!("{} kills, {} messages", self.kills, self.orders.all.len());
         }

@@ -1,6 +1,7 @@
 //! Turns as an operator looks at them: read only.
 
 use super::next::{BEGIN, MESSAGE, begin_at, message_at};
+use super::quarantine::RERUN_ACCEPTED;
 use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::{AgentName, LedgerError, MessageId, TurnNo, TurnSeen, TurnShown, TurnStanding};
@@ -73,7 +74,7 @@ fn seen(name: &AgentName, row: &Row<'_>) -> rusqlite::Result<TurnSeen> {
     let standing = match (row.get::<_, i64>(1)?, row.get(2)?) {
         (0, true) => TurnStanding::Parked,
         (0, false) => TurnStanding::Open,
-        (1, _) => TurnStanding::Ended,
+        (1 | RERUN_ACCEPTED, _) => TurnStanding::Ended,
         _ => TurnStanding::Skipped,
     };
     let small = |at| row.get::<_, i64>(at).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
