@@ -1,5 +1,9 @@
 //! The command line as it is typed.
 
+mod files;
+
+pub(crate) use files::{CheckArgs, DiffArgs, FmtArgs, SimulateArgs};
+
 use crate::examples;
 use clap::{Args as ClapArgs, Parser, Subcommand, value_parser};
 use std::path::PathBuf;
@@ -26,9 +30,27 @@ pub(crate) enum Command {
     /// Simulate crashes: who is restarted, who dies, whether the fleet survives. Nothing is run.
     #[command(after_help = examples::SIMULATE)]
     Simulate(SimulateArgs),
-    /// Show the supervision tree of a running fleet.
+    /// Show the supervision tree of a running fleet, or of a file with every default filled in.
     #[command(after_help = examples::TREE)]
-    Tree(Target),
+    Tree(TreeArgs),
+    /// Tell what a reload from one fleet file to another would start, stop and change.
+    #[command(after_help = examples::DIFF)]
+    Diff(DiffArgs),
+    /// Apply a changed fleet file to the running fleet.
+    #[command(after_help = examples::RELOAD)]
+    Reload(ReloadArgs),
+    /// Write fleet files in their one form; comments stay.
+    #[command(after_help = examples::FMT)]
+    Fmt(FmtArgs),
+    /// Print the JSON Schema of the fleet file, for editors.
+    #[command(after_help = examples::SCHEMA)]
+    Schema,
+    /// Show what supervisors reported: starts, crashes, restarts given up.
+    #[command(after_help = examples::HISTORY)]
+    History(HistoryArgs),
+    /// Tell why a child is as it is: the chain of causes from the first exit on.
+    #[command(after_help = examples::WHY)]
+    Why(WhyArgs),
     /// Count what a running fleet has accepted, completed and holds.
     #[command(after_help = examples::STATUS)]
     Status(Target),
@@ -100,36 +122,6 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, ClapArgs)]
-pub(crate) struct CheckArgs {
-    /// The fleet file.
-    pub(crate) fleet: PathBuf,
-    /// Replace a parameter's value, after parsing.
-    #[arg(long = "set", value_name = "NAME=VALUE")]
-    pub(crate) sets: Vec<String>,
-    /// Exit with 1 on warnings too.
-    #[arg(long)]
-    pub(crate) deny_warnings: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct SimulateArgs {
-    /// The fleet file.
-    pub(crate) fleet: PathBuf,
-    /// Crash a child (an id, a path, SUPERVISOR/NAME) at these times; may be given again.
-    #[arg(long = "crash", value_name = "CHILD@TIME[,TIME...][:CAUSE]")]
-    pub(crate) crashes: Vec<String>,
-    /// Simulate no longer than this [default: until nothing more happens].
-    #[arg(long = "for", value_name = "DURATION")]
-    pub(crate) until: Option<String>,
-    /// Seed of the jitter of restart delays.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
-    /// Replace a parameter's value, after parsing.
-    #[arg(long = "set", value_name = "NAME=VALUE")]
-    pub(crate) sets: Vec<String>,
-}
-
-#[derive(Debug, ClapArgs)]
 pub(crate) struct MessageArgs {
     /// The agent's name: its id, or SUPERVISOR/NAME.
     pub(crate) agent: String,
@@ -144,6 +136,47 @@ pub(crate) struct MessageArgs {
     /// How long `call` waits, in seconds. The message stays accepted after that.
     #[arg(long, default_value_t = 120)]
     pub(crate) timeout: u64,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TreeArgs {
+    /// A fleet file; without one, the running fleet.
+    pub(crate) fleet: Option<PathBuf>,
+    /// Replace a parameter's value, after parsing.
+    #[arg(long = "set", value_name = "NAME=VALUE", requires = "fleet")]
+    pub(crate) sets: Vec<String>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReloadArgs {
+    /// The changed file [default: the one that the fleet was started with].
+    pub(crate) fleet: Option<PathBuf>,
+    /// Only tell what would be done.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct HistoryArgs {
+    /// A child's name; of a supervisor, also what it reported. Without one, all.
+    pub(crate) child: Option<String>,
+    /// The latest so many.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct WhyArgs {
+    /// The child's name, as `loket tree` shows it.
+    pub(crate) child: String,
     #[command(flatten)]
     pub(crate) target: Target,
 }

@@ -141,6 +141,16 @@ pub(crate) fn find_data(named: Option<PathBuf>) -> Result<PathBuf, CliError> {
     }
 }
 
+/// The only data directory here with this file, whether a fleet runs on it or not.
+pub(crate) fn only_data_with(file: &str) -> Option<PathBuf> {
+    let folders = [".", "fleets"].into_iter().filter_map(|place| std::fs::read_dir(place).ok());
+    let paths = folders.flat_map(|entries| entries.flatten().map(|entry| entry.path()));
+    let is_data = |path: &PathBuf| path.extension().is_some_and(|end| end == "data");
+    let mut found = paths.filter(|path| is_data(path) && path.join(file).exists());
+    let only = found.next()?;
+    found.next().is_none().then_some(only)
+}
+
 fn join(paths: &[PathBuf]) -> String {
     let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
     names.join(", ")

@@ -7,9 +7,11 @@ Examples:
   loket bench --tier c                             what a call costs here
   loket check fleet.ron                            all findings, with places
   loket simulate fleet.ron --crash llm@0s,1s,2s    who is restarted, who dies
+  loket diff fleet.ron changed.ron                 what a reload would do
   loket tree                                       the running fleet's tree
   loket call librarian 'What is a turn?'           ask an agent and wait
   loket send readers/r1 '{\"read\": ...}' --key job-17   hand in work, once
+  loket why llm                                    why a child is as it is
   loket kill readers/r1                            crash it on purpose
   loket letters                                    dead letters
   loket turns librarian                            what it has done
@@ -39,7 +41,33 @@ Examples:
 pub(crate) const TREE: &str = "\
 Examples:
   loket tree
+  loket tree fleet.ron          a file, with every default filled in
   loket tree --data fleets/quickstart.data --json";
+pub(crate) const DIFF: &str = "\
+Examples:
+  loket diff fleet.ron changed.ron
+  git show HEAD:fleet.ron > old.ron && loket diff old.ron fleet.ron --json";
+pub(crate) const RELOAD: &str = "\
+Examples:
+  loket reload --dry-run        what would be done
+  loket reload                  the file that the fleet was started with
+  loket reload changed.ron --json
+  kill -HUP PID                 the same as loket reload";
+pub(crate) const FMT: &str = "\
+Examples:
+  loket fmt fleet.ron
+  loket fmt --check fleets/*.ron";
+pub(crate) const SCHEMA: &str = "\
+Examples:
+  loket schema > fleet.schema.json";
+pub(crate) const HISTORY: &str = "\
+Examples:
+  loket history
+  loket history llm --limit 20 --json";
+pub(crate) const WHY: &str = "\
+Examples:
+  loket why readers/r1
+  loket why desk --data fleet.data --json      also when the fleet has ended";
 pub(crate) const STATUS: &str = "\
 Examples:
   loket status

@@ -5,3 +5,4 @@
 pub mod fleet;
 pub mod machine;
 pub mod simulate;
+pub mod story;

@@ -113,3 +113,37 @@ fn pages_say_what_why_and_what_to_do() {
     }
     assert_eq!(fleet::explain("E999"), None);
 }
+
+/// The codes of the catalogue that `check` follows.
+fn catalogue() -> BTreeSet<String> {
+    let ranges =
+        [("E", 1..=8), ("E", 101..=112), ("E", 201..=213), ("E", 301..=308), ("W", 401..=426)];
+    let codes =
+        ranges.into_iter().flat_map(|(letter, numbers): (&str, std::ops::RangeInclusive<u32>)| {
+            numbers.map(move |number| format!("{letter}{number:03}"))
+        });
+    codes.collect()
+}
+
+#[test]
+fn every_code_of_the_catalogue_is_a_finding_or_a_row_that_says_why_not() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors/README.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, table) = page.split_once("\n## Findings that `check` does not make\n").unwrap();
+    let mut rows = BTreeSet::new();
+    for line in table.split("\n## ").next().unwrap().lines() {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        if let [_, code, what, why, _] = cells[..]
+            && catalogue().contains(code)
+        {
+            assert!(what.len() > 10 && why.len() > 10, "{line}");
+            assert!(rows.insert(code.to_owned()), "{code} stands there twice");
+        }
+    }
+    let found: BTreeSet<String> = fleet::codes().map(str::to_owned).collect();
+    let both: Vec<_> = rows.intersection(&found).collect();
+    assert_eq!(both, Vec::<&String>::new(), "a finding needs no reason why not");
+    let covered: BTreeSet<String> = rows.union(&found).cloned().collect();
+    let missing: Vec<_> = catalogue().difference(&covered).cloned().collect();
+    assert_eq!(missing, Vec::<String>::new());
+}

@@ -14,6 +14,7 @@ mod dir;
 mod engine;
 #[cfg(test)]
 mod engine_tests;
+mod history;
 pub mod kit;
 mod ledger;
 mod mend;
@@ -27,6 +28,10 @@ mod upkeep;
 mod writer;
 
 pub use dir::{LEDGER_FILE, LOCK_FILE};
+pub use history::{
+    HISTORY_ANSWER_ROWS_MAX, HISTORY_FILE, HISTORY_ROWS_MAX, HistoryAnswer, HistoryFile,
+    HistoryQuery, HistoryRecord, read_history,
+};
 pub use ledger::{Events, SqliteLedger};
 pub use open_turns::{OpenTurn, OpenTurns};
 pub use options::{Clock, Durability, OpenError, Options, SIZE_LIMIT_BYTES};

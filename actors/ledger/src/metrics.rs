@@ -38,6 +38,9 @@ pub const DOUBTS: &str = "loket_doubts_total";
 /// Agents that were put into quarantine (rule G4).
 pub const QUARANTINED: &str = "loket_quarantines_total";
 
+/// Reports of supervisors that were not kept: too many at once, or the file failed.
+pub const HISTORY_DROPPED: &str = "loket_history_dropped_total";
+
 /// Tells the installed recorder units and meaning. Once, at the start.
 pub fn describe() {
     metrics::describe_histogram!(BATCH_SIZE, Unit::Count, "Requests in one group commit.");
@@ -54,6 +57,7 @@ pub fn describe() {
     metrics::describe_counter!(FENCED, Unit::Count, "Refused writes of old incarnations.");
     metrics::describe_counter!(DOUBTS, Unit::Count, "Once calls that came in doubt.");
     metrics::describe_counter!(QUARANTINED, Unit::Count, "Agents put into quarantine.");
+    metrics::describe_counter!(HISTORY_DROPPED, Unit::Count, "Reports that were not kept.");
     metrics::describe_counter!(CYCLES, Unit::Count, "Calls that closed a cycle.");
     metrics::describe_counter!(DOWNS, Unit::Count, "Downs put into the inboxes of who watched.");
 }

@@ -1,48 +1,32 @@
-//! What supervisors reported, lately: a bounded ring that `history` and `why` read.
+//! What supervisors report: told in the log in OTP's fields, and handed to whoever keeps it.
 //!
-//! It is told here and in the log; nobody decides from it. Start reading at [`History::rows`].
+//! Nothing is kept here and nobody decides from it. Start reading at [`Reports`].
 
+use crate::node::OnReport;
 use loket_kernel::Moment;
-use loket_supervision::machine::{Context, Exit, Report};
-use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use loket_supervision::machine::{Context, Exit, Kind, Report, Shutdown, Strategy};
+use loket_supervision::story::Row;
+use std::sync::Arc;
 
-/// Rows that are kept: about a megabyte, and more than anybody reads.
-pub const HISTORY_ROWS_MAX: usize = 4_096;
+/// Where the reports of a node go.
+#[derive(Clone, Default)]
+pub(crate) struct Reports(pub(crate) Option<OnReport>);
 
-/// One report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HistoryRow {
-    /// When, Unix milliseconds.
-    pub at_ms: u64,
-    /// Whose supervisor.
-    pub supervisor: Arc<str>,
-    /// What the supervisor said.
-    pub report: Report,
-}
-
-/// The node's history.
-#[derive(Debug, Default)]
-pub struct History(Mutex<VecDeque<HistoryRow>>);
-
-impl History {
-    /// The rows of one child, or all, oldest first.
-    pub fn rows(&self, child: Option<&str>) -> Vec<HistoryRow> {
-        let rows = crate::lock(&self.0);
-        let wanted =
-            |row: &&HistoryRow| child.is_none_or(|child| &*row.report.offender.id == child);
-        rows.iter().filter(wanted).cloned().collect()
-    }
-
-    /// Tells a report in the log, in OTP's fields, and keeps it.
-    pub(crate) fn report(&self, at: Moment, supervisor: &Arc<str>, report: Report) {
-        tell(supervisor, &report);
-        let mut rows = crate::lock(&self.0);
-        if rows.len() == HISTORY_ROWS_MAX {
-            rows.pop_front();
+impl Reports {
+    /// Tells a report in the log and hands it on.
+    pub(crate) fn report(
+        &self,
+        at: Moment,
+        supervisor: &Arc<str>,
+        strategy: Strategy,
+        report: Report,
+    ) {
+        let row =
+            Row { boot: 0, at_ms: at.0, supervisor: Arc::clone(supervisor), strategy, report };
+        tell(&row);
+        if let Some(keep) = &self.0 {
+            keep(row);
         }
-        rows.push_back(HistoryRow { at_ms: at.0, supervisor: Arc::clone(supervisor), report });
     }
 }
 
@@ -52,56 +36,48 @@ const REASON_DEPTH_MAX: usize = 30;
 /// Characters of a reason that the log shows: what one reads at most.
 const REASON_CHARS_MAX: usize = 4_096;
 
-fn tell(supervisor: &str, report: &Report) {
-    let (child, incarnation) = (&*report.offender.id, report.offender.incarnation);
+fn tell(row: &Row) {
+    let (supervisor, error_context) = (&*row.supervisor, row.context());
+    let offender = &row.report.offender;
+    let (child, incarnation) = (&*offender.id, offender.incarnation);
     let line = |exit: &Exit| exit.line(REASON_DEPTH_MAX, REASON_CHARS_MAX);
-    let reason = report.reason.as_ref().map(line).unwrap_or_default();
-    let code = report.reason.as_ref().map_or("", |exit| exit.code());
-    let restart = format!("{:?}", report.offender.restart);
-    match report.context {
+    let reason = row.report.reason.as_ref().map(line).unwrap_or_default();
+    let code = row.report.reason.as_ref().map_or("", |exit| exit.code());
+    let restart = format!("{:?}", offender.restart);
+    let (significant, shutdown) = (offender.significant, shutdown(offender.shutdown));
+    let child_type = match offender.kind {
+        Kind::Worker => "worker",
+        Kind::Supervisor => "supervisor",
+    };
+    let orderly = row.report.reason.as_ref().is_some_and(|exit| exit.is_orderly());
+    match row.report.context {
         Context::Progress => tracing::debug!(
             target: "loket::progress",
-            supervisor,
-            child,
-            incarnation,
-            restart,
+            supervisor, child, incarnation, restart, significant, shutdown, child_type,
             "started"
         ),
-        Context::ChildTerminated
-            if report.reason.as_ref().is_some_and(|exit| exit.is_orderly()) =>
-        {
-            tracing::info!(
-                target: "loket::supervisor",
-                supervisor,
-                error_context = "child_terminated",
-                child,
-                incarnation,
-                restart,
-                reason,
-                "ended"
-            );
-        }
-        context => tracing::error!(
+        Context::ChildTerminated if orderly => tracing::info!(
             target: "loket::supervisor",
-            supervisor,
-            error_context = word(context),
-            child,
-            incarnation,
-            restart,
-            code,
+            supervisor, error_context, child, incarnation, restart, significant, shutdown,
+            child_type,
             reason,
+            "ended"
+        ),
+        _ => tracing::error!(
+            target: "loket::supervisor",
+            supervisor, error_context, child, incarnation, restart, significant, shutdown,
+            child_type,
+            code, reason,
             "supervisor report"
         ),
     }
 }
 
-/// OTP's word for what a report is about.
-fn word(context: Context) -> &'static str {
-    match context {
-        Context::StartError => "start_error",
-        Context::ChildTerminated => "child_terminated",
-        Context::Shutdown => "shutdown",
-        Context::ShutdownError => "shutdown_error",
-        Context::Progress => "progress",
+/// OTP's value of the field.
+fn shutdown(shutdown: Shutdown) -> String {
+    match shutdown {
+        Shutdown::BrutalKill => "brutal_kill".to_owned(),
+        Shutdown::Infinity => "infinity".to_owned(),
+        Shutdown::Timeout(ms) => ms.to_string(),
     }
 }

@@ -55,12 +55,11 @@ pub use child::{
 pub use clock::Clock;
 pub use control::{ControlError, DynamicSpec, TreeControl, TreeFuture};
 pub use forward::{KERNEL_MAILBOX_CAPACITY, STORE_MAILBOX_CAPACITY};
-pub use history::{HISTORY_ROWS_MAX, History, HistoryRow};
 pub use kernel_actor::kernel_body;
 pub use lane::{Lane, Lanes, LanesError};
 pub use ledger_events::{DynamicChildren, LedgerEvents};
 pub use mailbox::{Mailbox, Overloaded, Rejected, SendError};
-pub use node::{Hooks, Node, NodeConfig, OnGone, OnUp, StartError};
+pub use node::{Hooks, Node, NodeConfig, OnGone, OnReport, OnUp, StartError};
 pub use registry::{Place, PlaceState, Registry};
 pub use relations::{
     Down, ExitSignal, ExitSignals, GROUPS_MAX, GroupError, LINKS_MAX, LISTENERS_MAX, LinkError,

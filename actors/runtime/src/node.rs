@@ -3,16 +3,18 @@
 //! Start reading at [`Node::new`], then [`Node::run`].
 
 use crate::control::Control;
+use crate::history::Reports;
 use crate::runtime::{Run, RunState, watch};
 use crate::shared::Shared;
 use crate::signals::Signals;
 use crate::supervisor_actor::launch_supervisor;
 use crate::{
-    Authority, AuthorityError, ChildFactory, Clock, History, Lane, Lanes, LanesError, Registry,
+    Authority, AuthorityError, ChildFactory, Clock, Lane, Lanes, LanesError, Registry,
     RunningGuests, Runtime, TreeControl, TreeError, TreeSpec, Watchdog, WatchdogConfig,
 };
 use loket_kernel::Moment;
 use loket_supervision::machine::Exit;
+use loket_supervision::story::Row;
 use std::sync::{Arc, OnceLock};
 
 /// What a node is started with.
@@ -71,6 +73,9 @@ pub type OnUp = Arc<dyn Fn(&str) + Send + Sync>;
 /// Called on the system arbiter when a child has ended for good while its supervisor goes on: its name, and why. It must not block.
 pub type OnGone = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
+/// Called on the system arbiter with each supervisor or progress report, in order, [`Row::boot`] not yet filled in. It must not block.
+pub type OnReport = Arc<dyn Fn(Row) + Send + Sync>;
+
 /// What whoever assembles a node wants to be told.
 #[derive(Clone, Default)]
 pub struct Hooks {
@@ -78,11 +83,13 @@ pub struct Hooks {
     pub on_up: Option<OnUp>,
     /// See [`OnGone`].
     pub on_gone: Option<OnGone>,
+    /// See [`OnReport`].
+    pub on_report: Option<OnReport>,
 }
 
 impl From<Option<OnUp>> for Hooks {
     fn from(on_up: Option<OnUp>) -> Self {
-        Self { on_up, on_gone: None }
+        Self { on_up, ..Self::default() }
     }
 }
 
@@ -93,7 +100,6 @@ pub struct Node {
     watchdog: Watchdog,
     registry: Arc<Registry>,
     authority: Arc<Authority>,
-    history: Arc<History>,
     clock: Clock,
     control: Control,
 }
@@ -118,7 +124,6 @@ impl Node {
             control: Control { registry: Arc::clone(&registry), top },
             registry,
             authority: Arc::default(),
-            history: Arc::default(),
             clock: config.clock,
         })
     }
@@ -141,11 +146,6 @@ impl Node {
     /// The owner of the kernel's table.
     pub fn authority(&self) -> &Arc<Authority> {
         &self.authority
-    }
-
-    /// What supervisors reported.
-    pub fn history(&self) -> &Arc<History> {
-        &self.history
     }
 
     /// The clock.
@@ -177,17 +177,17 @@ impl Node {
             let (name, grants) = (Arc::clone(&principal.name), Arc::clone(&principal.grants));
             self.authority.enrol(name, 1, grants)?;
         }
-        let seed = tree.seed;
+        let (seed, hooks) = (tree.seed, hooks.into());
         let top = tree.into_top(self.lanes.lanes().len())?;
         let shared = Arc::new(Shared {
             registry: Arc::clone(&self.registry),
             authority: Arc::clone(&self.authority),
-            history: Arc::clone(&self.history),
             clock: self.clock.clone(),
             factory,
             lanes: Arc::clone(self.lanes.lanes()),
             system: self.lanes.system().clone(),
-            hooks: hooks.into(),
+            reports: Reports(hooks.on_report.clone()),
+            hooks,
             seed,
         });
         let place = shared.place_supervisor(&top, None, 0).map_err(StartError::from)?;

@@ -2,11 +2,12 @@
 //!
 //! Start reading at [`Shared::place_worker`].
 
+use crate::history::Reports;
 use crate::node::Hooks;
 use crate::registry::{NewPlace, SUPERVISOR};
 use crate::tree::{DoorSpec, LaneChoice, NodeSpec, SupervisorNode, WorkerNode};
 use crate::{
-    Authority, AuthorityError, ChildFactory, ChildKind, Clock, Door, History, Lane, Mailbox, Place,
+    Authority, AuthorityError, ChildFactory, ChildKind, Clock, Door, Lane, Mailbox, Place,
     Registry, StartError, TreeError,
 };
 use loket_supervision::machine::Blame;
@@ -17,7 +18,7 @@ use std::sync::atomic::Ordering;
 pub(crate) struct Shared {
     pub(crate) registry: Arc<Registry>,
     pub(crate) authority: Arc<Authority>,
-    pub(crate) history: Arc<History>,
+    pub(crate) reports: Reports,
     pub(crate) clock: Clock,
     pub(crate) factory: Arc<dyn ChildFactory>,
     pub(crate) lanes: Arc<[Lane]>,

@@ -3,9 +3,11 @@
 
 mod common;
 use common::*;
-use loket_runtime::{ControlError, DynamicSpec, NodeSpec, PlaceState, TreeView};
+use loket_runtime::{
+    ControlError, DynamicSpec, Hooks, NodeConfig, NodeSpec, OnReport, PlaceState, TreeView,
+};
 use loket_supervision::machine::{Cause, Exit, Flags, Shutdown, Strategy};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 fn find<'t>(tree: &'t TreeView, id: &str) -> Option<&'t TreeView> {
     (tree.id == id).then_some(tree).or_else(|| tree.children.iter().find_map(|c| find(c, id)))
@@ -55,7 +57,11 @@ fn one_crash_too_many_ends_the_node_with_the_whole_reason() {
         panic!("as always");
     });
     let root = supervisor("root", Flags::default(), workers(vec![worker("bad")]));
-    let runtime = run(1, &script, root);
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&reports);
+    let on_report: OnReport = Arc::new(move |row| keep.lock().unwrap().push(row));
+    let hooks = Hooks { on_report: Some(on_report), ..Hooks::default() };
+    let runtime = run_telling(NodeConfig::default(), &script, root, hooks);
     let Exit::Escalated { child, reason, intensity: 0, .. } = runtime.wait() else {
         panic!("the top gives up");
     };
@@ -68,8 +74,13 @@ fn one_crash_too_many_ends_the_node_with_the_whole_reason() {
         panic!("because of a panic: {reason}");
     };
     assert!(message.starts_with("as always (at "), "{message}");
-    let history = runtime.node().history().rows(Some("bad"));
-    assert!(history.len() >= 3, "{history:?}");
+    let told: Vec<_> = {
+        let rows = reports.lock().unwrap();
+        let bad = rows.iter().filter(|row| &*row.report.offender.id == "bad");
+        bad.map(|row| (row.supervisor.to_string(), row.context())).collect()
+    };
+    let words = ["progress", "child_terminated", "progress", "child_terminated", "shutdown"];
+    assert_eq!(told, words.map(|word| ("root".to_owned(), word)));
     runtime.close(30_000).unwrap();
 }
 

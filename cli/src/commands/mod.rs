@@ -4,8 +4,12 @@ mod ask;
 mod bench;
 mod check;
 mod explain;
+mod form;
+mod history;
 mod letters;
 mod messages;
+mod planned;
+mod reload;
 mod run;
 mod settle;
 mod simulate;
@@ -15,6 +19,7 @@ mod turns;
 mod version;
 
 pub(crate) use messages::readable;
+pub(crate) use reload::told as reload_told;
 pub(crate) use status::text as status_line;
 pub(crate) use tree::draw as draw_tree;
 
@@ -28,7 +33,13 @@ pub(crate) fn dispatch(args: Args) -> Result<Code, CliError> {
         Command::Run(run) => run::run(&run, json),
         Command::Check(check) => check::check(&check, json),
         Command::Simulate(simulate) => simulate::simulate(&simulate, json),
-        Command::Tree(target) => tree::tree(target, json),
+        Command::Tree(args) => tree::tree(args, json),
+        Command::Diff(args) => reload::diff(&args, json),
+        Command::Reload(args) => reload::reload(args, json),
+        Command::Fmt(args) => form::fmt(&args, json),
+        Command::Schema => Ok(form::schema()),
+        Command::History(args) => history::history(args, json),
+        Command::Why(args) => history::why(args, json),
         Command::Status(target) => status::status(target, json),
         Command::Send(message) => messages::send(message, json),
         Command::Call(message) => messages::call(message, json),

@@ -1,6 +1,7 @@
-//! `tree`: the supervision tree of a running fleet, as it stands.
+//! `tree`: the supervision tree of a running fleet, as it stands. That of a file is `planned.rs`.
 
-use crate::args::Target;
+use super::planned;
+use crate::args::TreeArgs;
 use crate::client;
 use crate::exit::{CliError, Code};
 use crate::output;
@@ -13,9 +14,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Levels that are drawn at most; a fleet file cannot nest deeper.
 const DEPTH_MAX: usize = 64;
 
-/// Prints the tree.
-pub(super) fn tree(target: Target, json: bool) -> Result<Code, CliError> {
-    let data = client::find_data(target.data)?;
+/// Prints the tree of a file, or of the running fleet.
+pub(super) fn tree(args: TreeArgs, json: bool) -> Result<Code, CliError> {
+    if let Some(path) = &args.fleet {
+        return planned::planned(path, &args, json);
+    }
+    let data = client::find_data(args.target.data)?;
     let answer = client::call(&data, "agent.tree", json!({}), TIMEOUT)?;
     if json {
         return Ok(output::versioned(answer));

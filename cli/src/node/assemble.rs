@@ -38,15 +38,15 @@ pub(crate) mod names {
 
 /// Builds the tree. `last` gives the last incarnation that the ledger knows of a name.
 pub(crate) fn tree(
+    ids: &GrantIds,
     fleet: &Fleet,
     lanes: usize,
     last: &HashMap<Arc<str>, u64>,
 ) -> Result<TreeSpec, CliError> {
-    let ids = GrantIds::default();
-    let operator = grant_set(&ids, &fleet.operator)?;
+    let operator = grant_set(ids, &fleet.operator)?;
     let principals = vec![
         PrincipalSpec { name: names::OPERATOR.into(), grants: operator },
-        PrincipalSpec { name: names::TIMER.into(), grants: timer(&ids)? },
+        PrincipalSpec { name: names::TIMER.into(), grants: timer(ids)? },
     ];
     let builder = Builder { ids, last };
     Ok(TreeSpec {
@@ -58,6 +58,15 @@ pub(crate) fn tree(
     })
 }
 
+/// The fleet's own root alone, for a reload.
+pub(super) fn root(
+    ids: &GrantIds,
+    fleet: &Fleet,
+    last: &HashMap<Arc<str>, u64>,
+) -> Result<SupervisorNode, CliError> {
+    Builder { ids, last }.supervisor(&fleet.root)
+}
+
 /// `@timer` may wake any agent: the fleet file's `every:` says which.
 fn timer(ids: &GrantIds) -> Result<Arc<GrantSet>, CliError> {
     let mut scope = Scope::new();
@@ -67,7 +76,7 @@ fn timer(ids: &GrantIds) -> Result<Arc<GrantSet>, CliError> {
 }
 
 struct Builder<'a> {
-    ids: GrantIds,
+    ids: &'a GrantIds,
     last: &'a HashMap<Arc<str>, u64>,
 }
 
@@ -164,7 +173,7 @@ impl Builder<'_> {
             kind: Arc::new(ChildKind::Agent(Box::new(spec.clone()))),
             door: DoorSpec::Agent,
             lane: LaneChoice::Any,
-            grants: Some(grant_set(&self.ids, &spec.grants)?),
+            grants: Some(grant_set(self.ids, &spec.grants)?),
             serves: None,
             last_incarnation: self.last.get(spec.id.as_str()).copied().unwrap_or(0),
         }))

@@ -6,7 +6,7 @@ use super::opening::{self, Told};
 use super::operator::Outsider;
 use super::screen::Screen;
 use super::start::{RunOptions, ended};
-use crate::commands::{draw_tree, status_line};
+use crate::commands::{draw_tree, reload_told, status_line};
 use crate::exit::{self, CliError, Code};
 use crate::output;
 use loket_runtime::Runtime;
@@ -64,6 +64,7 @@ struct Console<'a> {
     screen: Screen,
     interrupt: Signal,
     terminate: Signal,
+    hangup: Signal,
     asked_to_stop: bool,
     /// The counts as they were told last.
     counted: String,
@@ -90,6 +91,7 @@ impl<'a> Console<'a> {
             screen: Screen::new(live),
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
             terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            hangup: signal(SignalKind::hangup()).map_err(failed)?,
             asked_to_stop: false,
             counted: String::new(),
             restarts: json!(0),
@@ -122,6 +124,7 @@ impl<'a> Console<'a> {
                     self.stop(runtime).await;
                 }
                 _ = self.terminate.recv(), if going => self.stop(runtime).await,
+                _ = self.hangup.recv(), if going => self.reload(),
                 Some(news) = told.recv() => self.tell(news),
                 () = &mut opening, if !opened && going => {
                     opened = true;
@@ -159,6 +162,21 @@ impl<'a> Console<'a> {
         self.asked_to_stop = true;
         self.status().await;
         runtime.control().stop(false);
+    }
+
+    /// A hangup asks for the fleet's file to be read again, as `loket reload` does.
+    fn reload(&self) {
+        let operator = self.operator.clone();
+        // It takes as long as children take to end; the console goes on meanwhile.
+        tokio::spawn(async move {
+            match operator.call("agent.reload", b"{}".to_vec()).await {
+                Ok(answer) => {
+                    let answer = serde_json::from_slice(&answer).unwrap_or_default();
+                    tracing::warn!("{}", reload_told(&answer));
+                }
+                Err(failure) => tracing::error!("not reloaded: {failure}"),
+            }
+        });
     }
 
     async fn ask(&self, capability: &str) -> Option<Value> {

@@ -6,37 +6,54 @@ use loket_runtime::{ChildKind, ControlError, DynamicSpec, TreeControl};
 use loket_supervision::fleet::{AgentSpec, Dynamic, SupervisorSpec};
 use loket_turn::{DynamicChild, Enrol, Ledger, LedgerError};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 /// The templates of the fleet's SimpleOneForOne supervisors.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Templates {
-    by_supervisor: HashMap<String, (AgentSpec, Option<u32>)>,
-    /// Supervisors whose children do not outlive the process (`dynamic: Otp`).
-    forgetful: HashSet<String>,
+    by_supervisor: RwLock<BySupervisor>,
 }
+
+/// The template, the bound on its children, and whether they are forgotten with the process (`dynamic: Otp`).
+type BySupervisor = HashMap<String, (AgentSpec, Option<u32>, bool)>;
 
 impl Templates {
     pub(super) fn of(root: &SupervisorSpec) -> Self {
+        let templates = Self::default();
+        templates.replace(root);
+        templates
+    }
+
+    /// Those of this tree from now on.
+    pub(super) fn replace(&self, root: &SupervisorSpec) {
+        let forgets = |pool: &SupervisorSpec| pool.dynamic == Dynamic::Otp;
         let by_supervisor = walk::templates(root)
-            .map(|(pool, spec)| (pool.id.clone(), (spec.clone(), pool.max_children)))
+            .map(|(pool, spec)| (pool.id.clone(), (spec.clone(), pool.max_children, forgets(pool))))
             .collect();
-        let forgets = |pool: &&SupervisorSpec| pool.dynamic == Dynamic::Otp;
-        let pools = walk::templates(root).map(|(pool, _)| pool);
-        let forgetful = pools.filter(forgets).map(|pool| pool.id.clone()).collect();
-        Self { by_supervisor, forgetful }
+        *self.by_supervisor.write().unwrap_or_else(PoisonError::into_inner) = by_supervisor;
+    }
+
+    fn all(&self) -> RwLockReadGuard<'_, BySupervisor> {
+        self.by_supervisor.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn knows(&self, supervisor: &str) -> bool {
+        self.all().contains_key(supervisor)
+    }
+
+    /// Whether the children of this supervisor do not outlive the process (`dynamic: Otp`).
+    fn forgets(&self, supervisor: &str) -> bool {
+        self.all().get(supervisor).is_some_and(|(_, _, forgets)| *forgets)
     }
 
     /// Supervisor and bound, for the agent provider.
-    pub(super) fn pools(&self) -> loket_agent::Pools {
-        let pools = self.by_supervisor.iter();
-        loket_agent::Pools(pools.map(|(name, (_, max))| (name.as_str().into(), *max)).collect())
+    pub(super) fn pools(&self) -> HashMap<Arc<str>, Option<u32>> {
+        self.all().iter().map(|(name, (_, max, _))| (name.as_str().into(), *max)).collect()
     }
 
     /// The child of a row: its template with its own name, and its own settings over the template's.
     fn spec(&self, row: &DynamicChild) -> Option<AgentSpec> {
-        let (template, _) = self.by_supervisor.get(&*row.under)?;
-        let mut spec = template.clone();
+        let mut spec = self.all().get(&*row.under)?.0.clone();
         spec.id = row.agent.to_string();
         let own: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(&row.settings).unwrap_or_default();
@@ -62,7 +79,7 @@ pub(super) struct Spawner {
 impl Spawner {
     /// All rows under a supervisor that has come up.
     pub(super) async fn bring_back(self, under: String) {
-        if !self.templates.by_supervisor.contains_key(&under) {
+        if !self.templates.knows(&under) {
             return;
         }
         match self.ledger.dynamic_children().await {
@@ -115,14 +132,14 @@ pub(super) async fn remove_unnamed(
         walk::static_agents(root).map(|agent| agent.id.as_str().into()).collect();
     let rows = ledger.dynamic_children().await?;
     for row in rows {
-        if templates.forgetful.contains(&*row.under) {
+        if templates.forgets(&row.under) {
             let reason = format!("its supervisor {} ended (dynamic: Otp)", row.under);
             match ledger.remove(Arc::clone(&row.agent), reason).await {
                 Ok(_) | Err(LedgerError::NoSuchAgent(_)) => {}
                 Err(error) => return Err(error),
             }
         }
-        if templates.by_supervisor.contains_key(&*row.under) {
+        if templates.knows(&row.under) {
             named.insert(row.agent);
         }
     }

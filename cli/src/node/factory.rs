@@ -2,23 +2,28 @@
 
 use super::assemble::names;
 use super::catalog::source;
+use super::history::Kept;
+use super::reload::{Reloader, Reloads};
+use super::start::Checked;
 use loket_agent::{AgentProvider, AgentServices};
 use loket_chaos::ChaosProvider;
 use loket_contract::{ProviderServices, provider_body};
 use loket_fs::FsProvider;
-use loket_host::driver::{AgentPlan, HostServices, LANE_TIME, agent_body};
+use loket_host::driver::{AgentPlan, HostServices, LANE_TIME, LaneDoors, agent_body};
 use loket_host::engine::Background;
 use loket_http::{HttpProvider, StartError};
+use loket_ledger::SqliteLedger;
 use loket_llm::LlmProvider;
 use loket_log::LogProvider;
 use loket_runtime::{
-    Authority, Body, ChildContext, ChildFactory, ChildKind, ChildPlan, Registry, TreeControl,
-    kernel_body,
+    Authority, Body, ChildContext, ChildFactory, ChildKind, ChildPlan, Node, Registry, Slots,
+    TreeControl, Waiters, kernel_body,
 };
 use loket_store::{StoreOptions, StoreProvider, StoreThreads};
 use loket_supervision::fleet::{AgentSpec, ProviderSpec};
 use loket_supervision::machine::{Blame, Cause, Exit};
 use loket_time::TimeProvider;
+use loket_turn::{Ledger, OpenTurnMark, OpenTurns, TurnKey};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -157,4 +162,62 @@ fn lane_background() -> Background {
         };
     }
     BACKGROUND.with(Background::clone)
+}
+
+/// The note of open turns, for the driver.
+struct Marks(Arc<loket_ledger::OpenTurns>);
+
+impl OpenTurns for Marks {
+    fn enter(&self, turn: &TurnKey, alone: bool) -> OpenTurnMark {
+        Box::new(self.0.enter(turn, alone))
+    }
+}
+
+/// The factory of a node.
+pub(super) fn factory(
+    checked: &Checked,
+    node: &Node,
+    waiters: Arc<Waiters>,
+    sqlite: &Arc<SqliteLedger>,
+    threads: &StoreThreads,
+    (reloader, reports): (&Arc<Reloader>, Arc<Kept>),
+) -> Factory {
+    let ledger: Arc<dyn Ledger> = Arc::clone(sqlite) as _;
+    let doors = node
+        .lanes()
+        .iter()
+        .map(|lane| LaneDoors { kernel: lane.kernel().clone(), store: lane.store().clone() });
+    let host = HostServices {
+        ledger: Arc::clone(&ledger),
+        open_turns: Arc::new(Marks(sqlite.open_turns())),
+        slots: Slots::new(checked.slots),
+        waiters: Arc::clone(&waiters),
+        clock: node.clock().clone(),
+        modules: Arc::clone(&checked.modules),
+        doors: Arc::new(doors.collect()),
+        running_guests: node.running_guests().clone(),
+        on_letter: {
+            let tree = node.control();
+            Arc::new(move |agent| tree.letter(agent))
+        },
+        pure_version: loket_store::PURE_VERSION,
+    };
+    Factory {
+        folder: checked.folder.clone(),
+        data: checked.data.clone(),
+        authority: Arc::clone(node.authority()),
+        registry: Arc::clone(node.registry()),
+        tree: node.control(),
+        store_threads: threads.clone(),
+        agents: AgentServices {
+            ledger,
+            tree: node.control(),
+            waiters,
+            clock: node.clock().clone(),
+            pools: Arc::clone(&reloader.pools),
+            reports,
+            reload: Arc::new(Reloads(Arc::clone(reloader))),
+        },
+        host,
+    }
 }

@@ -3,27 +3,31 @@
 use super::assemble::{self, names};
 use super::catalog::{FileCatalog, folder_of, scope_hints};
 use super::dynamic::{Spawner, Templates, remove_unnamed, static_agents};
-use super::factory::Factory;
+use super::factory::factory;
+use super::grants::GrantIds;
+use super::history::{self, Kept};
 use super::obituaries::{Obituaries, remove};
 use super::operator::Outsider;
-use super::{builtins, console, file, http, socket, ticks};
+use super::reload::Reloader;
+use super::ticks::Beats;
+use super::{builtins, console, file, http, socket};
 use crate::exit::{self, CliError, Code};
-use loket_agent::AgentServices;
-use loket_host::driver::{HostServices, LaneDoors, Modules};
+use loket_agent::Pools;
+use loket_host::driver::Modules;
 use loket_host::engine::{Cache, Engine, EngineConfig, LoadLimits, SLICE};
 use loket_kernel::Moment;
-use loket_ledger::{Options, SqliteLedger};
+use loket_ledger::{HistoryFile, Options, SqliteLedger};
 use loket_runtime::{
-    Clock, Hooks, Listening, Node, NodeConfig, Runtime, Slots, StartError, Waiters, WatchdogConfig,
+    Clock, Hooks, Listening, Node, NodeConfig, Runtime, StartError, Waiters, WatchdogConfig,
 };
 use loket_store::StoreThreads;
 use loket_supervision::fleet::{self, Durability, Fleet};
 use loket_supervision::machine::Exit;
-use loket_turn::{Ledger, LedgerEvent, OpenTurnMark, OpenTurns, TurnKey};
+use loket_turn::{Ledger, LedgerEvent};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Instance slots when the fleet file does not say: turns beyond it wait for a core anyway; each slot reserves address space.
 const SLOTS_DEFAULT: u32 = 128;
@@ -48,12 +52,15 @@ pub(crate) struct RunOptions {
 }
 
 /// A fleet file, read and checked, with the engine that its modules were compiled by.
-struct Checked {
-    fleet: Fleet,
-    folder: PathBuf,
-    data: PathBuf,
-    slots: u32,
-    modules: Arc<Modules>,
+pub(super) struct Checked {
+    pub(super) fleet: Fleet,
+    pub(super) folder: PathBuf,
+    pub(super) data: PathBuf,
+    pub(super) slots: u32,
+    pub(super) modules: Arc<Modules>,
+    /// The file, and the parameters that it was read with: for reloads.
+    file: PathBuf,
+    sets: Vec<(String, String)>,
 }
 
 /// Runs a fleet to its end.
@@ -85,7 +92,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
             return Err(error);
         }
     };
-    let serving = serve(&checked, &runtime, metrics);
+    let serving = serve(&checked, &runtime, metrics, &spare.reloader);
     let code = match serving {
         Ok(operator) => console::watch(options, &checked.fleet, &runtime, operator, &*ledger),
         Err(error) => {
@@ -129,7 +136,8 @@ fn check(options: &RunOptions) -> Result<Checked, CliError> {
     for warning in &warnings {
         tracing::warn!(code = warning.code, "{}", warning.message);
     }
-    Ok(Checked { fleet, folder, data, slots, modules })
+    let file = options.fleet.clone();
+    Ok(Checked { fleet, folder, data, slots, modules, file, sets })
 }
 
 /// Nobody else may look into it: it holds what agents know, and the control socket. A directory that is there keeps its mode, for it
@@ -176,6 +184,7 @@ pub(crate) fn install_metrics() -> Result<PrometheusHandle, CliError> {
     loket_ledger::metrics::describe();
     loket_runtime::metrics::describe();
     loket_store::metrics::describe();
+    super::metrics::describe();
     Ok(handle)
 }
 
@@ -233,20 +242,14 @@ struct Spare {
     threads: StoreThreads,
     /// The ledger hears of ends as long as there is anybody to end.
     _obituaries: Listening,
+    reports: Arc<HistoryFile>,
+    reloader: Arc<Reloader>,
 }
 
 impl Spare {
     fn stop(&self) {
         self.threads.stop();
-    }
-}
-
-/// The note of open turns, for the driver.
-struct Marks(Arc<loket_ledger::OpenTurns>);
-
-impl OpenTurns for Marks {
-    fn enter(&self, turn: &TurnKey, alone: bool) -> OpenTurnMark {
-        Box::new(self.0.enter(turn, alone))
+        self.reports.stop();
     }
 }
 
@@ -263,9 +266,10 @@ fn start(
     let failed = |error: loket_turn::LedgerError| {
         CliError::new(error.code(), exit::DATA, format!("the ledger cannot be read: {error}"))
     };
+    let ids = Arc::<GrantIds>::default();
     let enrolled = wait(ledger.enrol(static_agents(&checked.fleet.root))).map_err(failed)?;
     let last = enrolled.into_iter().map(|row| (row.agent, row.incarnation)).collect();
-    let tree = assemble::tree(&checked.fleet, lanes, &last)?;
+    let tree = assemble::tree(&ids, &checked.fleet, lanes, &last)?;
     let templates = Arc::new(Templates::of(&checked.fleet.root));
     wait(remove_unnamed(&templates, &checked.fleet.root, &*ledger)).map_err(failed)?;
     let spawner = Spawner {
@@ -277,14 +281,36 @@ fn start(
     let threads = StoreThreads::start(STORE_THREADS).map_err(|error| {
         CliError::new("no_thread", exit::BUG, format!("no thread for the store: {error}"))
     })?;
-    let factory = factory(checked, &node, waiters, &sqlite, &threads, templates.pools());
+    let reports = HistoryFile::open(&checked.data).map(Arc::new).map_err(|error| {
+        CliError::new("no_thread", exit::BUG, format!("no thread for the reports: {error}"))
+    })?;
+    let reloader = Arc::new(Reloader {
+        file: checked.file.clone(),
+        sets: checked.sets.clone(),
+        modules: Arc::clone(&checked.modules),
+        ids,
+        ledger: Arc::clone(&ledger),
+        tree: node.control(),
+        authority: Arc::clone(node.authority()),
+        spawner: spawner.clone(),
+        pools: Arc::new(Pools::new(templates.pools())),
+        beats: OnceLock::new(),
+        current: Mutex::new(checked.fleet.clone()),
+        renewing: Arc::default(),
+    });
+    let kept = Arc::new(Kept(Arc::clone(&reports)));
+    let factory = factory(checked, &node, waiters, &sqlite, &threads, (&reloader, kept));
     let system = node.system().clone();
     let on_up = move |name: &str| {
         let (spawner, name) = (spawner.clone(), name.to_owned());
         system.spawn(move || spawner.bring_back(name));
     };
     let (system, told) = (node.system().clone(), Arc::clone(&ledger));
+    let renewing = Arc::clone(&reloader.renewing);
     let on_gone = move |name: &str, why: &str| {
+        if renewing.holds(name) {
+            return;
+        }
         let (ledger, name, why) = (Arc::clone(&told), Arc::from(name), why.to_owned());
         system.spawn(move || remove(ledger, name, why));
     };
@@ -294,55 +320,14 @@ fn start(
     let obituaries = node.registry().relations().listen(obituaries).map_err(|error| {
         CliError::new(error.code(), exit::BUG, format!("the ledger cannot listen: {error}"))
     })?;
-    let hooks = Hooks { on_up: Some(Arc::new(on_up)), on_gone: Some(Arc::new(on_gone)) };
-    let runtime = node.run(tree, Arc::new(factory), hooks).map_err(start_failed)?;
-    Ok((runtime, Spare { threads, _obituaries: obituaries }))
-}
-
-fn factory(
-    checked: &Checked,
-    node: &Node,
-    waiters: Arc<Waiters>,
-    sqlite: &Arc<SqliteLedger>,
-    threads: &StoreThreads,
-    pools: loket_agent::Pools,
-) -> Factory {
-    let ledger: Arc<dyn Ledger> = Arc::clone(sqlite) as _;
-    let doors = node
-        .lanes()
-        .iter()
-        .map(|lane| LaneDoors { kernel: lane.kernel().clone(), store: lane.store().clone() });
-    let host = HostServices {
-        ledger: Arc::clone(&ledger),
-        open_turns: Arc::new(Marks(sqlite.open_turns())),
-        slots: Slots::new(checked.slots),
-        waiters: Arc::clone(&waiters),
-        clock: node.clock().clone(),
-        modules: Arc::clone(&checked.modules),
-        doors: Arc::new(doors.collect()),
-        running_guests: node.running_guests().clone(),
-        on_letter: {
-            let tree = node.control();
-            Arc::new(move |agent| tree.letter(agent))
-        },
-        pure_version: loket_store::PURE_VERSION,
+    let file = Arc::clone(&reports);
+    let hooks = Hooks {
+        on_up: Some(Arc::new(on_up)),
+        on_gone: Some(Arc::new(on_gone)),
+        on_report: Some(Arc::new(move |row| history::keep(&file, &row))),
     };
-    Factory {
-        folder: checked.folder.clone(),
-        data: checked.data.clone(),
-        authority: Arc::clone(node.authority()),
-        registry: Arc::clone(node.registry()),
-        tree: node.control(),
-        store_threads: threads.clone(),
-        agents: AgentServices {
-            ledger,
-            tree: node.control(),
-            waiters,
-            clock: node.clock().clone(),
-            pools: Arc::new(pools),
-        },
-        host,
-    }
+    let runtime = node.run(tree, Arc::new(factory), hooks).map_err(start_failed)?;
+    Ok((runtime, Spare { threads, reports, reloader, _obituaries: obituaries }))
 }
 
 /// Opens the doors to the outside once the tree is up.
@@ -350,6 +335,7 @@ fn serve(
     checked: &Checked,
     runtime: &Runtime,
     metrics: PrometheusHandle,
+    reloader: &Reloader,
 ) -> Result<Outsider, CliError> {
     let node = runtime.node();
     if let Err(exit) = runtime.wait_up() {
@@ -372,10 +358,9 @@ fn serve(
         let pages = http::Pages { metrics, tree: runtime.control() };
         node.system().spawn(move || http::serve(listener, pages));
     }
-    for tick in ticks::ticks(&checked.fleet.root) {
-        let timer = timer.clone();
-        node.system().spawn(move || ticks::beat(tick, timer));
-    }
+    let beats = Beats::new(timer, node.system().clone());
+    beats.follow(&checked.fleet.root);
+    let _ = reloader.beats.set(beats);
     Ok(operator)
 }
 

@@ -13,7 +13,9 @@ mod commands;
 #[allow(dead_code, reason = "shared with the acceptance tests, which use all of it")]
 #[path = "../acceptance/fleet.rs"]
 mod fleet;
+mod history;
 mod processes;
+mod reload;
 mod signals;
 mod simulate;
 mod words;

@@ -7,9 +7,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const COMMANDS: [&str; 13] = [
-    "run", "check", "simulate", "tree", "status", "send", "call", "kill", "letters", "ask", "stop",
-    "explain", "version",
+const COMMANDS: [&str; 19] = [
+    "history", "why", "diff", "reload", "fmt", "schema", "run", "check", "simulate", "tree",
+    "status", "send", "call", "kill", "letters", "ask", "stop", "explain", "version",
 ];
 
 fn say(words: &[&str]) -> Said {
@@ -211,7 +211,10 @@ fn what_cannot_be_read_is_the_command_lines_fault() {
 #[test]
 fn without_a_fleet_every_command_says_how_to_start_one() {
     let folder = tempfile::tempdir().unwrap();
-    let commands: [&[&str]; 8] = [
+    let commands: [&[&str]; 11] = [
+        &["reload"],
+        &["history"],
+        &["why", "a"],
         &["tree"],
         &["status"],
         &["letters"],

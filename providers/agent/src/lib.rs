@@ -18,6 +18,8 @@ mod whereis;
 
 pub use groups::{Grouping, News};
 pub use operations::OPERATIONS;
-pub use provider::{AgentProvider, AgentServices, Pools};
+pub use provider::{
+    AgentProvider, AgentServices, Pools, Reload, ReloadFuture, Reports, ReportsFuture,
+};
 pub use settle::Settle;
 pub use watch::Watch;

@@ -37,6 +37,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation("agent.kill", EffectClass::Keyed, CHILDREN, "crash a child on purpose"),
     operation("agent.tree", EffectClass::Observe, &[], "the supervision tree as it stands"),
     operation("agent.status", EffectClass::Observe, &[], "what was accepted, completed, lost"),
+    operation("agent.history", EffectClass::Observe, &[], "what supervisors reported"),
     operation("agent.letters.list", EffectClass::Observe, &[], "the dead letters"),
     operation("agent.letters.show", EffectClass::Observe, &[], "one dead letter"),
     operation("agent.letters.retry", EffectClass::Keyed, &[], "a new message of a dead letter"),
@@ -49,5 +50,6 @@ pub const OPERATIONS: &[Operation] = &[
     operation("agent.quarantine.list", EffectClass::Observe, &[], "agents in quarantine"),
     operation("agent.quarantine.show", EffectClass::Observe, &[], "one agent in quarantine"),
     operation("agent.quarantine.resolve", EffectClass::Keyed, &[], "the way out of a quarantine"),
+    operation("agent.reload", EffectClass::Keyed, &[], "apply a changed fleet file"),
     operation("agent.shutdown", EffectClass::Keyed, &[], "stop the fleet in order"),
 ];

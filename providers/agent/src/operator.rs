@@ -113,6 +113,26 @@ pub(crate) fn status(services: &AgentServices) -> Performed {
     }))
 }
 
+pub(crate) fn history(services: &AgentServices, child: Option<String>, limit: usize) -> Performed {
+    let reports = services.reports.latest(child, limit);
+    Performed::Later(Box::pin(async move {
+        match reports.await {
+            Ok(rows) => Performed::json(&json!({"rows": rows})),
+            Err(why) => Performed::failed(Failure::retryable("history_unavailable", why, None)),
+        }
+    }))
+}
+
+pub(crate) fn reload(services: &AgentServices, file: Option<String>, dry_run: bool) -> Performed {
+    let reload = services.reload.reload(file, dry_run);
+    Performed::Later(Box::pin(async move {
+        match reload.await {
+            Ok(done) => Performed::json(&done),
+            Err(failure) => Performed::failed(failure),
+        }
+    }))
+}
+
 pub(crate) fn letters(services: &AgentServices) -> Performed {
     let ledger = services.ledger.clone();
     Performed::Later(Box::pin(async move {

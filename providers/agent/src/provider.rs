@@ -1,6 +1,8 @@
 //! The provider: which operation goes where.
 
-use crate::args::{self, Kill, LetterArgs, List, Nothing, Shutdown, Spawn, Stop, Turn, Turns};
+use crate::args::{
+    self, History, Kill, LetterArgs, List, Nothing, Shutdown, Spawn, Stop, Turn, Turns,
+};
 use crate::groups::{self, Grouping};
 use crate::mail::{self, Mail};
 use crate::operator;
@@ -13,12 +15,16 @@ use loket_contract::{CallView, Operation, Performed, Provider, parse_args};
 use loket_kernel::Capability;
 use loket_runtime::{Clock, TreeControl, Waiters};
 use loket_turn::{AgentName, Effect, Failure, Ledger, LetterId, TurnNo};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Bytes of a dynamic child's own settings.
 const SETTINGS_BYTES_MAX: usize = 64 * 1024;
+
+/// Reports that one question gets when it does not say: a screen or two.
+const HISTORY_LIMIT: usize = 100;
 
 /// What it works with.
 #[derive(Clone)]
@@ -33,11 +39,50 @@ pub struct AgentServices {
     pub clock: Clock,
     /// The SimpleOneForOne supervisors.
     pub pools: Arc<Pools>,
+    /// What supervisors reported.
+    pub reports: Arc<dyn Reports>,
+    /// Who applies a changed fleet file.
+    pub reload: Arc<dyn Reload>,
 }
 
-/// The SimpleOneForOne supervisors of the fleet, by name, with the bound on their children.
-#[derive(Debug, Clone, Default)]
-pub struct Pools(pub HashMap<AgentName, Option<u32>>);
+/// What became of a reload, as JSON, on its way.
+pub type ReloadFuture = Pin<Box<dyn Future<Output = Result<Value, Failure>> + Send>>;
+
+/// Applies a changed fleet file to the running fleet; whoever assembles the node does.
+pub trait Reload: Send + Sync + 'static {
+    /// Reads this file, or the one that the fleet was started with, and applies it; a dry run only tells what it would do.
+    fn reload(&self, file: Option<String>, dry_run: bool) -> ReloadFuture;
+}
+
+/// Reports on their way, each as JSON, in the order they came; or in words why there are none.
+pub type ReportsFuture = Pin<Box<dyn Future<Output = Result<Vec<Value>, String>> + Send>>;
+
+/// What supervisors reported, kept by whoever assembles the node.
+pub trait Reports: Send + Sync + 'static {
+    /// The latest `limit` reports about a child, or of it as a supervisor; all without one.
+    fn latest(&self, child: Option<String>, limit: usize) -> ReportsFuture;
+}
+
+/// The SimpleOneForOne supervisors of the fleet, by name, with the bound on their children. A reload replaces them.
+#[derive(Debug, Default)]
+pub struct Pools(RwLock<HashMap<AgentName, Option<u32>>>);
+
+impl Pools {
+    /// These.
+    pub fn new(pools: HashMap<AgentName, Option<u32>>) -> Self {
+        Self(RwLock::new(pools))
+    }
+
+    /// These from now on.
+    pub fn replace(&self, pools: HashMap<AgentName, Option<u32>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = pools;
+    }
+
+    /// The bound of a supervisor that there is.
+    fn bound(&self, name: &str) -> Option<Option<u32>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+    }
+}
 
 /// The provider. It has no state of its own: any number of shards serve alike.
 pub struct AgentProvider {
@@ -88,6 +133,10 @@ pub enum Prepared {
     Tree,
     /// `agent.status`.
     Status,
+    /// `agent.history`: about whom, and how many.
+    History(Option<String>, usize),
+    /// `agent.reload`: which file, and whether only to tell.
+    Reload(Option<String>, bool),
     /// `agent.letters.list`.
     Letters,
     /// `agent.letters.show`.
@@ -136,6 +185,10 @@ impl Provider for AgentProvider {
                 allow(call, "children", &child)?;
                 Ok(Prepared::Kill(child))
             }
+            "agent.reload" => {
+                let args::Reload { file, dry_run } = parse_args(call)?;
+                Ok(Prepared::Reload(file, dry_run))
+            }
             "agent.shutdown" => {
                 let Shutdown { now } = parse_args(call)?;
                 Ok(Prepared::Shutdown(now))
@@ -154,6 +207,10 @@ impl Provider for AgentProvider {
                     || settled.starts_with("agent.quarantine.") =>
             {
                 settle::prepare(call).map(Prepared::Settle)
+            }
+            "agent.history" => {
+                let History { child, limit } = parse_args(call)?;
+                Ok(Prepared::History(child, limit.unwrap_or(HISTORY_LIMIT)))
             }
             "agent.tree" => parse_args::<Nothing>(call).map(|_| Prepared::Tree),
             _ => parse_args::<Nothing>(call).map(|_| Prepared::Status),
@@ -176,6 +233,8 @@ impl Provider for AgentProvider {
             Prepared::Kill(child) => operator::kill(services, &child),
             Prepared::Tree => operator::tree(services),
             Prepared::Status => operator::status(services),
+            Prepared::History(child, limit) => operator::history(services, child, limit),
+            Prepared::Reload(file, dry_run) => operator::reload(services, file, dry_run),
             Prepared::Letters => operator::letters(services),
             Prepared::Letter(id) => operator::letter(services, id),
             Prepared::Retry(id, confirmed) => operator::retry(services, id, confirmed),
@@ -192,7 +251,7 @@ impl AgentProvider {
     fn spawn(&self, call: &CallView<'_>) -> Result<Prepared, Failure> {
         let Spawn { under, name, settings } = parse_args(call)?;
         allow(call, "under", &under)?;
-        if !self.services.pools.0.contains_key(under.as_str()) {
+        if self.services.pools.bound(&under).is_none() {
             let text = format!("{under:?} is no SimpleOneForOne supervisor of this fleet");
             return Err(Failure::new("not_found", text));
         }
@@ -264,8 +323,8 @@ fn spawn(
             return Performed::failed(already_started(&agent));
         }
         let there = children.iter().filter(|child| child.under == under).count() + staged;
-        if let Some(Some(bound)) = services.pools.0.get(&under)
-            && there >= *bound as usize
+        if let Some(Some(bound)) = services.pools.bound(&under)
+            && there >= bound as usize
         {
             let text = format!("{under} has {there} children, its bound is {bound}");
             return Performed::failed(Failure::retryable("max_children", text, None));

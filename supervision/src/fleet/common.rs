@@ -47,7 +47,9 @@ pub(crate) const STOPS: [(&str, Stop); 2] =
 /// What becomes of dynamic children.
 pub(crate) const DYNAMICS: [(&str, Dynamic); 2] =
     [("Ledger", Dynamic::Ledger), ("Otp", Dynamic::Otp)];
-const CHARGES: [(&str, Charge); 2] = [("Exit", Charge::Exit), ("Letter", Charge::Letter)];
+/// What a restart is charged for.
+pub(crate) const CHARGES: [(&str, Charge); 2] =
+    [("Exit", Charge::Exit), ("Letter", Charge::Letter)];
 
 /// Most restarts within a period: the machine keeps each one's instant.
 pub(crate) const MAX_INTENSITY: u32 = 100_000;

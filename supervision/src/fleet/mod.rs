@@ -6,8 +6,10 @@
 mod catalog;
 mod common;
 mod cx;
+mod diff;
 mod fields;
 mod finding;
+mod fmt;
 mod grants;
 pub(crate) mod nearest;
 mod nodes;
@@ -17,6 +19,7 @@ mod policy;
 mod reactions;
 mod refs;
 mod scalars;
+mod schema;
 mod secrets;
 mod slice;
 mod spec;
@@ -30,12 +33,15 @@ use cx::Cx;
 pub use catalog::{
     CapabilityFact, Catalog, ConfigError, ModuleFact, ProviderFacts, ScopeForm, ScopeKey,
 };
+pub use diff::{Deed, FieldChange, Step, diff};
 pub use finding::{Finding, Severity};
+pub use fmt::format;
 pub use pages::{codes, explain};
 pub use policy::{
     Action, AutoShutdown, Backoff, Blame, Budget, Cause, Charge, Dynamic, Escalation, First,
     Limits, Mailbox, Overload, Restart, Rule, Shutdown, Stop, Strategy, Window,
 };
+pub use schema::schema;
 pub use spec::{
     AgentSpec, BudgetSpec, Defaults, Durability, Fleet, GrantSpec, Node, Opening, Place,
     ProviderSpec, SupervisorSpec,

@@ -11,6 +11,8 @@ const DEEP: usize = 6;
 const MANY: usize = 1_000;
 /// A sustained rate of restarts above this is a hot loop, in restarts a second (W402).
 const HOT_RATE: u64 = 1;
+/// OTP's default: with one restart in less than this there is room for no burst (W404), in milliseconds.
+const SHORT_PERIOD_MS: u64 = 5_000;
 /// A period longer than this forgets nothing (W403), in milliseconds.
 const LONG_PERIOD_MS: u64 = 3_600_000;
 
@@ -98,6 +100,11 @@ impl Walk<'_, '_> {
                 s.intensity, s.period_ms
             );
             self.say("W402", s.place, "intensity", path, &message, help);
+        }
+        if s.intensity == 1 && s.period_ms < SHORT_PERIOD_MS && s.period_ms > 0 {
+            let help = "such as `intensity: 3, period: \"30s\"`";
+            let message = "one restart in less than 5 s: two crashes at once end the supervisor";
+            self.say("W404", s.place, "period", path, message, help);
         }
         if s.period_ms > LONG_PERIOD_MS {
             let help = "crashes that have nothing to do with each other add up to an escalation";

@@ -7,7 +7,7 @@ macro_rules! page {
 }
 
 /// Codes and pages, sorted by code.
-const PAGES: [(&str, &str); 60] = [
+const PAGES: [(&str, &str); 61] = [
     page!("E001"),
     page!("E002"),
     page!("E003"),
@@ -48,6 +48,7 @@ const PAGES: [(&str, &str); 60] = [
     page!("W401"),
     page!("W402"),
     page!("W403"),
+    page!("W404"),
     page!("W406"),
     page!("W407"),
     page!("W408"),

@@ -4,16 +4,16 @@ use super::cx::Cx;
 use super::fields::Fields;
 use super::policy::{Action, Blame, Cause, Rule};
 
-const ACTIONS: [(&str, Action); 3] =
+pub(crate) const ACTIONS: [(&str, Action); 3] =
     [("Restart", Action::Restart), ("End", Action::End), ("Escalate", Action::Escalate)];
-const BLAMES: [(&str, Blame); 5] = [
+pub(crate) const BLAMES: [(&str, Blame); 5] = [
     ("Guest", Blame::Guest),
     ("Provider", Blame::Provider),
     ("Config", Blame::Config),
     ("Host", Blame::Host),
     ("Environment", Blame::Environment),
 ];
-const CAUSES: [(&str, Cause); 12] = [
+pub(crate) const CAUSES: [(&str, Cause); 12] = [
     ("Trap", Cause::Trap),
     ("OutOfMemory", Cause::OutOfMemory),
     ("Deadline", Cause::Deadline),

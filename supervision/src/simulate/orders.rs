@@ -2,9 +2,11 @@
 
 use crate::fleet::Node;
 use crate::machine::{
-    Answer, Blame, Call, Cause, ChildId, ChildSpec, ChildState, Context, Event, Exit, Order,
+    Answer, Blame, Call, Cause, ChildId, ChildSpec, ChildState, Context, Event, Exit, Order, Report,
 };
+use crate::story::Row;
 
+use super::MAX_STEPS;
 use super::target::Target;
 use super::trace::What;
 use super::world::{Later, Site, World};
@@ -29,13 +31,22 @@ impl World<'_> {
                 self.put(at, Later::Timer { place, life, timer });
             }
             Order::Reply { tag, answer } => self.answered(place, tag, &answer),
-            Order::Report(report) if report.context == Context::Shutdown => {
-                let path = self.sites.get(place).map(|site| site.path.clone()).unwrap_or_default();
-                self.note_path(path, What::GaveUp { exit: report.reason.unwrap_or(Exit::NoProc) });
-            }
-            Order::Report(_) => {}
+            Order::Report(report) => self.report(place, report),
             Order::Up => self.up(place),
             Order::Exit { reason } => self.ended(place, reason),
+        }
+    }
+
+    fn report(&mut self, place: usize, report: Report) {
+        let Some(site) = self.sites.get(place) else { return };
+        let (path, supervisor) = (site.path.clone(), site.spec.id.as_str().into());
+        let strategy = site.spec.strategy;
+        if report.context == Context::Shutdown {
+            let exit = report.reason.clone().unwrap_or(Exit::NoProc);
+            self.note_path(path, What::GaveUp { exit });
+        }
+        if self.reports.len() < MAX_STEPS {
+            self.reports.push(Row { boot: 1, at_ms: self.now.0, supervisor, strategy, report });
         }
     }
 

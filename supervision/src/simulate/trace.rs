@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::machine::Exit;
+use crate::story::Row;
 
 /// What happened to one child.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -111,6 +112,9 @@ pub struct Trace {
     pub cut_off: bool,
     /// The tree at the end.
     pub tree: Shown,
+    /// What the supervisors reported, as a node would keep it; the first [`MAX_STEPS`](super::MAX_STEPS).
+    #[serde(skip)]
+    pub reports: Vec<Row>,
 }
 
 impl Trace {

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use crate::fleet::{Node, SupervisorSpec};
+use crate::fleet::{Dynamic, Node, SupervisorSpec};
 use crate::machine::{ChildId, ChildState, Event, Exit, Now, Phase, Supervisor, Timer};
+use crate::story::Row;
 
 use super::target::{self, Target, UnknownChild};
 use super::trace::{Outcome, Step, Trace, What};
@@ -63,6 +64,7 @@ pub(super) struct World<'f> {
     /// Who ended by itself at this instant.
     pub(super) fallen: Vec<(usize, ChildId)>,
     steps: Vec<Step>,
+    pub(super) reports: Vec<Row>,
     pub(super) ended: Option<(Now, Exit)>,
     cut_off: bool,
 }
@@ -80,6 +82,7 @@ impl<'f> World<'f> {
             booted: false,
             fallen: Vec::new(),
             steps: Vec::new(),
+            reports: Vec::new(),
             ended: None,
             cut_off: false,
         };
@@ -153,7 +156,14 @@ impl<'f> World<'f> {
             Some((at, exit)) => Outcome::Ended { at_ms: at.0, exit },
             None => Outcome::Survived,
         };
-        Trace { steps: self.steps, end, last_ms, cut_off: self.cut_off, tree }
+        Trace {
+            steps: self.steps,
+            end,
+            last_ms,
+            cut_off: self.cut_off,
+            tree,
+            reports: self.reports,
+        }
     }
 
     pub(super) fn note(&mut self, place: usize, id: &str, what: What) {
@@ -183,6 +193,10 @@ impl<'f> World<'f> {
         let Ok(mut machine) = made else { return };
         for (id, last) in &site.last {
             machine.seed_incarnation(id.clone(), *last);
+        }
+        if site.life > 1 && site.spec.dynamic == Dynamic::Otp {
+            // As OTP: they are lost with their supervisor.
+            site.rows.clear();
         }
         site.machine = Some(machine);
         let life = site.life;

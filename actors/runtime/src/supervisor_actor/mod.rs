@@ -242,7 +242,8 @@ impl Actor {
             }
             Order::Report(report) => {
                 let at = self.shared.clock.now();
-                self.shared.history.report(at, &self.place.name, report);
+                let strategy = self.machine.flags().strategy;
+                self.shared.reports.report(at, &self.place.name, strategy, report);
             }
             Order::Up => {
                 control.started();

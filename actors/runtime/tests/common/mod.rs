@@ -180,14 +180,14 @@ pub fn run(lanes: usize, script: &Script, root: SupervisorNode) -> Runtime {
 }
 
 pub fn run_with(config: NodeConfig, script: &Script, root: SupervisorNode) -> Runtime {
-    run_telling(config, script, root, None)
+    run_telling(config, script, root, loket_runtime::Hooks::default())
 }
 
 pub fn run_telling(
     config: NodeConfig,
     script: &Script,
     root: SupervisorNode,
-    on_up: Option<loket_runtime::OnUp>,
+    hooks: impl Into<loket_runtime::Hooks>,
 ) -> Runtime {
     let lanes = config.lanes;
     let node = Node::new(config).unwrap();
@@ -200,7 +200,7 @@ pub fn run_telling(
         root,
         seed: 1,
     };
-    node.run(tree, Arc::new(factory), on_up).unwrap()
+    node.run(tree, Arc::new(factory), hooks).unwrap()
 }
 
 pub fn stop(runtime: Runtime) -> Exit {

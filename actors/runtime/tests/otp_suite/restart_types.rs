@@ -11,7 +11,7 @@ fn external_start_no_progress_log() {
     let stage = Stage::up(Flags::default(), vec![worker("first start")]);
     wait(stage.sup().start_child(worker("external start"))).unwrap();
     let row = |name| {
-        let rows = stage.runtime.node().history().rows(Some(name));
+        let rows = stage.rows(name);
         rows.into_iter().find(|row| row.report.context == Context::Progress).unwrap().report
     };
     assert_eq!((row("first start").dynamic, row("external start").dynamic), (false, true));

@@ -10,7 +10,8 @@ use loket_runtime::{
     TreeControl, TreeSpec,
 };
 use loket_supervision::machine::*;
-use std::sync::Arc;
+use loket_supervision::story::Row;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// No event of these tests takes longer, on the slowest machine. `OTP_SUITE_BOUND_S` may say otherwise, in seconds: for mutations,
@@ -26,6 +27,7 @@ pub struct Stage {
     pub control: Arc<dyn TreeControl>,
     pub clock: Clock,
     pub cast: Cast,
+    reported: Arc<Mutex<Vec<Row>>>,
 }
 
 impl Stage {
@@ -54,10 +56,17 @@ impl Stage {
         let on_gone = move |name: &str, why: &str| {
             told.with(|roles| roles.gone.push((name.to_owned(), why.to_owned())));
         };
-        let hooks = Hooks { on_up: None, on_gone: Some(Arc::new(on_gone)) };
+        let reported = Arc::<Mutex<Vec<Row>>>::default();
+        let keep = Arc::clone(&reported);
+        let on_report = move |row| keep.lock().unwrap().push(row);
+        let hooks = Hooks {
+            on_gone: Some(Arc::new(on_gone)),
+            on_report: Some(Arc::new(on_report)),
+            ..Hooks::default()
+        };
         let runtime = node.run(tree, Arc::new(cast.clone()), hooks).unwrap();
         let control = runtime.control();
-        Self { runtime, control, clock, cast }
+        Self { runtime, control, clock, cast, reported }
     }
 
     /// A stage with `sup` up and an empty log.
@@ -230,8 +239,13 @@ impl Stage {
 
     /// What the supervisors reported of a child: `start_error`, `child_terminated`.
     pub fn reports(&self, name: &str) -> Vec<Context> {
-        let rows = self.runtime.node().history().rows(Some(name));
-        rows.into_iter().map(|row| row.report.context).collect()
+        self.rows(name).into_iter().map(|row| row.report.context).collect()
+    }
+
+    /// The same, whole.
+    pub fn rows(&self, name: &str) -> Vec<Row> {
+        let all = self.reported.lock().unwrap();
+        all.iter().filter(|row| *row.report.offender.id == *name).cloned().collect()
     }
 }
 

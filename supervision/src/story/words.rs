@@ -1,0 +1,83 @@
+//! A report in words.
+
+use crate::machine::{Context, Exit, Restart, Strategy};
+
+use super::Row;
+
+pub(super) fn context(context: Context) -> &'static str {
+    match context {
+        Context::StartError => "start_error",
+        Context::ChildTerminated => "child_terminated",
+        Context::Shutdown => "shutdown",
+        Context::ShutdownError => "shutdown_error",
+        Context::Progress => "progress",
+    }
+}
+
+/// What a row says of its offender.
+pub(super) fn of(row: &Row) -> String {
+    let report = &row.report;
+    let child = &report.offender.id;
+    let reason = report.reason.as_ref();
+    match report.context {
+        Context::Progress => format!("{child} is up, incarnation {}", number(row)),
+        Context::ChildTerminated => match reason {
+            Some(Exit::Escalated { .. }) => format!("{child} has ended, because it gave up"),
+            Some(exit) => format!("{child} ends (incarnation {}): {exit}", number(row)),
+            None => format!("{child} ends (incarnation {})", number(row)),
+        },
+        Context::StartError => match reason {
+            Some(exit) => format!("{child} does not start: {exit}"),
+            None => format!("{child} does not start"),
+        },
+        Context::ShutdownError => match reason {
+            Some(exit) => format!("{child} was stopped and ended otherwise: {exit}"),
+            None => format!("{child} was stopped and ended otherwise"),
+        },
+        Context::Shutdown => match reason {
+            Some(Exit::Escalated { child, intensity, period_ms, .. }) => format!(
+                "{} gives up: {child} needed more than {intensity} restarts in {} s",
+                row.supervisor,
+                seconds(*period_ms)
+            ),
+            _ => format!("{} gives up because of {child}", row.supervisor),
+        },
+    }
+}
+
+/// How a child came to be started again.
+pub(super) fn group(row: &Row, child: &str) -> String {
+    let how = match row.strategy {
+        Strategy::OneForAll => "OneForAll",
+        Strategy::RestForOne => "RestForOne",
+        Strategy::OneForOne | Strategy::SimpleOneForOne => "its strategy",
+    };
+    format!("{child} is stopped with its group: {} is {how}", row.supervisor)
+}
+
+pub(super) fn restarted(row: &Row) -> String {
+    let child = &row.report.offender.id;
+    format!("{} starts {child} again, incarnation {}", row.supervisor, number(row))
+}
+
+pub(super) fn not_again(row: &Row) -> String {
+    let child = &row.report.offender.id;
+    match row.report.offender.restart {
+        Restart::Temporary => format!("{child} is Temporary: it is not started again"),
+        Restart::Transient => {
+            format!("{child} is Transient and ended in order: it is not started again")
+        }
+        Restart::Permanent => format!("{child} is not started again"),
+    }
+}
+
+fn number(row: &Row) -> u64 {
+    row.report.offender.incarnation.unwrap_or(0)
+}
+
+fn seconds(ms: u64) -> String {
+    match ms % 1_000 {
+        0 => (ms / 1_000).to_string(),
+        part => format!("{}.{part:03}", ms / 1_000),
+    }
+}
