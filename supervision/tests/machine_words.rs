@@ -38,6 +38,16 @@ fn every_exit_has_a_code_a_blame_and_a_cause() {
 }
 
 #[test]
+fn a_start_that_failed_by_a_lost_lane_is_not_charged_either() {
+    for (reason, charged) in [(Exit::LaneLost, false), (crash(), true), (Exit::Killed, true)] {
+        assert_eq!(failed(reason.clone()).is_charged(), charged, "{reason}");
+        let mut w = World::up(Flags { intensity: 0, ..Flags::default() }, vec![child("b")]);
+        w.exits("b", failed(reason));
+        assert_eq!(w.exit.is_none(), !charged);
+    }
+}
+
+#[test]
 fn exits_are_told_in_words_down_to_the_first_cause() {
     let trap = Exit::crash(Cause::Trap, Blame::Guest, "divided by zero");
     for (exit, words) in [
@@ -52,6 +62,51 @@ fn exits_are_told_in_words_down_to_the_first_cause() {
         (failed(trap), "b failed to start: Trap (Guest to blame): divided by zero"),
     ] {
         assert_eq!(exit.to_string(), words);
+    }
+}
+
+#[test]
+fn a_line_for_a_log_is_one_line_of_bounded_depth_and_length() {
+    let trap = Exit::crash(Cause::Trap, Blame::Guest, "a\nb\u{1b}[0m");
+    assert_eq!(trap.line(1, 100), "Trap (Guest to blame): a\\nb\\u{1b}[0m");
+    let short = Exit::ShutdownTerm("abcdef".into());
+    assert_eq!([short.line(1, 16), short.line(1, 17)], ["shutdown: abcdef"; 2]);
+    assert_eq!(short.line(1, 12), "shutdown: ab...");
+    let deep = escalated(failed(Exit::Poison { reason: Box::new(Exit::Killed) }));
+    let up = "gave up: a needed more than 1 restarts in 5000 ms; last exit: ";
+    for (depth, rest) in [
+        (1, "..."),
+        (2, "b failed to start: ..."),
+        (3, "b failed to start: the message is a dead letter: ..."),
+        (4, "b failed to start: the message is a dead letter: killed"),
+        (9, "b failed to start: the message is a dead letter: killed"),
+    ] {
+        assert_eq!(deep.line(depth, 1_000), format!("{up}{rest}"));
+    }
+    assert_eq!((deep.line(0, 9).as_str(), deep.to_string()), ("...", deep.line(4, 1_000)));
+}
+
+#[test]
+fn an_exit_has_its_own_cause_and_those_it_came_of() {
+    use Cause::*;
+    let trap = Exit::crash(Trap, Blame::Guest, "");
+    let poison = Exit::Poison { reason: Box::new(trap.clone()) };
+    assert_eq!(
+        (poison.code(), poison.blame(), poison.cause()),
+        ("poison", Some(Blame::Guest), Some(Trap))
+    );
+    let all = [Trap, Deadline, Start, Poison, Escalated, Hung, Other];
+    for (exit, causes) in [
+        (trap.clone(), vec![Trap]),
+        (Exit::Normal, vec![]),
+        (Exit::Hung, vec![Hung]),
+        (Exit::StartTimeout, vec![Deadline, Start]),
+        (poison.clone(), vec![Trap, Poison]),
+        (failed(trap), vec![Trap, Start]),
+        (escalated(failed(poison)), vec![Trap, Start, Poison, Escalated]),
+    ] {
+        let has: Vec<_> = all.into_iter().filter(|&cause| exit.has_cause(cause)).collect();
+        assert_eq!(has, causes, "{exit}");
     }
 }
 
