@@ -30,7 +30,7 @@ pub(crate) enum Command {
     /// Simulate crashes: who is restarted, who dies, whether the fleet survives. Nothing is run.
     #[command(after_help = examples::SIMULATE)]
     Simulate(SimulateArgs),
-    /// Show the supervision tree of a running fleet, or of a file with every default filled in.
+    /// Show the tree of a running fleet, or of a file with every default filled in.
     #[command(after_help = examples::TREE)]
     Tree(TreeArgs),
     /// Tell what a reload from one fleet file to another would start, stop and change.
