@@ -21,6 +21,8 @@ pub(crate) const GAVE_UP: Code = Code(4);
 pub(crate) const NOT_RUNNING: Code = Code(69);
 /// A bug in Loket.
 pub(crate) const BUG: Code = Code(70);
+/// Too many threads are stuck: start it again.
+pub(crate) const STUCK: Code = Code(71);
 /// The data directory cannot be used: locked by another process, made by a newer version, not writable.
 pub(crate) const DATA: Code = Code(73);
 /// Try again later: overloaded, disk full.

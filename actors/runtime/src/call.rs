@@ -133,6 +133,9 @@ pub enum BrainError {
     /// A newer incarnation has the brain.
     #[error("a newer incarnation of {0} has the brain")]
     Fenced(AgentName),
+    /// A thread that is stuck has a turn of it open: it can be had once the thread lets go.
+    #[error("the brain of {0} is held by a thread that is stuck")]
+    Held(AgentName),
     /// The file is damaged or belongs to another life.
     #[error("the brain of {agent} cannot be used: {reason}")]
     Corrupt {

@@ -4,7 +4,9 @@
 //! between two polls. The cell reports exactly one end, whatever happens to it. Start reading at [`launch`].
 
 use crate::child::{Linked, Links};
+use crate::lane::LaneThread;
 use crate::panic::guard;
+use crate::progress::Progress;
 use crate::relations::{ExitSignals, Relations};
 use crate::signals::Signals;
 use crate::{Body, ChildContext, Control, Door, Lane, Running, metrics};
@@ -33,6 +35,9 @@ pub(crate) struct CellControl {
     relations: Relations,
     /// Links do not reach it: a supervisor hears its parent only.
     deaf: bool,
+    /// The supervisor has been told of the end.
+    told: AtomicBool,
+    pub(crate) progress: Progress,
     /// The cell's own task.
     waker: AtomicWaker,
 }
@@ -61,6 +66,8 @@ impl CellControl {
             end_notify: Notify::new(),
             relations,
             deaf: false,
+            told: AtomicBool::new(false),
+            progress: Progress::default(),
             waker: AtomicWaker::new(),
         }
     }
@@ -116,6 +123,23 @@ impl CellControl {
         }
     }
 
+    /// The same as [`kill`](Self::kill), for making no progress.
+    pub(crate) fn kill_hung(&self) {
+        self.end_with(Exit::Hung);
+    }
+
+    /// Its thread is lost: the supervisor is told at once, and the body is dropped whenever the thread goes on.
+    pub(crate) fn abandon(&self, reason: Exit) {
+        self.end_with(reason.clone());
+        self.ended(reason);
+    }
+
+    /// Tells the supervisor that it makes no progress.
+    pub(crate) fn tell_slow(&self) {
+        let (id, incarnation) = (Arc::clone(&self.id), self.incarnation);
+        self.signals.event(Event::Slow { id, incarnation });
+    }
+
     pub(crate) fn started(&self) {
         let (id, incarnation) = (Arc::clone(&self.id), self.incarnation);
         if self.be_born(STARTED) {
@@ -135,6 +159,9 @@ impl CellControl {
 
     /// Tells the supervisor, once per incarnation.
     fn ended(&self, reason: Exit) {
+        if self.told.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let (id, incarnation) = (Arc::clone(&self.id), self.incarnation);
         let orderly = reason.is_orderly();
         let _ = self.end.set(reason.clone());
@@ -167,13 +194,14 @@ pub(crate) struct Seed {
 pub(crate) fn launch(seed: Seed) {
     let control = &seed.control;
     control.relations.begin(&control.id, control.incarnation, Arc::downgrade(control));
-    let lane = seed.lane.clone();
+    let thread = seed.lane.thread();
     let mut sent = InFlight(Some(seed));
-    lane.spawn(move || {
+    let on = Arc::clone(&thread);
+    thread.spawn(move || {
         let seed = sent.0.take();
         async move {
             if let Some(seed) = seed {
-                Cell::new(seed).await;
+                Cell::new(seed, on).await;
             }
         }
     });
@@ -199,7 +227,8 @@ enum Stage {
 }
 
 struct Cell {
-    lane: Lane,
+    /// The thread it was started on, for the watchdog.
+    thread: Arc<LaneThread>,
     place: u64,
     blame: Blame,
     control: Arc<CellControl>,
@@ -207,30 +236,30 @@ struct Cell {
     links: Links,
     /// Links are few, and polled whenever the body is.
     linked: Vec<Linked>,
-    told: bool,
+    finished: bool,
 }
 
 impl Cell {
-    fn new(seed: Seed) -> Self {
+    fn new(seed: Seed, thread: Arc<LaneThread>) -> Self {
         let links = Links::default();
         let context = ChildContext {
             name: seed.name,
             incarnation: seed.incarnation,
-            lane: seed.lane.clone(),
+            lane: seed.lane,
             door: seed.door,
             control: Control(Arc::clone(&seed.control)),
             links: links.clone(),
             relations: seed.control.relations.clone(),
         };
         Self {
-            lane: seed.lane,
+            thread,
             place: seed.place,
             blame: seed.blame,
             control: seed.control,
             stage: Stage::Unborn(seed.body, context),
             links,
             linked: Vec::new(),
-            told: false,
+            finished: false,
         }
     }
 
@@ -263,7 +292,7 @@ impl Cell {
 
     /// Drops what is left, each part on its own, and tells the supervisor.
     fn finish(&mut self, exit: Exit) {
-        if std::mem::replace(&mut self.told, true) {
+        if std::mem::replace(&mut self.finished, true) {
             return;
         }
         let blame = self.blame;
@@ -293,13 +322,13 @@ impl Future for Cell {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         this.control.waker.register(cx.waker());
-        this.lane.poll_begins(this.place);
+        this.thread.poll_begins(this.place);
         let ended = match this.control.doom.get() {
             Some(exit) => Poll::Ready(exit.clone()),
             None => this.work(cx),
         };
         let ended = ended.map(|exit| this.finish(exit));
-        this.lane.poll_ends();
+        this.thread.poll_ends();
         ended
     }
 }

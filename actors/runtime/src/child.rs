@@ -11,7 +11,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
 /// One life of a child on its lane. Gives the reason of its end. A panic in it is caught by the cell.
@@ -97,12 +97,65 @@ pub enum Door {
     /// The mailbox of a native child: requests of the node's own children.
     Native(Mailbox<Asked>),
     /// An agent is only woken: its messages stand in the ledger.
-    Agent(Arc<Notify>),
+    Agent(Bell),
     /// Nobody reaches it.
     Closed,
 }
 
+/// How an agent is woken. A clone is the same bell.
+#[derive(Debug, Clone)]
+pub struct Bell {
+    /// What is rung; another one once its hearer's thread was lost.
+    rung: Arc<Mutex<Arc<Notify>>>,
+    /// What this handle hears.
+    heard: Arc<Notify>,
+}
+
+impl Default for Bell {
+    fn default() -> Self {
+        let heard = Arc::<Notify>::default();
+        Self { rung: Arc::new(Mutex::new(Arc::clone(&heard))), heard }
+    }
+}
+
+impl Bell {
+    /// Wakes the agent, now or when it next listens.
+    pub(crate) fn ring(&self) {
+        crate::lock(&self.rung).notify_one();
+    }
+
+    /// Ready when it was rung since the last time.
+    pub async fn notified(&self) {
+        self.heard.notified().await;
+    }
+}
+
 impl Door {
+    /// A handle for the next incarnation.
+    pub(crate) fn attach(&self) -> Self {
+        match self {
+            Self::Provider(mailbox) => Self::Provider(mailbox.attach()),
+            Self::Kernel(mailbox) => Self::Kernel(mailbox.attach()),
+            Self::Native(mailbox) => Self::Native(mailbox.attach()),
+            Self::Agent(bell) => {
+                let heard = Arc::clone(&crate::lock(&bell.rung));
+                Self::Agent(Bell { rung: Arc::clone(&bell.rung), heard })
+            }
+            Self::Closed => Self::Closed,
+        }
+    }
+
+    /// What was attached until now receives nothing more. What waits stays.
+    pub(crate) fn fence(&self) {
+        match self {
+            Self::Provider(mailbox) => mailbox.fence(),
+            Self::Kernel(mailbox) => mailbox.fence(),
+            Self::Native(mailbox) => mailbox.fence(),
+            Self::Agent(bell) => *crate::lock(&bell.rung) = Arc::default(),
+            Self::Closed => {}
+        }
+    }
+
     /// Nobody will read it any more: what waits is dropped, so that callers learn it.
     pub(crate) fn close(&self) {
         match self {
@@ -154,6 +207,28 @@ impl Control {
     /// [`started`](Self::started) it misses none. A kill is no signal: it is not trapped.
     pub fn trap_exits(&mut self) -> ExitSignals {
         self.0.trap_exits()
+    }
+
+    /// Ready when the child makes no progress: it should give its present work up and end with [`Exit::Hung`]. If it does not
+    /// within a second it is killed.
+    pub async fn interrupted(&self) {
+        let mut notified = std::pin::pin!(self.0.progress.interrupt_notify.notified());
+        // From here on `notify_waiters` reaches us.
+        notified.as_mut().enable();
+        if !self.0.progress.is_interrupted() {
+            notified.await;
+        }
+    }
+
+    /// Notes since when the child is busy with its oldest piece of work, monotonic milliseconds of the node's clock; `None`: it
+    /// is not. What the watchdog's bounds are measured by, beside single polls.
+    pub fn busy(&self, since_ms: Option<u64>) {
+        self.0.progress.busy(since_ms);
+    }
+
+    /// Notes whether the child waits for what a stuck thread holds: shown in `tree`.
+    pub fn stuck(&self, stuck: bool) {
+        self.0.progress.set_stuck(stuck);
     }
 
     /// Whether the child was asked to stop.

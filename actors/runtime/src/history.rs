@@ -63,6 +63,12 @@ fn tell(row: &Row) {
             reason,
             "ended"
         ),
+        Context::Slow => tracing::warn!(
+            target: "loket::supervisor",
+            supervisor, error_context, child, incarnation, restart, significant, shutdown,
+            child_type,
+            "makes no progress"
+        ),
         _ => tracing::error!(
             target: "loket::supervisor",
             supervisor, error_context, child, incarnation, restart, significant, shutdown,

@@ -7,8 +7,8 @@ use crate::forward::{KERNEL_MAILBOX_CAPACITY, STORE_MAILBOX_CAPACITY};
 use crate::{CallEnvelope, Mailbox, ProviderWork};
 use actix_rt::{Arbiter, ArbiterHandle, System};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -48,15 +48,60 @@ pub struct Lane(Arc<Inner>);
 
 struct Inner {
     index: Option<usize>,
-    arbiter: ArbiterHandle,
+    /// The thread of the lane; another one when it got stuck.
+    thread: Mutex<Arc<LaneThread>>,
     kernel: Mailbox<CallEnvelope>,
     store: Mailbox<ProviderWork>,
+    /// Children placed here.
+    placed: AtomicUsize,
+}
+
+/// A thread that is, or was, a lane's.
+pub(crate) struct LaneThread {
+    arbiter: ArbiterHandle,
     /// Odd while a cell is polled: with `current` all that the watchdog looks at.
     beat: AtomicU64,
     /// The number of the place whose cell is polled, or was last.
     current: AtomicU64,
-    /// Children placed here.
-    placed: AtomicUsize,
+}
+
+impl LaneThread {
+    fn new(arbiter: ArbiterHandle) -> Arc<Self> {
+        Arc::new(Self { arbiter, beat: AtomicU64::new(0), current: AtomicU64::new(0) })
+    }
+
+    /// See [`Lane::spawn`].
+    pub(crate) fn spawn<F, Fut>(&self, make: F) -> bool
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + 'static,
+    {
+        self.arbiter.spawn_fn(move || {
+            drop(actix_rt::spawn(make()));
+        })
+    }
+
+    /// Ends it, as soon as it is not stuck: what is on it is dropped.
+    pub(crate) fn stop(&self) {
+        self.arbiter.stop();
+    }
+
+    /// Notes that a cell's poll begins.
+    pub(crate) fn poll_begins(&self, place: u64) {
+        self.current.store(place, Ordering::Relaxed);
+        self.beat.fetch_add(1, Ordering::Release);
+    }
+
+    /// Notes that it is over.
+    pub(crate) fn poll_ends(&self) {
+        self.beat.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often polls began and ended (odd: one is going on), and of which place.
+    pub(crate) fn pulse(&self) -> (u64, u64) {
+        let beat = self.beat.load(Ordering::Acquire);
+        (beat, self.current.load(Ordering::Relaxed))
+    }
 }
 
 impl Lane {
@@ -68,11 +113,9 @@ impl Lane {
         };
         Self(Arc::new(Inner {
             index,
-            arbiter,
+            thread: Mutex::new(LaneThread::new(arbiter)),
             kernel: Mailbox::new(kernel),
             store: Mailbox::new(store),
-            beat: AtomicU64::new(0),
-            current: AtomicU64::new(0),
             placed: AtomicUsize::new(0),
         }))
     }
@@ -101,26 +144,22 @@ impl Lane {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = ()> + 'static,
     {
-        self.0.arbiter.spawn_fn(move || {
-            drop(actix_rt::spawn(make()));
-        })
+        self.thread().spawn(make)
     }
 
-    /// Notes that a cell's poll begins.
-    pub(crate) fn poll_begins(&self, place: u64) {
-        self.0.current.store(place, Ordering::Relaxed);
-        self.0.beat.fetch_add(1, Ordering::Release);
+    /// Its present thread.
+    pub(crate) fn thread(&self) -> Arc<LaneThread> {
+        Arc::clone(&crate::lock(&self.0.thread))
     }
 
-    /// Notes that it is over.
-    pub(crate) fn poll_ends(&self) {
-        self.0.beat.fetch_add(1, Ordering::Release);
+    /// Gives it another thread; the doors stay.
+    pub(crate) fn renew(&self, arbiter: ArbiterHandle) {
+        *crate::lock(&self.0.thread) = LaneThread::new(arbiter);
     }
 
-    /// How often polls began and ended (odd: one is going on), and of which place.
-    pub(crate) fn pulse(&self) -> (u64, u64) {
-        let beat = self.0.beat.load(Ordering::Acquire);
-        (beat, self.0.current.load(Ordering::Relaxed))
+    /// Whether both are the same lane.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub(crate) fn placed(&self) -> &AtomicUsize {
@@ -137,9 +176,29 @@ impl fmt::Debug for Lane {
     }
 }
 
+/// The lanes' threads, by the lanes' numbers: those that are joined at the end.
+#[derive(Debug, Default)]
+pub(crate) struct Arbiters(Mutex<Vec<Arbiter>>);
+
+impl Arbiters {
+    /// Makes a thread in place of a lane's stuck one, which is left to itself. Only on the system arbiter.
+    ///
+    /// # Errors
+    /// The system gave no thread.
+    pub(crate) fn renew(&self, index: usize) -> std::io::Result<ArbiterHandle> {
+        let arbiter = Arbiter::try_new()?;
+        let handle = arbiter.handle();
+        if let Some(place) = crate::lock(&self.0).get_mut(index) {
+            *place = arbiter;
+        }
+        Ok(handle)
+    }
+}
+
 /// All arbiters of a node.
 #[derive(Debug)]
 pub struct Lanes {
+    pub(crate) arbiters: Arc<Arbiters>,
     lanes: Arc<[Lane]>,
     system: Lane,
     stop: Option<oneshot::Sender<()>>,
@@ -161,8 +220,10 @@ impl Lanes {
         let (made, ready) = crossbeam_channel::bounded::<Made>(1);
         let (stop, stopped) = oneshot::channel::<()>();
         let (over, ended) = crossbeam_channel::bounded(1);
+        let arbiters = Arc::<Arbiters>::default();
+        let threads = Arc::clone(&arbiters);
         let run = move || {
-            run_system(count, &made, stopped);
+            run_system(count, &made, stopped, &threads);
             let _ = over.send(());
         };
         let thread = std::thread::Builder::new().name("loket-system".to_owned()).spawn(run)?;
@@ -171,7 +232,7 @@ impl Lanes {
             Err(_) => return Err(std::io::Error::other("the system thread ended").into()),
         };
         let (stop, thread) = (Some(stop), Some(thread));
-        Ok(Self { lanes: lanes.into(), system, stop, ended, thread })
+        Ok(Self { arbiters, lanes: lanes.into(), system, stop, ended, thread })
     }
 
     /// The lanes, in order of their numbers.
@@ -205,6 +266,7 @@ fn run_system(
     count: usize,
     made: &crossbeam_channel::Sender<Made>,
     stopped: oneshot::Receiver<()>,
+    threads: &Arbiters,
 ) {
     let runner = System::new();
     runner.block_on(async move {
@@ -221,9 +283,11 @@ fn run_system(
         let lane = |(index, arbiter): (usize, &Arbiter)| Lane::new(Some(index), arbiter.handle());
         let lanes = arbiters.iter().enumerate().map(lane).collect();
         let system = Lane::new(None, System::current().arbiter().clone());
+        *crate::lock(&threads.0) = arbiters;
         let _ = made.send(Ok((lanes, system)));
         // Ready too when the `Lanes` are dropped without a stop.
         let _ = stopped.await;
+        let arbiters = std::mem::take(&mut *crate::lock(&threads.0));
         stop_all(arbiters);
     });
 }

@@ -19,12 +19,15 @@ mod control;
 mod forward;
 mod history;
 mod kernel_actor;
+mod ladder;
 mod lane;
 mod ledger_events;
 mod mailbox;
 pub mod metrics;
 mod node;
 mod panic;
+mod progress;
+mod quarantine;
 mod registry;
 mod relations;
 mod runtime;
@@ -50,7 +53,7 @@ pub use call::{
     ProviderWork, Reply, TurnCall, TurnContext,
 };
 pub use child::{
-    Body, ChildContext, ChildFactory, ChildKind, ChildPlan, Control, Door, Links, Running,
+    Bell, Body, ChildContext, ChildFactory, ChildKind, ChildPlan, Control, Door, Links, Running,
 };
 pub use clock::Clock;
 pub use control::{ControlError, DynamicSpec, TreeControl, TreeFuture};

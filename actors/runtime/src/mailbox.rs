@@ -8,7 +8,7 @@ use futures_util::task::AtomicWaker;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::task::{Context, Poll};
 
 /// A mailbox that is full.
@@ -58,7 +58,7 @@ impl<M> fmt::Debug for Rejected<M> {
 }
 
 /// A bounded mailbox. A clone is the same mailbox. Many send; one incarnation at a time receives.
-pub struct Mailbox<M>(Arc<Inner<M>>);
+pub struct Mailbox<M>(Arc<Inner<M>>, u64);
 
 struct Inner<M> {
     ring: ArrayQueue<M>,
@@ -67,18 +67,22 @@ struct Inner<M> {
     asleep: AtomicBool,
     closed: AtomicBool,
     high_water: AtomicUsize,
+    /// Only handles of this epoch receive: a receiver on a thread that is lost must take nothing more should it go on.
+    epoch: AtomicU64,
 }
 
 impl<M> Mailbox<M> {
     /// A mailbox for at most `capacity` messages; at least 1.
     pub fn new(capacity: usize) -> Self {
-        Self(Arc::new(Inner {
+        let inner = Inner {
             ring: ArrayQueue::new(capacity.max(1)),
             waker: AtomicWaker::new(),
             asleep: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             high_water: AtomicUsize::new(0),
-        }))
+            epoch: AtomicU64::new(0),
+        };
+        Self(Arc::new(inner), 0)
     }
 
     /// Puts a message in. Never waits.
@@ -119,6 +123,9 @@ impl<M> Mailbox<M> {
     /// See [`recv`](Self::recv).
     pub fn poll_recv(&self, cx: &mut Context<'_>) -> Poll<M> {
         let inner = &*self.0;
+        if self.is_fenced() {
+            return Poll::Pending;
+        }
         if let Some(message) = inner.ring.pop() {
             return Poll::Ready(message);
         }
@@ -136,7 +143,21 @@ impl<M> Mailbox<M> {
 
     /// The oldest message, if there is one.
     pub fn try_recv(&self) -> Option<M> {
-        self.0.ring.pop()
+        if self.is_fenced() { None } else { self.0.ring.pop() }
+    }
+
+    fn is_fenced(&self) -> bool {
+        self.0.epoch.load(Ordering::Acquire) != self.1
+    }
+
+    /// A handle for the next incarnation that receives.
+    pub(crate) fn attach(&self) -> Self {
+        Self(Arc::clone(&self.0), self.0.epoch.load(Ordering::Acquire))
+    }
+
+    /// From now on no handle receives that is not attached anew. What waits stays.
+    pub(crate) fn fence(&self) {
+        self.0.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Messages that wait.
@@ -184,7 +205,7 @@ impl<M> Mailbox<M> {
 
 impl<M> Clone for Mailbox<M> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self(Arc::clone(&self.0), self.1)
     }
 }
 
@@ -276,6 +297,21 @@ mod tests {
         mailbox.reopen();
         let (reply, _answer) = tokio::sync::oneshot::channel();
         assert!(mailbox.send(reply).is_ok());
+    }
+
+    #[test]
+    fn a_fenced_handle_takes_nothing_and_steals_no_wake() {
+        let mailbox = Mailbox::new(8);
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        mailbox.fence();
+        let next = mailbox.attach();
+        let mut cx = Context::from_waker(&waker);
+        assert!(next.poll_recv(&mut cx).is_pending());
+        assert!(mailbox.poll_recv(&mut Context::from_waker(Waker::noop())).is_pending());
+        mailbox.send(1).unwrap();
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        assert_eq!((mailbox.try_recv(), next.try_recv()), (None, Some(1)));
     }
 
     #[test]

@@ -15,6 +15,10 @@ pub const RESTARTS: &str = "loket_restarts_total";
 pub const DROP_PANICS: &str = "loket_drop_panics_total";
 /// Cells that did not yield for longer than the soft bound, by `kind`.
 pub const SLOW: &str = "loket_slow_polls_total";
+/// Children that were busy for longer than their watchdog's bounds, by `kind` and `stage`: `soft`, `hard`, `killed`.
+pub const HUNG: &str = "loket_hung_total";
+/// Threads that are stuck and were taken out of service.
+pub const STUCK_THREADS: &str = "loket_stuck_threads";
 /// Guests that run at this moment.
 pub const RUNNING_GUESTS: &str = "loket_running_guests";
 /// Most instance slots that were ever taken at a time; a counter, since it only rises.
@@ -34,6 +38,8 @@ pub fn describe() {
     describe_counter!(RESTARTS, Unit::Count, "Restarts of children by their supervisors");
     describe_counter!(DROP_PANICS, Unit::Count, "Panics while an ended incarnation was dropped");
     describe_counter!(SLOW, Unit::Count, "Polls of a child that kept their lane too long");
+    describe_counter!(HUNG, Unit::Count, "Children that were busy for longer than allowed");
+    describe_gauge!(STUCK_THREADS, Unit::Count, "Threads that are stuck, out of service");
     describe_gauge!(RUNNING_GUESTS, Unit::Count, "Guests that run at this moment");
     describe_gauge!(MAILBOX_DEPTH, Unit::Count, "Messages that wait in a mailbox");
     describe_counter!(SLOTS_HIGH_WATER, Unit::Count, "Most instance slots ever taken at a time");
@@ -54,6 +60,14 @@ pub(crate) fn slots_taken(high_water: usize) {
 
 pub(crate) fn mailbox(child: &str, depth: usize) {
     gauge!(MAILBOX_DEPTH, "child" => child.to_owned()).set(depth as f64);
+}
+
+pub(crate) fn hung(kind: &'static str, stage: &'static str) {
+    counter!(HUNG, "kind" => kind, "stage" => stage).increment(1);
+}
+
+pub(crate) fn stuck_threads(count: usize) {
+    gauge!(STUCK_THREADS).set(count as f64);
 }
 
 pub(crate) fn slow(kind: &'static str) {

@@ -4,6 +4,7 @@
 
 use crate::control::Control;
 use crate::history::Reports;
+use crate::quarantine::Quarantine;
 use crate::runtime::{Run, RunState, watch};
 use crate::shared::Shared;
 use crate::signals::Signals;
@@ -102,6 +103,7 @@ pub struct Node {
     authority: Arc<Authority>,
     clock: Clock,
     control: Control,
+    run: Arc<Run>,
 }
 
 impl Node {
@@ -115,8 +117,17 @@ impl Node {
         let registry = Arc::new(Registry::default());
         let mut watched = lanes.lanes().to_vec();
         watched.push(lanes.system().clone());
-        let (names, clock) = (Arc::clone(&registry), config.clock.clone());
-        let watchdog = Watchdog::start(config.watchdog, watched, names, clock);
+        let run = Arc::<Run>::default();
+        let quarantine = Quarantine {
+            registry: Arc::clone(&registry),
+            system: lanes.system().clone(),
+            arbiters: Arc::clone(&lanes.arbiters),
+            run: Arc::clone(&run),
+            max: config.watchdog.quarantine_max,
+            stuck: Arc::default(),
+        };
+        let clock = config.clock.clone();
+        let watchdog = Watchdog::start(config.watchdog, watched, quarantine, clock);
         let top = Arc::new(OnceLock::new());
         Ok(Self {
             lanes,
@@ -125,6 +136,7 @@ impl Node {
             registry,
             authority: Arc::default(),
             clock: config.clock,
+            run,
         })
     }
 
@@ -192,7 +204,7 @@ impl Node {
         });
         let place = shared.place_supervisor(&top, None, 0).map_err(StartError::from)?;
         let _ = self.control.top.set(Arc::clone(&place.name));
-        let (run, signals) = (Arc::new(Run::default()), Signals::default());
+        let (run, signals) = (Arc::clone(&self.run), Signals::default());
         launch_supervisor(&shared, &place, signals.clone(), 1);
         let run_too = Arc::clone(&run);
         if !self.lanes.system().spawn(move || watch(signals, place, run_too)) {

@@ -8,6 +8,7 @@ use crate::siblings::Siblings;
 use crate::signals::{Signal, Signals};
 use crate::{Door, Lane, Relations, SupervisorNode, TreeView};
 use loket_kernel::Principal;
+use loket_supervision::fleet::Watchdog;
 use loket_supervision::machine::{ChildState, ChildView, Exit};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -28,6 +29,8 @@ pub enum PlaceState {
     Stopping,
     /// It does not run.
     Stopped,
+    /// It runs, and waits for what a thread that is stuck holds.
+    Stuck,
 }
 
 impl PlaceState {
@@ -39,6 +42,7 @@ impl PlaceState {
             Self::Restarting => "restarting",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
+            Self::Stuck => "stuck",
         }
     }
 }
@@ -55,6 +59,8 @@ pub struct Place {
     pub(crate) principal: Option<Principal>,
     /// Whether it is a shard of a service.
     pub(crate) serves: bool,
+    /// Bounds of one piece of work.
+    pub(crate) watchdog: Option<Watchdog>,
     pub(crate) incarnation: AtomicU64,
     pub(crate) status: Mutex<Status>,
     /// Only of supervisors.
@@ -71,6 +77,19 @@ pub(crate) struct Status {
     pub(crate) restart_at_ms: Option<u64>,
     pub(crate) last_exit: Option<Exit>,
     pub(crate) life: Option<Life>,
+}
+
+impl Status {
+    pub(crate) fn shown(&self) -> PlaceState {
+        match &self.life {
+            Some(Life::Cell(control))
+                if self.state == PlaceState::Running && control.progress.is_stuck() =>
+            {
+                PlaceState::Stuck
+            }
+            _ => self.state,
+        }
+    }
 }
 
 /// A living incarnation, as its supervisor and the operator reach it.
@@ -134,7 +153,7 @@ impl Place {
 
     /// Where it is in its life.
     pub fn state(&self) -> PlaceState {
-        self.status().state
+        self.status().shown()
     }
 
     /// Restarts since its supervisor started it.
@@ -158,6 +177,14 @@ impl Place {
 
     pub(crate) fn life(&self) -> Option<Life> {
         self.status().life.clone()
+    }
+
+    /// Its cell, if it is a worker that lives.
+    pub(crate) fn cell(&self) -> Option<Arc<CellControl>> {
+        match self.life()? {
+            Life::Cell(control) => Some(control),
+            Life::Supervisor(_) => None,
+        }
     }
 
     /// Its signals, if it is a supervisor that lives.
@@ -202,6 +229,8 @@ impl Place {
 #[derive(Debug, Default)]
 pub struct Registry {
     places: RwLock<HashMap<Arc<str>, Arc<Place>>>,
+    /// Those with bounds for their work, by their numbers.
+    watched: Mutex<HashMap<u64, Arc<Place>>>,
     next_number: AtomicU64,
     restarts: AtomicU64,
     relations: Relations,
@@ -221,8 +250,8 @@ impl Registry {
     /// Wakes an agent: a message waits for it. `false` when there is no such agent.
     pub fn wake(&self, agent: &str) -> bool {
         match self.find(agent).as_deref() {
-            Some(Place { door: Door::Agent(notify), .. }) => {
-                notify.notify_one();
+            Some(Place { door: Door::Agent(bell), .. }) => {
+                bell.ring();
                 true
             }
             _ => false,
@@ -282,6 +311,22 @@ impl Registry {
         all.values().find(|place| place.number == number).map(|place| Arc::clone(&place.name))
     }
 
+    /// The place of this number, if it has bounds for its work.
+    pub(crate) fn watched(&self, number: u64) -> Option<Arc<Place>> {
+        crate::lock(&self.watched).get(&number).cloned()
+    }
+
+    /// Looks at all places with bounds for their work.
+    pub(crate) fn each_watched(&self, look: &mut dyn FnMut(&Arc<Place>)) {
+        crate::lock(&self.watched).values().for_each(look);
+    }
+
+    /// The places of a lane.
+    pub(crate) fn on_lane(&self, lane: &Lane) -> Vec<Arc<Place>> {
+        let all = self.places.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().filter(|place| place.lane.is(lane)).cloned().collect()
+    }
+
     /// Makes a place; `Err` with the one that has the name already.
     pub(crate) fn add(&self, new: NewPlace) -> Result<Arc<Place>, Arc<Place>> {
         let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
@@ -298,6 +343,7 @@ impl Registry {
             door: new.door,
             principal: new.principal,
             serves: new.serves,
+            watchdog: new.watchdog,
             incarnation: AtomicU64::new(new.last_incarnation),
             status: Mutex::new(Status {
                 state: PlaceState::Stopped,
@@ -310,6 +356,9 @@ impl Registry {
             plan: Mutex::new(new.plan),
         });
         places.insert(new.name, Arc::clone(&place));
+        if place.watchdog.is_some() {
+            crate::lock(&self.watched).insert(place.number, Arc::clone(&place));
+        }
         if let Some(supervisor) = &place.supervisor {
             crate::lock(&supervisor.children).push(Arc::clone(&place));
         }
@@ -322,6 +371,7 @@ impl Registry {
             let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
             places.remove(name)?
         };
+        crate::lock(&self.watched).remove(&place.number);
         place.lane.placed().fetch_sub(1, Ordering::AcqRel);
         place.close();
         if let Some(supervisor) = &place.supervisor {
@@ -344,5 +394,6 @@ pub(crate) struct NewPlace {
     pub(crate) principal: Option<Principal>,
     pub(crate) last_incarnation: u64,
     pub(crate) serves: bool,
+    pub(crate) watchdog: Option<Watchdog>,
     pub(crate) plan: Option<Arc<SupervisorNode>>,
 }

@@ -58,8 +58,14 @@ impl Default for Run {
 }
 
 impl Run {
+    /// The first end stands.
     pub(crate) fn set(&self, state: RunState) {
-        *crate::lock(&self.state) = state;
+        {
+            let mut now = crate::lock(&self.state);
+            if !matches!(*now, RunState::Ended(_)) {
+                *now = state;
+            }
+        }
         self.changed.notify_all();
         self.notify.notify_waiters();
     }

@@ -7,7 +7,7 @@ use crate::node::Hooks;
 use crate::registry::{NewPlace, SUPERVISOR};
 use crate::tree::{DoorSpec, LaneChoice, NodeSpec, SupervisorNode, WorkerNode};
 use crate::{
-    Authority, AuthorityError, ChildFactory, ChildKind, Clock, Door, Lane, Mailbox, Place,
+    Authority, AuthorityError, Bell, ChildFactory, ChildKind, Clock, Door, Lane, Mailbox, Place,
     Registry, StartError, TreeError,
 };
 use loket_supervision::machine::Blame;
@@ -84,6 +84,7 @@ impl Shared {
             principal: None,
             last_incarnation: last,
             serves: false,
+            watchdog: None,
             plan: Some(Arc::new(node.clone())),
         });
         let place = place.map_err(PlaceError::Taken)?;
@@ -114,7 +115,7 @@ impl Shared {
             DoorSpec::Native { capacity } => Door::Native(Mailbox::new(capacity)),
             DoorSpec::Kernel => Door::Kernel(lane.kernel().clone()),
             DoorSpec::Store => Door::Provider(lane.store().clone()),
-            DoorSpec::Agent => Door::Agent(Arc::default()),
+            DoorSpec::Agent => Door::Agent(Bell::default()),
             DoorSpec::Closed => Door::Closed,
         };
         let enrol = |grants: &Arc<_>| {
@@ -137,6 +138,7 @@ impl Shared {
             principal,
             last_incarnation,
             serves: worker.serves.is_some(),
+            watchdog: worker.watchdog,
             plan: None,
         });
         place.map_err(PlaceError::Taken)

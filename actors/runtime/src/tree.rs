@@ -4,6 +4,7 @@
 
 use crate::ChildKind;
 use loket_kernel::{Capability, GrantSet, NameError};
+use loket_supervision::fleet::Watchdog;
 use loket_supervision::machine::{
     AutoShutdown, ChildSpec, Flags, Kind, Restart, SpecError, Strategy, Supervisor,
 };
@@ -74,6 +75,8 @@ pub struct WorkerNode {
     pub grants: Option<Arc<GrantSet>>,
     /// If it serves: what.
     pub serves: Option<Service>,
+    /// Bounds of one piece of its work; none: nobody looks.
+    pub watchdog: Option<Watchdog>,
     /// The number of its last life in an earlier process, from the ledger; 0 for none.
     pub last_incarnation: u64,
 }

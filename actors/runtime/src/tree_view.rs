@@ -58,7 +58,7 @@ impl Place {
         };
         let (state, restarts, last_exit) = {
             let status = self.status();
-            (status.state, status.restarts, status.last_exit.clone())
+            (status.shown(), status.restarts, status.last_exit.clone())
         };
         let children = crate::lock(&self.children).all();
         TreeView {

@@ -1,8 +1,11 @@
 //! One thread that ticks the guests' epochs and sees lanes that do not yield.
 //!
-//! It ticks only while a guest runs, and otherwise looks at the lanes now and then. It reports; it ends nobody. Start reading at
-//! [`Watchdog::start`].
+//! It ticks only while a guest runs, and otherwise looks at the lanes now and then. It reports what keeps a lane; children with
+//! bounds of their own it also ends (see `ladder`). Start reading at [`Watchdog::start`].
 
+use crate::ladder::{Ladder, Rung};
+use crate::lane::LaneThread;
+use crate::quarantine::Quarantine;
 use crate::{Clock, Lane, Registry, metrics};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,12 +30,20 @@ pub struct WatchdogConfig {
     pub slow_ms: u64,
     /// A poll that keeps its lane so long is reported as stuck, milliseconds.
     pub stuck_ms: u64,
+    /// Most threads that may be stuck at a time; one more and the node ends with `hung`.
+    pub quarantine_max: usize,
 }
 
 impl Default for WatchdogConfig {
-    /// No tick; 200 µs slices; slow after 100 ms, which is 500 slices; stuck after 5 s.
+    /// No tick; 200 µs slices; slow after 100 ms, which is 500 slices; stuck after 5 s; two stuck threads.
     fn default() -> Self {
-        Self { tick: Arc::new(|| {}), tick_us: 200, slow_ms: 100, stuck_ms: 5_000 }
+        Self {
+            tick: Arc::new(|| {}),
+            tick_us: 200,
+            slow_ms: 100,
+            stuck_ms: 5_000,
+            quarantine_max: 2,
+        }
     }
 }
 
@@ -40,7 +51,8 @@ impl fmt::Debug for WatchdogConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("WatchdogConfig");
         out.field("tick_us", &self.tick_us).field("slow_ms", &self.slow_ms);
-        out.field("stuck_ms", &self.stuck_ms).finish_non_exhaustive()
+        out.field("stuck_ms", &self.stuck_ms).field("quarantine_max", &self.quarantine_max);
+        out.finish_non_exhaustive()
     }
 }
 
@@ -94,10 +106,10 @@ impl Watchdog {
     ///
     /// # Errors
     /// The system gave no thread.
-    pub fn start(
+    pub(crate) fn start(
         config: WatchdogConfig,
         lanes: Vec<Lane>,
-        registry: Arc<Registry>,
+        quarantine: Quarantine,
         clock: Clock,
     ) -> std::io::Result<Self> {
         let (guests, over) = (RunningGuests::default(), Arc::new(AtomicBool::new(false)));
@@ -107,7 +119,7 @@ impl Watchdog {
             guests: guests.clone(),
             over: Arc::clone(&over),
             lanes,
-            registry,
+            ladder: Ladder::new(quarantine),
             clock,
         };
         let thread = std::thread::Builder::new().name("loket-watchdog".to_owned());
@@ -137,16 +149,19 @@ struct Round {
     guests: RunningGuests,
     over: Arc<AtomicBool>,
     lanes: Vec<Seen>,
-    registry: Arc<Registry>,
+    ladder: Ladder,
     clock: Clock,
 }
 
 /// What was last seen of a lane.
 struct Seen {
     lane: Lane,
+    thread: Arc<LaneThread>,
     beat: u64,
     since_ms: u64,
     told: Told,
+    /// How far the bounds of the child that is polled have been acted on.
+    rung: Rung,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
@@ -158,7 +173,8 @@ enum Told {
 
 impl Seen {
     fn new(lane: Lane) -> Self {
-        Self { lane, beat: 0, since_ms: 0, told: Told::Nothing }
+        let thread = lane.thread();
+        Self { lane, thread, beat: 0, since_ms: 0, told: Told::Nothing, rung: Rung::Ground }
     }
 }
 
@@ -182,19 +198,23 @@ impl Round {
                 looked_ms = now_ms;
                 ::metrics::gauge!(metrics::RUNNING_GUESTS).set(self.guests.count() as f64);
                 self.look(now_ms);
+                self.ladder.busy(now_ms);
             }
             if now_ms.saturating_sub(measured_ms) >= MEASURE_EVERY_MS {
                 measured_ms = now_ms;
-                self.registry.mailboxes(&mut metrics::mailbox);
+                self.ladder.registry().mailboxes(&mut metrics::mailbox);
             }
         }
     }
 
     fn look(&mut self, now_ms: u64) {
         for seen in &mut self.lanes {
-            let (beat, place) = seen.lane.pulse();
-            if beat != seen.beat || beat.is_multiple_of(2) {
-                (seen.beat, seen.since_ms, seen.told) = (beat, now_ms, Told::Nothing);
+            let thread = seen.lane.thread();
+            let (beat, place) = thread.pulse();
+            let other = !Arc::ptr_eq(&thread, &seen.thread);
+            if other || beat != seen.beat || beat.is_multiple_of(2) {
+                (seen.thread, seen.beat, seen.since_ms) = (thread, beat, now_ms);
+                (seen.told, seen.rung) = (Told::Nothing, Rung::Ground);
                 continue;
             }
             let ms = now_ms.saturating_sub(seen.since_ms);
@@ -205,8 +225,9 @@ impl Round {
             };
             if state > seen.told {
                 seen.told = state;
-                tell(&self.registry, &seen.lane, place, state, ms);
+                tell(self.ladder.registry(), &seen.lane, place, state, ms);
             }
+            seen.rung = self.ladder.poll(place, ms, seen.rung);
         }
     }
 }
@@ -236,7 +257,8 @@ mod tests {
         });
         let config = WatchdogConfig { tick, ..WatchdogConfig::default() };
         let clock = Clock::machine(Moment(0));
-        let dog = Watchdog::start(config, Vec::new(), Arc::default(), clock).unwrap();
+        let lanes = crate::Lanes::start(1).unwrap();
+        let dog = Watchdog::start(config, Vec::new(), Quarantine::of(&lanes, 0), clock).unwrap();
         assert!(told.try_recv().is_err());
         let guests = dog.guests().clone();
         let (one, two) = (guests.enter(), guests.enter());
@@ -248,6 +270,7 @@ mod tests {
         drop(two);
         assert_eq!(guests.count(), 0);
         drop(dog);
+        lanes.stop(30_000).unwrap();
     }
 
     #[test]
@@ -259,7 +282,7 @@ mod tests {
             guests: RunningGuests::default(),
             over: Arc::default(),
             lanes: vec![Seen::new(lane.clone())],
-            registry: Arc::default(),
+            ladder: Ladder::new(Quarantine::of(&lanes, 0)),
             clock: Clock::manual(Moment(0)),
         };
         let mut at = |now_ms| {
@@ -267,15 +290,15 @@ mod tests {
             round.lanes[0].told
         };
         assert!(at(1_000) == Told::Nothing, "an idle lane is no slow lane");
-        lane.poll_begins(1);
+        lane.thread().poll_begins(1);
         assert!(at(1_050) == Told::Nothing);
         assert!(at(1_100) == Told::Nothing);
         assert!(at(1_150) == Told::Slow);
         assert!(at(6_050) == Told::Stuck);
-        lane.poll_ends();
-        lane.poll_begins(1);
+        lane.thread().poll_ends();
+        lane.thread().poll_begins(1);
         assert!(at(6_100) == Told::Nothing, "another poll is another measure");
-        lane.poll_ends();
+        lane.thread().poll_ends();
         lanes.stop(30_000).unwrap();
     }
 }

@@ -300,6 +300,7 @@ fn worker(name: &'static str, index: usize, lane: usize, door: DoorSpec) -> Work
         lane: LaneChoice::Lane(lane),
         grants: None,
         serves: None,
+        watchdog: None,
         last_incarnation: 0,
     }
 }
@@ -313,6 +314,7 @@ fn agent(index: usize, guest: Guest, grants: Arc<GrantSet>) -> Result<NodeSpec, 
         lane: LaneChoice::Lane(0),
         grants: Some(grants),
         serves: None,
+        watchdog: None,
         last_incarnation: 0,
     }))
 }

@@ -8,7 +8,9 @@ use loket_runtime::{
     ChildKind, DoorSpec, LaneChoice, NodeSpec, PrincipalSpec, STORE_MAILBOX_CAPACITY, Service,
     SupervisorNode, TreeSpec, WorkerNode,
 };
-use loket_supervision::fleet::{AgentSpec, Dynamic, Fleet, Node, ProviderSpec, SupervisorSpec};
+use loket_supervision::fleet::{
+    AgentSpec, Dynamic, Fleet, Node, ProviderSpec, SupervisorSpec, Watchdog,
+};
 use loket_supervision::machine::{ChildSpec, Flags};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -48,7 +50,7 @@ pub(crate) fn tree(
         PrincipalSpec { name: names::OPERATOR.into(), grants: operator },
         PrincipalSpec { name: names::TIMER.into(), grants: timer(ids)? },
     ];
-    let builder = Builder { ids, last };
+    let builder = Builder { ids, last, watchdog: fleet.defaults.watchdog };
     Ok(TreeSpec {
         name: fleet.name.as_str().into(),
         principals,
@@ -64,7 +66,7 @@ pub(super) fn root(
     fleet: &Fleet,
     last: &HashMap<Arc<str>, u64>,
 ) -> Result<SupervisorNode, CliError> {
-    Builder { ids, last }.supervisor(&fleet.root)
+    Builder { ids, last, watchdog: fleet.defaults.watchdog }.supervisor(&fleet.root)
 }
 
 /// `@timer` may wake any agent: the fleet file's `every:` says which.
@@ -78,6 +80,8 @@ fn timer(ids: &GrantIds) -> Result<Arc<GrantSet>, CliError> {
 struct Builder<'a> {
     ids: &'a GrantIds,
     last: &'a HashMap<Arc<str>, u64>,
+    /// Bounds of the system's children.
+    watchdog: Option<Watchdog>,
 }
 
 impl Builder<'_> {
@@ -130,6 +134,7 @@ impl Builder<'_> {
             lane,
             grants: None,
             serves,
+            watchdog: self.watchdog,
             last_incarnation: 0,
         })
     }
@@ -163,6 +168,7 @@ impl Builder<'_> {
             lane: LaneChoice::Any,
             grants: None,
             serves: Some(serves),
+            watchdog: spec.watchdog,
             last_incarnation: 0,
         }))
     }
@@ -175,6 +181,7 @@ impl Builder<'_> {
             lane: LaneChoice::Any,
             grants: Some(grant_set(self.ids, &spec.grants)?),
             serves: None,
+            watchdog: spec.watchdog,
             last_incarnation: self.last.get(spec.id.as_str()).copied().unwrap_or(0),
         }))
     }

@@ -270,3 +270,16 @@ fn every(period: Duration) -> Interval {
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beat
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stuck_threads_and_a_root_that_gave_up_have_exit_codes_of_their_own() {
+        let (stuck, gave_up) = (ended(&Exit::Hung), ended(&Exit::StartTimeout));
+        assert_eq!((stuck.code.as_str(), stuck.exit), ("C014", exit::STUCK));
+        assert_eq!((gave_up.code.as_str(), gave_up.exit), ("C012", exit::GAVE_UP));
+        assert_eq!(exit::STUCK.0, 71);
+    }
+}

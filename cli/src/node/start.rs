@@ -76,6 +76,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
         watchdog: WatchdogConfig {
             tick: Arc::new(move || ticker.tick()),
             tick_us,
+            quarantine_max: checked.fleet.quarantine as usize,
             ..WatchdogConfig::default()
         },
     })
@@ -101,7 +102,10 @@ pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
             Err(error)
         }
     };
-    if let Err(error) = runtime.close(CLOSE_MS) {
+    if matches!(&code, Err(error) if error.exit == exit::STUCK) {
+        // Its threads do not end, so nobody waits for them: the process ends without.
+        drop(runtime);
+    } else if let Err(error) = runtime.close(CLOSE_MS) {
         tracing::warn!("threads were left behind: {error}");
     }
     spare.stop();
@@ -366,6 +370,10 @@ fn serve(
 
 /// Why the tree ended by itself.
 pub(super) fn ended(exit: &Exit) -> CliError {
+    if *exit == Exit::Hung {
+        let text = "more threads are stuck than `quarantine` allows; what was accepted stays, start it again to go on";
+        return CliError::new("C014", exit::STUCK, text);
+    }
     let text =
         format!("the fleet gave up: {exit}; what was accepted stays, start it again to go on");
     CliError::new("C012", exit::GAVE_UP, text)

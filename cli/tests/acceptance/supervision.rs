@@ -211,6 +211,24 @@ fn a4_dynamic_otp_loses_the_children_with_their_supervisor_and_with_the_process(
 }
 
 #[test]
+fn a_turn_that_makes_no_progress_is_hung_and_its_attempt_counts() {
+    let fleet = Fleet::running(
+        r#"Agent(id: "desk", module: "builtin:echo", max_attempts: 2, limits: (deadline: "1h"),
+            watchdog: (soft: "50ms", hard: "200ms")),
+        Agent(id: "other", module: "builtin:echo")"#,
+    );
+    fleet.call("desk", "loop").failed(1, "dead_letter", &["2 times", "watchdog"]);
+    assert_eq!(fleet.call("desk", "alive").json(), "alive");
+    let desk = fleet.child("desk");
+    assert_eq!(desk["restarts"], 2, "{desk}");
+    assert!(desk["last_exit"].as_str().unwrap().contains("hung"), "{desk}");
+    assert_eq!(fleet.child("other")["restarts"], 0);
+    let letters = fleet.command(&["letters", "--json"]).json();
+    assert_eq!(letters["letters"][0]["cause"], "hung", "{letters}");
+    assert!(fleet.log().contains("makes no progress"), "{}", fleet.log());
+}
+
+#[test]
 fn check_speaks_of_what_cannot_fire() {
     let fleet = Fleet::of(&file(
         "",

@@ -7,6 +7,7 @@ use loket_runtime::{Body, ChildContext, Clock, Door, ProviderWork};
 use loket_supervision::machine::{Blame, Cause, Exit};
 use loket_turn::{EffectClass, Holder, Ledger};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -94,25 +95,36 @@ where
     let _held = desk.holds_once(operations).await;
     context.control.started();
     let mut in_flight = FuturesUnordered::new();
+    let mut ages = Ages::default();
     loop {
         let room = in_flight.len() < in_flight_max;
         tokio::select! {
             biased;
             () = context.control.stop() => break,
-            Some(()) = in_flight.next(), if !in_flight.is_empty() => {}
+            // Their callers send them again, under the same keys.
+            () = context.control.interrupted() => return Exit::Hung,
+            Some(number) = in_flight.next(), if !in_flight.is_empty() => {
+                context.control.busy(ages.over(number));
+            }
             work = mailbox.recv(), if room => {
                 let mut work = Some(work);
                 for _ in 0..BATCH_MAX {
                     let Some(item) = work.take() else { break };
                     if let Some(rest) = handle(&provider, &desk, item) {
-                        in_flight.push(rest);
+                        let (number, oldest) = ages.begin(desk.services.clock.monotonic_ms());
+                        in_flight.push(numbered(rest, number));
+                        context.control.busy(Some(oldest));
                     }
                     if in_flight.len() < in_flight_max {
                         work = mailbox.try_recv();
                     }
                 }
                 if let Some(item) = work {
-                    in_flight.extend(handle(&provider, &desk, item));
+                    if let Some(rest) = handle(&provider, &desk, item) {
+                        let (number, oldest) = ages.begin(desk.services.clock.monotonic_ms());
+                        in_flight.push(numbered(rest, number));
+                        context.control.busy(Some(oldest));
+                    }
                     tokio::task::yield_now().await;
                 }
             }
@@ -122,6 +134,38 @@ where
     while in_flight.next().await.is_some() {}
     metrics::stopped();
     Exit::Shutdown
+}
+
+/// Since when each call in flight is.
+#[derive(Default)]
+struct Ages {
+    next: u64,
+    since_ms: BTreeMap<u64, u64>,
+}
+
+impl Ages {
+    /// Its number, and since when the oldest is.
+    fn begin(&mut self, now_ms: u64) -> (u64, u64) {
+        let number = self.next;
+        self.next += 1;
+        self.since_ms.insert(number, now_ms);
+        (number, self.oldest().unwrap_or(now_ms))
+    }
+
+    /// Since when the oldest of the others is.
+    fn over(&mut self, number: u64) -> Option<u64> {
+        self.since_ms.remove(&number);
+        self.oldest()
+    }
+
+    fn oldest(&self) -> Option<u64> {
+        self.since_ms.first_key_value().map(|(_, since_ms)| *since_ms)
+    }
+}
+
+async fn numbered(rest: wrapper::InFlight, number: u64) -> u64 {
+    rest.await;
+    number
 }
 
 fn handle<P: Provider>(

@@ -80,8 +80,9 @@ pub const COMMITS_BEFORE_DURABLE: u32 = 1_024;
 /// an idle brain pins the ledger no longer than this.
 pub const DURABLE_AFTER_MS: u64 = 2_000;
 /// Milliseconds that a store thread waits for a lock that an earlier incarnation's connection still
-/// holds.
-pub const BUSY_MS: u64 = 2_000;
+/// holds: long enough for it to be closed durably, short enough that brains which a stuck thread
+/// holds do not keep the store threads from the others.
+pub const BUSY_MS: u64 = 250;
 /// Milliseconds that a store thread waits for the ledger's word when a brain is closed at the end
 /// of its shard.
 pub const REPORT_MS: u64 = 10_000;

@@ -91,6 +91,7 @@ impl Default for Defaults {
             start_timeout_ms: 10_000,
             park_after_ms: 50,
             inbox_bytes: 64 << 20,
+            watchdog: None,
             rules: Vec::new(),
         }
     }
@@ -125,6 +126,7 @@ pub(crate) fn shared<'a>(
     if let Some(raw) = fields.take("mailbox") {
         out.mailbox = mailbox(cx, raw, base.mailbox);
     }
+    out.watchdog = reactions::watchdog_field(cx, fields, base.watchdog);
     if let Some(raw) = fields.take("on") {
         out.rules = reactions::rules(cx, raw);
         if whose != For::Both && out.restart == Restart::Temporary {

@@ -39,7 +39,7 @@ pub use fmt::format;
 pub use pages::{codes, explain};
 pub use policy::{
     Action, AutoShutdown, Backoff, Blame, Budget, Cause, Charge, Dynamic, Escalation, First,
-    Limits, Mailbox, Overload, Restart, Rule, Shutdown, Stop, Strategy, Window,
+    Limits, Mailbox, Overload, Restart, Rule, Shutdown, Stop, Strategy, Watchdog, Window,
 };
 pub use schema::schema;
 pub use spec::{

@@ -7,7 +7,7 @@ macro_rules! page {
 }
 
 /// Codes and pages, sorted by code.
-const PAGES: [(&str, &str); 61] = [
+const PAGES: [(&str, &str); 62] = [
     page!("E001"),
     page!("E002"),
     page!("E003"),
@@ -43,6 +43,7 @@ const PAGES: [(&str, &str); 61] = [
     page!("E215"),
     page!("E301"),
     page!("E302"),
+    page!("E303"),
     page!("E305"),
     page!("E307"),
     page!("W401"),

@@ -9,6 +9,15 @@ pub use crate::machine::{
     Shutdown, Stop, Strategy, Window,
 };
 
+/// How long a child may be busy with one piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Watchdog {
+    /// After so many milliseconds it is reported.
+    pub soft_ms: u64,
+    /// After so many it is interrupted, and a moment later killed with the reason `hung`.
+    pub hard_ms: u64,
+}
+
 /// What becomes of dynamic children when their supervisor ends or the process does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum Dynamic {

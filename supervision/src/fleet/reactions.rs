@@ -1,8 +1,9 @@
-//! What is to be done about a child that crashes: `on`.
+//! What is to be done about a child that crashes or hangs: `on` and `watchdog`.
 
 use super::cx::Cx;
 use super::fields::Fields;
-use super::policy::{Action, Blame, Cause, Rule};
+use super::policy::{Action, Blame, Cause, Rule, Watchdog};
+use super::slice;
 
 pub(crate) const ACTIONS: [(&str, Action); 3] =
     [("Restart", Action::Restart), ("End", Action::End), ("Escalate", Action::Escalate)];
@@ -30,6 +31,10 @@ pub(crate) const CAUSES: [(&str, Cause); 12] = [
 
 /// Most rules of one list: more than there are pairs of blame and cause, so that each can have one.
 const MAX_RULES: usize = 64;
+/// Threads that may be stuck at a time when the file does not say.
+pub(crate) const QUARANTINE: u32 = 2;
+/// Most that it may say: each keeps its memory and what it holds.
+pub(crate) const MAX_QUARANTINE: u32 = 64;
 
 /// Reads `on: [(cause: Trap, action: End), ..]`.
 pub(crate) fn rules<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Vec<Rule> {
@@ -59,4 +64,32 @@ fn rule<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<Rule> {
     let known = |word: &Option<Option<_>>| !matches!(word, Some(None));
     (known(&blame) && !matches!(cause, Some(None))).then_some(())?;
     Some(Rule { blame: blame.flatten(), cause: cause.flatten(), action: action? })
+}
+
+/// A field `watchdog`: absent means `base`, `None` means off.
+pub(crate) fn watchdog_field<'a>(
+    cx: &mut Cx<'a>,
+    fields: &mut Fields<'a>,
+    base: Option<Watchdog>,
+) -> Option<Watchdog> {
+    match fields.take_raw("watchdog") {
+        None => base,
+        Some(raw) => slice::present(raw).and_then(|raw| watchdog(cx, slice::skip_space(raw))),
+    }
+}
+
+fn watchdog<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<Watchdog> {
+    let mut fields = Fields::open(cx, raw, "watchdog")?;
+    let soft = fields.need(cx, "soft").and_then(|raw| Some((raw, cx.duration(raw, "soft")?)));
+    let hard = fields.need(cx, "hard").and_then(|raw| cx.duration(raw, "hard"));
+    fields.close(cx);
+    let ((at, soft_ms), hard_ms) = (soft?, hard?);
+    if soft_ms == 0 {
+        let help = "every child would be reported; for example \"5s\"";
+        cx.help("E303", at, "`soft` is 0", help);
+    } else if soft_ms >= hard_ms {
+        let message = format!("`soft` ({soft_ms} ms) is not below `hard` ({hard_ms} ms)");
+        cx.help("E303", at, message, "a child is first reported, then interrupted");
+    }
+    Some(Watchdog { soft_ms, hard_ms })
 }

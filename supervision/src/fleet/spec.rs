@@ -1,8 +1,7 @@
 //! What a fleet file says, with every default filled in: what the rest of Loket starts from.
 //!
-//! Plain data. It never refers back to the text it came from, except by [`Place`], and holds no
-//! type of a provider. Start reading at [`Fleet`]; the fields are described for users in
-//! `docs/fleet-file.md`.
+//! Plain data: it refers to the text it came from by [`Place`] only, and holds no type of a
+//! provider. Start reading at [`Fleet`]; `docs/fleet-file.md` describes the fields for users.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,13 +11,12 @@ use serde::Serialize;
 
 use super::policy::{
     AutoShutdown, Backoff, Budget, Charge, Dynamic, Escalation, Limits, Mailbox, Restart, Rule,
-    Shutdown, Stop, Strategy, Window,
+    Shutdown, Stop, Strategy, Watchdog, Window,
 };
 use crate::machine::{ChildSpec, Flags, Kind};
 
-/// Where something stands in the fleet file.
-///
-/// Two places are always equal, so that comparing two specs compares what they say, not where.
+/// Where something stands in the fleet file. Two places are always equal, so that comparing two
+/// specs compares what they say, not where.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Place {
     /// Bytes from the start of the file.
@@ -62,6 +60,8 @@ pub struct Fleet {
     pub slots: Option<u32>,
     /// Turns of each agent that are kept to be looked at.
     pub keep_turns: u32,
+    /// Most threads that may be stuck at a time; one more and the process ends. Default 2.
+    pub quarantine: u32,
     /// What the control socket's principal `@operator` may do.
     pub operator: Vec<GrantSpec>,
     /// Messages sent once per data directory, when the fleet first runs.
@@ -103,6 +103,8 @@ pub struct Defaults {
     pub park_after_ms: u64,
     /// Upper bound of the bytes waiting in an agent's inbox.
     pub inbox_bytes: u64,
+    /// Bounds of one piece of work of workers and of the fleet's own children; none: nobody looks.
+    pub watchdog: Option<Watchdog>,
     /// What else than a restart follows from exits of workers.
     pub rules: Vec<Rule>,
 }
@@ -306,6 +308,8 @@ pub struct ProviderSpec {
     pub start_timeout_ms: u64,
     /// A restart budget of its own, besides its supervisor's.
     pub restarts: Option<Budget>,
+    /// Bounds of one piece of work.
+    pub watchdog: Option<Watchdog>,
     /// What else than a restart follows from its exits: its own rules, then its supervisor's.
     pub rules: Vec<Rule>,
     /// Where it stands.
@@ -347,6 +351,8 @@ pub struct AgentSpec {
     pub park_after_ms: u64,
     /// A restart budget of its own, besides its supervisor's.
     pub restarts: Option<Budget>,
+    /// Bounds of one piece of work.
+    pub watchdog: Option<Watchdog>,
     /// What else than a restart follows from its exits: its own rules, then its supervisor's.
     pub rules: Vec<Rule>,
     /// Where it stands.

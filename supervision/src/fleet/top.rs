@@ -11,6 +11,7 @@ use super::fields::{Fields, head};
 use super::grants;
 use super::nearest::nearest;
 use super::nodes::{self, Tree};
+use super::reactions;
 use super::secrets;
 use super::slice;
 use super::spec::{Defaults, Durability, Fleet, GrantSpec, Opening, Place};
@@ -71,6 +72,9 @@ pub(crate) fn fleet<'a, 'c>(
     let keep_turns = fields
         .take("keep_turns")
         .and_then(|raw| cx.count(raw, "keep_turns", "E305", 0..=MAX_KEEP_TURNS));
+    let quarantine = fields
+        .take("quarantine")
+        .and_then(|raw| cx.count(raw, "quarantine", "E305", 0..=reactions::MAX_QUARANTINE));
     let operator = fields.take("operator").map(|raw| grants::grants(cx, raw));
     let own_operator = operator.is_some();
     let opening = fields.take("opening").map(|raw| opening(cx, raw)).unwrap_or_default();
@@ -99,6 +103,7 @@ pub(crate) fn fleet<'a, 'c>(
         lanes,
         slots,
         keep_turns: keep_turns.unwrap_or(KEEP_TURNS),
+        quarantine: quarantine.unwrap_or(reactions::QUARANTINE),
         operator: operator.unwrap_or_else(default_operator),
         opening,
         root,

@@ -46,6 +46,7 @@ pub(crate) fn provider<'a>(
         mailbox: shared.mailbox,
         start_timeout_ms: shared.start_timeout_ms,
         restarts,
+        watchdog: shared.watchdog,
         rules: shared.rules,
         place,
     })
@@ -136,6 +137,7 @@ pub(crate) fn agent<'a>(cx: &mut Cx<'a>, tree: &mut Tree<'_>, raw: &'a str) -> O
         every_ms,
         park_after_ms: shared.park_after_ms,
         restarts,
+        watchdog: shared.watchdog,
         rules: shared.rules,
         place,
     })

@@ -100,6 +100,13 @@ pub enum Event {
         /// What is asked.
         call: Call,
     },
+    /// The child makes no progress; only reported.
+    Slow {
+        /// Who.
+        id: ChildId,
+        /// Which life.
+        incarnation: u64,
+    },
     /// A message of this child became a dead letter; charged under `Charge::Letter`, else without
     /// effect.
     Letter {

@@ -19,6 +19,8 @@ pub enum Context {
     ShutdownError,
     /// A child was started.
     Progress,
+    /// A child is busy with one piece of work for longer than its `soft` bound; beyond OTP.
+    Slow,
 }
 
 /// The child a report is about.

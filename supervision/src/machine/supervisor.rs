@@ -8,6 +8,7 @@ use super::check::check;
 use super::child::{Child, Children, Life};
 use super::event::{Call, Event, Now, Order, Timer};
 use super::job::{ALL, Job, NONE, Why};
+use super::report::Context;
 use super::spec::{ChildId, ChildSpec, Flags, SpecError, Strategy};
 use super::view::{ChildState, ChildView, Counts, Phase};
 use super::window::Restarts;
@@ -137,6 +138,11 @@ impl Supervisor {
             Event::Timer(timer) => self.on_timer(timer),
             Event::Call { tag, call } => self.on_call(tag, call),
             Event::Letter { id } => self.on_letter(&id),
+            Event::Slow { id, incarnation } => {
+                if let Some(seq) = self.children.find_life(&id, incarnation) {
+                    self.report(Context::Slow, None, seq);
+                }
+            }
             Event::Stop { reason } => self.begin_shutdown(reason),
         }
     }

@@ -11,6 +11,7 @@ pub(super) fn context(context: Context) -> &'static str {
         Context::Shutdown => "shutdown",
         Context::ShutdownError => "shutdown_error",
         Context::Progress => "progress",
+        Context::Slow => "slow",
     }
 }
 
@@ -21,6 +22,7 @@ pub(super) fn of(row: &Row) -> String {
     let reason = report.reason.as_ref();
     match report.context {
         Context::Progress => format!("{child} is up, incarnation {}", number(row)),
+        Context::Slow => format!("{child} makes no progress, incarnation {}", number(row)),
         Context::ChildTerminated => match reason {
             Some(Exit::Escalated { .. }) => format!("{child} has ended, because it gave up"),
             Some(exit) => format!("{child} ends (incarnation {}): {exit}", number(row)),

@@ -75,7 +75,7 @@ impl Actor {
         let control = CellControl::new(Arc::clone(id), incarnation, signals, relations);
         let control = Arc::new(control);
         place.status().life = Some(Life::Cell(Arc::clone(&control)));
-        let (lane, door) = (place.lane.clone(), place.door.clone());
+        let (lane, door) = (place.lane.clone(), place.door.attach());
         let place = place.number;
         cell::launch(Seed { name, place, incarnation, lane, door, blame, body, control });
     }

@@ -278,7 +278,8 @@ fn event_child(event: &Event) -> Option<ChildId> {
         | Event::Ignored { id, .. }
         | Event::StartFailed { id, .. }
         | Event::Exited { id, .. }
-        | Event::Letter { id } => Some(Arc::clone(id)),
+        | Event::Letter { id }
+        | Event::Slow { id, .. } => Some(Arc::clone(id)),
         Event::Timer(timer) => Some(Arc::clone(&timer.id)),
         Event::Call { call, .. } => match call {
             Call::StartChild(spec) => Some(Arc::clone(&spec.id)),

@@ -125,6 +125,7 @@ pub fn worker(id: &str) -> WorkerNode {
         lane: LaneChoice::Any,
         grants: None,
         serves: None,
+        watchdog: None,
         last_incarnation: 0,
     }
 }

@@ -56,6 +56,7 @@ pub fn with(id: &str, change: impl FnOnce(&mut ChildSpec)) -> NodeSpec {
         lane: LaneChoice::Any,
         grants: None,
         serves: None,
+        watchdog: None,
         last_incarnation: 0,
     })
 }

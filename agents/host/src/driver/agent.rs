@@ -1,7 +1,7 @@
 //! An agent's incarnation: takes over in the ledger, then one turn after the other until it is stopped or one fails.
 
 use super::begin::Pinned;
-use super::brain::{Brain, CORRUPT};
+use super::brain::{Brain, CORRUPT, HELD};
 use super::end::{Failed, Stopped};
 use super::turn::Agent;
 use super::{AgentPlan, HostServices, ModuleSource, metrics};
@@ -12,6 +12,7 @@ use loket_turn::{
     Blame, CallNo, CallState, Epoch, Fail, FailVerdict, Hash, IntentId, Life, NextTurn, Quarantine,
     Release, TurnNo, chain_after,
 };
+use std::rc::Rc;
 use std::time::Duration;
 
 /// The first pause while the machine is at fault; doubled each time.
@@ -57,6 +58,7 @@ async fn live(
             Next::TakeOver => agent.take_over().await,
             Next::Look => agent.look().await,
             Next::Idle => {
+                context.control.stuck(false);
                 tokio::select! {
                     biased;
                     () = context.control.stop() => return agent.leave().await,
@@ -73,6 +75,7 @@ async fn live(
             }
             Next::Turn(turn) => match agent.step(*turn, &context).await {
                 Ok(Stepped::On(next)) => {
+                    context.control.stuck(false);
                     patience = Patience::default();
                     Ok(next)
                 }
@@ -170,6 +173,7 @@ async fn make(
         level: false,
         done: TurnNo::default(),
         chain: Hash::default(),
+        in_call: Rc::default(),
     })
 }
 
@@ -232,7 +236,7 @@ impl Agent {
     /// One turn, and what follows from it.
     async fn step(&mut self, turn: NextTurn, context: &ChildContext) -> Result<Stepped, Failed> {
         let (n, key) = (turn.n, self.key(turn.n));
-        match self.turn(turn).await {
+        match self.turn(turn, &context.control).await {
             Ok(next) => Ok(Stepped::On(Next::of(next))),
             Err(Stopped::Parked(intent)) => {
                 metrics::turn("parked");
@@ -272,6 +276,7 @@ impl Agent {
         if let Some(exit) = self.ruled(&failed) {
             return Err(exit);
         }
+        context.control.stuck(failed.cause == HELD);
         let pause = patience.next();
         tracing::warn!(
             agent = %self.plan.name, cause = failed.cause, again_ms = pause.as_millis(),

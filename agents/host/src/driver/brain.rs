@@ -18,6 +18,9 @@ pub(super) const CORRUPT: &str = "corrupt";
 /// The cause when the store that keeps the brain does not answer.
 pub(super) const DOWN: &str = "provider_down";
 
+/// The cause when another thread, which is stuck, has the brain in a turn.
+pub(super) const HELD: &str = "held";
+
 /// One agent's brain, seen from its driver.
 #[derive(Debug, Clone)]
 pub(super) struct Brain {
@@ -100,6 +103,7 @@ impl Drop for OpenBrain<'_> {
 fn failed(error: &BrainError) -> Failed {
     match error {
         BrainError::Environment { .. } => Failed::environment("brain", error.to_string()),
+        BrainError::Held(_) => Failed::environment(HELD, error.to_string()),
         // Neither a fence nor a damaged file can be waited out.
         BrainError::Fenced(_) => {
             Failed { fatal: true, ..Failed::environment("brain", error.to_string()) }

@@ -12,6 +12,8 @@ use loket_runtime::{
 use loket_turn::{
     Answered, CallState, EffectClass, Failure, IntentId, Ledger, Live, Outcome, Step, Stop,
 };
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -38,13 +40,18 @@ pub(super) struct Counter {
     pub(super) deadline: Option<Moment>,
     /// When the guest's time is over, on the monotonic clock; `None` in catch-up (rule F2).
     pub(super) ends_at_ms: Option<u64>,
+    /// Whether the guest waits for an answer: who is to blame if nothing goes on.
+    pub(super) in_call: Rc<Cell<bool>>,
     /// Set when the turn is stopped from inside a call.
     pub(super) halt: Option<Halt>,
 }
 
 impl Host for Counter {
     async fn call(&mut self, capability: String, args: Vec<u8>) -> Result<engine::Answer, Abort> {
-        let halt = match self.answer(&capability, args).await {
+        self.in_call.set(true);
+        let answered = self.answer(&capability, args).await;
+        self.in_call.set(false);
+        let halt = match answered {
             Ok(outcome) => return Ok(outcome.map_err(to_guest)),
             Err(halt) => halt,
         };

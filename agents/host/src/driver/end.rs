@@ -34,6 +34,9 @@ impl From<Failed> for Stopped {
     }
 }
 
+/// The cause of a turn that made no progress.
+const HUNG: &str = "hung";
+
 /// A failed attempt.
 #[derive(Debug, Clone)]
 pub(super) struct Failed {
@@ -63,6 +66,21 @@ impl Failed {
         Self { fatal: !passes, ..Self::environment("ledger", error.to_string()) }
     }
 
+    /// Nothing went on for longer than the watchdog allows: the guest computed, or waited for an answer.
+    pub(super) fn hung(in_call: bool) -> Self {
+        let (blame, message) = match in_call {
+            true => (Blame::Provider, "a call was not answered within the watchdog's bounds"),
+            false => (Blame::Guest, "the turn did not end within the watchdog's bounds"),
+        };
+        Self {
+            cause: HUNG,
+            blame,
+            message: message.to_owned(),
+            backtrace: String::new(),
+            fatal: true,
+        }
+    }
+
     /// A bug of ours.
     pub(super) fn host(cause: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
@@ -72,6 +90,7 @@ impl Failed {
     /// The exit that the supervisor sees (rule G1).
     pub(super) fn exit(&self) -> Exit {
         let cause = match self.cause {
+            HUNG => return Exit::Hung,
             "trap" => Cause::Trap,
             "memory" => Cause::OutOfMemory,
             "deadline" => Cause::Deadline,

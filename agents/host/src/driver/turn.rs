@@ -8,12 +8,14 @@ use super::{AgentPlan, HostServices, LaneDoors, metrics};
 use crate::engine::{self, Background, RunLimits};
 use loket_contract::failpoints::{self, Point};
 use loket_kernel::{Address, Moment};
-use loket_runtime::TurnContext;
+use loket_runtime::{Control, TurnContext};
 use loket_turn::limits::PARKS_PER_TURN_MAX;
 use loket_turn::{
     Begin, Blame, Diverged, End, Epoch, Failure, Hash, Journal, Life, Message, Mode, NextTurn,
     Outcome, Record, TurnKey, TurnNo, chain_after,
 };
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +34,8 @@ pub(super) struct Agent {
     pub(super) level: bool,
     pub(super) done: TurnNo,
     pub(super) chain: Hash,
+    /// Whether the guest waits for an answer at this moment.
+    pub(super) in_call: Rc<Cell<bool>>,
 }
 
 /// What a run of a module came to, with its journal.
@@ -58,7 +62,11 @@ impl Agent {
     }
 
     /// Runs the next turn to its end. Gives the turn after it, if its message is there already.
-    pub(super) async fn turn(&mut self, next: NextTurn) -> Result<Option<NextTurn>, Stopped> {
+    pub(super) async fn turn(
+        &mut self,
+        next: NextTurn,
+        control: &Control,
+    ) -> Result<Option<NextTurn>, Stopped> {
         let alone = next.survival.deaths >= loket_turn::limits::DEATHS_BEFORE_ALONE;
         if next.survival.deaths_alone >= loket_turn::limits::DEATHS_ALONE_BEFORE_HELD {
             let text = format!(
@@ -100,10 +108,10 @@ impl Agent {
         let marked = failpoints::marked(&message.body);
         let play =
             Play { n, mode: Mode::Live, message, begin, begun, records: next.records, pinned };
-        let ran = self.run(play).await;
-        match ran.answer {
-            Ok(reply) => {
-                let ended = self.finish(n, &ran.context, reply, marked).await;
+        let ran = self.watched(play, control).await;
+        match ran.and_then(|ran| Ok((ran.context, ran.answer?))) {
+            Ok((context, reply)) => {
+                let ended = self.finish(n, &context, reply, marked).await;
                 in_turn.close();
                 ended
             }
@@ -114,6 +122,18 @@ impl Agent {
                 Err(stopped)
             }
         }
+    }
+
+    /// The same as [`run`](Self::run), under the watchdog's eyes: what makes no progress is given up.
+    async fn watched(&self, play: Play, control: &Control) -> Result<Ran, Stopped> {
+        control.busy(Some(self.services.clock.monotonic_ms()));
+        let ran = tokio::select! {
+            biased;
+            ran = self.run(play) => Ok(ran),
+            () = control.interrupted() => Err(Stopped::Failed(Failed::hung(self.in_call.get()))),
+        };
+        control.busy(None);
+        ran
     }
 
     /// Runs a module against a journal. Brain and ledger are the caller's.
@@ -182,6 +202,7 @@ impl Agent {
             park_after: Duration::from_millis(self.plan.spec.park_after_ms),
             deadline: Some(deadline),
             ends_at_ms,
+            in_call: Rc::clone(&self.in_call),
             halt: None,
         }
     }

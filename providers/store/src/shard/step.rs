@@ -165,6 +165,11 @@ pub(super) fn turn_error(agent: &AgentName, error: &TurnError) -> BrainError {
     match error {
         TurnError::NoTurn => BrainError::NoTurn(agent),
         TurnError::Damaged(_) | TurnError::Applied { .. } => BrainError::Corrupt { agent, reason },
+        TurnError::Sqlite(error)
+            if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) =>
+        {
+            BrainError::Held(agent)
+        }
         TurnError::Broken | TurnError::Sqlite(_) => BrainError::Environment { agent, reason },
     }
 }
