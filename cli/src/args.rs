@@ -394,4 +394,10 @@ pub(crate) struct BenchArgs {
     /// Where durable turns are written, in a folder that is removed at the end: take the disk that matters.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) dir: PathBuf,
+    /// Write the report as a page with plots, too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Compare with an earlier run, the FILE that --json printed, and say what is noise.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Option<PathBuf>,
 }

@@ -23,7 +23,9 @@ Examples:
   loket bench                                  all tiers, half a minute
   loket bench --tier c,c2 --seconds 10         one lane: native caller, then guest
   loket bench fleet.ron --tier e --dir /srv    durable turns on the disk of /srv
-  loket bench --json > before.json             for programs, and to compare with";
+  loket bench --json > before.json             for programs, and to compare with
+  loket bench --against before.json            what changed, and what is noise
+  loket bench --html report.html               with plots";
 pub(crate) const RUN: &str = "\
 Examples:
   loket run fleets/quickstart.ron

@@ -6,24 +6,32 @@
 #![forbid(unsafe_code)]
 
 mod bed;
+mod beds;
 mod caller;
+mod compare;
 mod echo;
 mod error;
 mod factory;
 mod guest;
+mod html;
 mod latencies;
 mod law;
+mod machine;
 mod options;
 mod report;
 mod runner;
+mod session;
 mod spec;
 mod stats;
-mod text;
+pub mod text;
 mod tiers;
 
+pub use compare::{Change, Comparison, NOISE, Verdict, compare, comparison_table};
 pub use error::BenchError;
+pub use html::page;
 pub use options::{Counter, Counts, Options, Tier};
 pub use report::{Latency, Machine, Proof, Report, SHAPE, Series, TierReport};
 pub use runner::{Progress, run};
+pub use session::Session;
 pub use stats::Spread;
 pub use text::table;

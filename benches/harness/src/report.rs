@@ -113,3 +113,49 @@ pub struct Proof {
     /// Calls that the provider answered.
     pub answered: u64,
 }
+
+/// A report of one tier with these repeats, for tests.
+#[cfg(test)]
+pub(crate) fn sample(ns: &[f64]) -> Report {
+    #![allow(clippy::unwrap_used)]
+    let spread = Spread::of(ns.to_vec()).unwrap();
+    let series = Series {
+        callers: 1,
+        count: 1_000,
+        per_second: 1e9 / spread.median,
+        ns: spread.clone(),
+        cpu_ns: spread,
+        allocations: None,
+        latency: Some(Latency { calls: 10, p50_ns: 1, p99_ns: 2, p999_ns: 3, max_ns: 4 }),
+    };
+    let tier = TierReport {
+        tier: "native".into(),
+        letter: "c".into(),
+        what: "calls with <angles>".into(),
+        unit: "call".into(),
+        one: Some(series),
+        many: None,
+        proof: Some(Proof { calls: 7, admitted: 7, answered: 7 }),
+    };
+    let machine = Machine {
+        cpu: "a processor".into(),
+        cores: 2,
+        system: "linux".into(),
+        load_before: 0.1,
+        load_after: 1.0,
+        optimised: true,
+    };
+    Report {
+        version: SHAPE,
+        loket: "0".into(),
+        machine,
+        fleet: None,
+        agents: 1,
+        grants: 1,
+        payload: 64,
+        seconds: 1,
+        repeats: ns.len(),
+        clock_ns: 20.0,
+        tiers: vec![tier],
+    }
+}

@@ -2,27 +2,18 @@
 //!
 //! Start reading at [`run`].
 
-use crate::bed::{Bed, Plan};
+use crate::beds::Beds;
 use crate::latencies::Latencies;
 use crate::law::ECHO;
-use crate::report::{Machine, Proof, Report, SHAPE, Series, TierReport};
-use crate::spec::Guest;
-use crate::tiers::{Calls, Guests, HostCalls, Load, Measured, Ran, Turns};
+use crate::machine;
+use crate::report::{Proof, Report, SHAPE, Series, TierReport};
+use crate::tiers::{Load, Measured, Ran};
 use crate::{BenchError, Counter, Options, Spread, Tier};
 use loket_kernel::Moment;
-use loket_ledger::Durability;
 use loket_runtime::Clock;
-use rustix::time::{ClockId, clock_gettime};
-use std::rc::Rc;
-
-/// Agents that have durable turns at once, if there are so many: the number that the figures of group commit are given for.
-const TURNING: usize = 256;
 
 /// The parts of a repeat's time: plain with one, single ones timed, many at once.
 const SHARES: u64 = 4;
-
-/// Readings of the clock of which the cost is told.
-const READINGS: u32 = 100_000;
 
 /// What is told while it goes on.
 #[derive(Debug, Clone, Copy)]
@@ -42,12 +33,12 @@ pub struct Progress {
 pub fn run(options: &Options, tell: &mut dyn FnMut(Progress)) -> Result<Report, BenchError> {
     let repeats = options.repeats.max(1);
     tell(Progress { tier: None, repeat: 0, repeats });
-    let load_before = load();
+    let load_before = machine::load();
     let clock = Clock::machine(Moment(0));
     let mut all = Vec::new();
-    let mut beds = Beds { options, lane: None };
+    let mut beds = Beds::default();
     for tier in &options.tiers {
-        all.push(Running::new(*tier, beds.tier(*tier)?));
+        all.push(Running::new(*tier, beds.tier(*tier, options)?));
     }
     let budget_ns =
         options.seconds.saturating_mul(1_000_000_000) / (repeats as u64).saturating_mul(SHARES);
@@ -67,14 +58,7 @@ pub fn run(options: &Options, tell: &mut dyn FnMut(Progress)) -> Result<Report, 
     for running in all {
         tiers.push(running.report()?);
     }
-    let machine = Machine {
-        cpu: cpu(),
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
-        system: system(),
-        load_before,
-        load_after: load(),
-        optimised: !cfg!(debug_assertions),
-    };
+    let machine = machine::machine(load_before);
     Ok(Report {
         version: SHAPE,
         loket: env!("CARGO_PKG_VERSION").to_owned(),
@@ -85,65 +69,9 @@ pub fn run(options: &Options, tell: &mut dyn FnMut(Progress)) -> Result<Report, 
         payload: options.payload,
         seconds: options.seconds,
         repeats,
-        clock_ns: reading(&clock),
+        clock_ns: machine::reading(&clock),
         tiers,
     })
-}
-
-/// Makes the nodes that tiers run on; native callers and guests share one.
-struct Beds<'o> {
-    options: &'o Options,
-    lane: Option<Rc<Bed>>,
-}
-
-impl Beds<'_> {
-    fn tier(&mut self, tier: Tier) -> Result<Box<dyn Measured>, BenchError> {
-        let options = self.options;
-        let callers = options.callers.max(1);
-        Ok(match tier {
-            Tier::Host => Box::new(HostCalls::new(options, false)?),
-            Tier::Grant => Box::new(HostCalls::new(options, true)?),
-            Tier::Native => Box::new(Calls::new(self.lane()?, options.payload, true)),
-            Tier::Guest => Box::new(Guests::new(self.lane()?, options.payload)),
-            Tier::Cross => {
-                let (echoes, callers) = (vec![1], vec![0; callers]);
-                let plan = Plan { lanes: 2, echoes, callers, crowded: true, ..Self::plan() };
-                Box::new(Calls::new(Rc::new(Bed::new(&plan, options)?), options.payload, true))
-            }
-            Tier::Lanes => {
-                let lanes = options.lanes.max(1);
-                let callers = (0..callers.max(lanes)).map(|caller| caller % lanes).collect();
-                let echoes = (0..lanes).collect();
-                let plan = Plan { lanes, echoes, callers, crowded: true, ..Self::plan() };
-                Box::new(Calls::new(Rc::new(Bed::new(&plan, options)?), options.payload, false))
-            }
-            Tier::Process => Box::new(Turns::new(self.durable(Durability::Process)?)),
-            Tier::Power => Box::new(Turns::new(self.durable(Durability::Power)?)),
-        })
-    }
-
-    fn plan() -> Plan {
-        Plan::one_lane(Durability::Process)
-    }
-
-    fn lane(&mut self) -> Result<Rc<Bed>, BenchError> {
-        if let Some(bed) = &self.lane {
-            return Ok(Rc::clone(bed));
-        }
-        let callers = self.options.callers.max(1);
-        let (agents, callers) = (vec![Guest::Calling; callers], vec![0; callers]);
-        let plan = Plan { callers, agents, crowded: true, ..Self::plan() };
-        let bed = Rc::new(Bed::new(&plan, self.options)?);
-        self.lane = Some(Rc::clone(&bed));
-        Ok(bed)
-    }
-
-    fn durable(&self, durability: Durability) -> Result<Rc<Bed>, BenchError> {
-        let turning = usize::try_from(self.options.agents).unwrap_or(TURNING).clamp(1, TURNING);
-        let agents = vec![Guest::Writing; turning];
-        let plan = Plan { durability, agents, ..Self::plan() };
-        Ok(Rc::new(Bed::new(&plan, self.options)?))
-    }
 }
 
 /// What a series has so far.
@@ -202,9 +130,9 @@ impl Running {
     }
 
     fn plain(&mut self, options: &Options, load: Load, budget_ns: u64) -> Result<u64, BenchError> {
-        let (cpu, allocated) = (cpu_ns(), options.allocations.map(|count| count()));
+        let (cpu, allocated) = (machine::cpu_ns(), options.allocations.map(|count| count()));
         let ran = self.measured.run(load, budget_ns, None)?;
-        let cpu = cpu_ns().saturating_sub(cpu);
+        let cpu = machine::cpu_ns().saturating_sub(cpu);
         let kept = self.kept(load);
         if ran.counted > 0 && ran.made > 0 {
             kept.ns.push(ran.ns as f64 / ran.counted as f64);
@@ -263,34 +191,4 @@ fn series(kept: Kept, callers: usize) -> Option<Series> {
         allocations: kept.allocations.map(|all| all as f64 / kept.made.max(1) as f64),
         latency: kept.latencies.and_then(|all| all.figures()),
     })
-}
-
-fn cpu_ns() -> u64 {
-    let at = clock_gettime(ClockId::ProcessCPUTime);
-    let (seconds, ns) = (u64::try_from(at.tv_sec), u64::try_from(at.tv_nsec));
-    seconds.unwrap_or(0).saturating_mul(1_000_000_000).saturating_add(ns.unwrap_or(0))
-}
-
-fn reading(clock: &Clock) -> f64 {
-    let began = clock.monotonic_ns();
-    let last = (0..READINGS).fold(began, |_, _| clock.monotonic_ns());
-    last.saturating_sub(began) as f64 / f64::from(READINGS)
-}
-
-/// The first word of a file, as a number.
-fn load() -> f64 {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0.0)
-}
-
-fn cpu() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with("model name"));
-    let name = line.and_then(|line| line.split(':').nth(1)).unwrap_or("unknown");
-    name.trim().to_owned()
-}
-
-fn system() -> String {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!("{} {}", std::env::consts::OS, release.trim())
 }

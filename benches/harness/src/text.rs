@@ -88,7 +88,8 @@ fn row(text: &mut String, tier: &TierReport, series: &Series) {
 }
 
 /// A time with a unit that leaves three digits.
-pub(crate) fn time(ns: f64) -> String {
+#[must_use]
+pub fn time(ns: f64) -> String {
     match ns {
         ns if ns < 1e3 => format!("{ns:.0} ns"),
         ns if ns < 1e4 => format!("{:.2} us", ns / 1e3),
@@ -100,7 +101,8 @@ pub(crate) fn time(ns: f64) -> String {
 }
 
 /// A rate with its thousands apart.
-pub(crate) fn thousands(rate: f64) -> String {
+#[must_use]
+pub fn thousands(rate: f64) -> String {
     let digits = format!("{rate:.0}");
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -4,13 +4,15 @@ use crate::args::BenchArgs;
 use crate::exit::{self, CliError, Code};
 use crate::node::{self, FleetFacts};
 use crate::output;
-use loket_bench::{Counter, Counts, Options, Progress, Report, Tier};
+use loket_bench::{Comparison, Counter, Counts, Options, Progress, Report, SHAPE, Tier};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Measures, and prints the report.
 pub(super) fn bench(args: &BenchArgs, json: bool) -> Result<Code, CliError> {
+    let before = args.against.as_deref().map(earlier).transpose()?;
     let (options, fleet) = options(args)?;
     let mut progress = Line::new();
     let report = loket_bench::run(&options, &mut |at| progress.tell(at));
@@ -18,13 +20,54 @@ pub(super) fn bench(args: &BenchArgs, json: bool) -> Result<Code, CliError> {
     let report =
         report.map_err(|error| CliError::new(error.code(), exit::FAILED, error.to_string()))?;
     let report = Report { fleet, ..report };
-    if json {
-        let value = serde_json::to_value(&report).map_err(|error| {
-            CliError::new("internal", exit::BUG, format!("the report as JSON: {error}"))
-        })?;
-        return Ok(output::json(&value));
+    let comparison = before.map(|before| loket_bench::compare(&report, &before));
+    if let Some(file) = &args.html {
+        let page = loket_bench::page(&report, comparison.as_ref());
+        std::fs::write(file, page).map_err(|error| cannot("write", file, &error))?;
     }
-    Ok(output::line(loket_bench::table(&report).trim_end()))
+    if json {
+        return print(&report, comparison.as_ref());
+    }
+    let mut text = loket_bench::table(&report);
+    if let Some(comparison) = &comparison {
+        text.push('\n');
+        text.push_str(&loket_bench::comparison_table(comparison));
+    }
+    Ok(output::line(text.trim_end()))
+}
+
+/// The report as JSON, and beside its fields what it was compared to.
+fn print(report: &Report, comparison: Option<&Comparison>) -> Result<Code, CliError> {
+    let bug = |error: serde_json::Error| {
+        CliError::new("internal", exit::BUG, format!("the report as JSON: {error}"))
+    };
+    let mut value = serde_json::to_value(report).map_err(bug)?;
+    if let (Some(fields), Some(comparison)) = (value.as_object_mut(), comparison) {
+        fields.insert("against".to_owned(), serde_json::to_value(comparison).map_err(bug)?);
+    }
+    Ok(output::json(&value))
+}
+
+/// The report of an earlier run; read before anything is measured, so that a wrong file costs no time.
+fn earlier(file: &Path) -> Result<Report, CliError> {
+    let text = std::fs::read_to_string(file).map_err(|error| cannot("read", file, &error))?;
+    let report: Report = serde_json::from_str(&text).map_err(|error| {
+        let file = file.display();
+        let text = format!("{file} is no report of `loket bench --json`: {error}");
+        CliError::new("bench_against", exit::USAGE, text)
+    })?;
+    match report.version {
+        SHAPE => Ok(report),
+        other => {
+            let text = format!("the report has shape {other}, this loket knows {SHAPE}");
+            Err(CliError::new("bench_against", exit::USAGE, text))
+        }
+    }
+}
+
+fn cannot(what: &str, file: &Path, error: &std::io::Error) -> CliError {
+    let text = format!("cannot {what} {}: {error}", file.display());
+    CliError::new("bench_file", exit::USAGE, text)
 }
 
 fn options(args: &BenchArgs) -> Result<(Options, Option<String>), CliError> {
