@@ -95,3 +95,37 @@ fn a_significant_child_that_a_rule_ends_has_ended() {
     w.exits("n", crash());
     assert_eq!(w.exit, Some(Exit::Shutdown));
 }
+
+#[test]
+fn a_rule_covers_what_asks_for_as_much_or_more() {
+    let (guest, trap) = (Some(Blame::Guest), Some(Cause::Trap));
+    let of = |blame, cause| rule(blame, cause, Action::End);
+    let host = Some(Blame::Host);
+    for (first, later, covers) in [
+        (of(None, None), of(None, None), true),
+        (of(None, None), of(guest, trap), true),
+        (of(guest, None), of(guest, trap), true),
+        (of(guest, None), of(guest, None), true),
+        (of(None, trap), of(guest, trap), true),
+        (of(guest, trap), of(guest, trap), true),
+        (of(guest, None), of(None, None), false),
+        (of(guest, None), of(host, trap), false),
+        (of(None, trap), of(guest, None), false),
+        (of(None, trap), of(guest, Some(Cause::Panic)), false),
+        (of(guest, trap), of(guest, None), false),
+        (of(guest, trap), of(None, trap), false),
+    ] {
+        assert_eq!(first.covers(&later), covers, "{first:?} {later:?}");
+    }
+}
+
+#[test]
+fn a_rule_for_everything_names_nothing() {
+    let named = |rules: &[Rule]| Rule::named(rules, &crash());
+    let (panic, guest) = (Some(Cause::Panic), Some(Blame::Guest));
+    assert!(!named(&[]) && !named(&[rule(None, None, Action::End)]));
+    assert!(named(&[rule(guest, None, Action::End)]) && named(&[rule(None, panic, Action::End)]));
+    assert!(!named(&[rule(Some(Blame::Host), None, Action::End)]));
+    assert!(!named(&[rule(None, Some(Cause::Trap), Action::End), rule(None, None, Action::End)]));
+    assert!(named(&[rule(None, None, Action::End), rule(guest, panic, Action::End)]));
+}
