@@ -1,8 +1,12 @@
 //! The command line as it is typed.
 
 mod files;
+mod people;
 
 pub(crate) use files::{CheckArgs, DiffArgs, FmtArgs, SimulateArgs};
+pub(crate) use people::{
+    AnswerArgs, ApprovalsArgs, ApprovalsVerb, LettersArgs, LettersVerb, TimersArgs,
+};
 
 mod bench;
 
@@ -82,6 +86,15 @@ pub(crate) enum Command {
     /// Agents that take no turns until you act: list, show, resolve.
     #[command(after_help = examples::QUARANTINE)]
     Quarantine(QuarantineArgs),
+    /// Calls that wait for a person: list, show, approve, deny.
+    #[command(after_help = examples::APPROVALS)]
+    Approvals(ApprovalsArgs),
+    /// Answer a question that an agent asked.
+    #[command(after_help = examples::ANSWER)]
+    Answer(AnswerArgs),
+    /// The timers of an agent, or of all: list, cancel.
+    #[command(after_help = examples::TIMERS)]
+    Timers(TimersArgs),
     /// Call any capability as the operator, through the kernel like everyone.
     #[command(after_help = examples::ASK)]
     Ask(AskArgs),
@@ -220,38 +233,6 @@ pub(crate) struct TurnArgs {
     pub(crate) turn: u64,
     #[command(flatten)]
     pub(crate) target: Target,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(crate) struct LettersArgs {
-    #[command(subcommand)]
-    pub(crate) verb: Option<LettersVerb>,
-    #[command(flatten)]
-    pub(crate) target: Target,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum LettersVerb {
-    /// List them (the default).
-    List,
-    /// Show one: message, cause, backtrace, attempts, effects.
-    Show {
-        /// The letter's number.
-        letter: u64,
-    },
-    /// Make a new message of one, at the end of the agent's inbox.
-    Retry {
-        /// The letter's number.
-        letter: u64,
-        /// Confirm that the listed effects may be repeated.
-        #[arg(long)]
-        yes: bool,
-    },
-    /// Forget one.
-    Drop {
-        /// The letter's number.
-        letter: u64,
-    },
 }
 
 #[derive(Debug, ClapArgs)]

@@ -16,6 +16,7 @@ Examples:
   loket letters                                    dead letters
   loket turns librarian                            what it has done
   loket doubt                                      calls that you must settle
+  loket approvals                                  what waits for a person
   loket explain E104                               what a code means";
 
 pub(crate) const BENCH: &str = "\
@@ -114,6 +115,21 @@ Examples:
   loket quarantine show editor                     one, with both stories
   loket quarantine resolve editor --accept-rerun   the re-run counts
   loket quarantine resolve editor --skip           give the turn up";
+pub(crate) const APPROVALS: &str = "\
+Examples:
+  loket approvals               what waits for you
+  loket approvals show 4        the call and its arguments
+  loket approvals approve 4
+  loket approvals deny 4 --reason 'not before Monday'";
+pub(crate) const ANSWER: &str = "\
+Examples:
+  loket answer 5 'the red one'
+  loket answer 5 - < answer.txt";
+pub(crate) const TIMERS: &str = "\
+Examples:
+  loket timers                  all
+  loket timers editor           one agent's
+  loket timers --cancel TIMER   take one back";
 pub(crate) const ASK: &str = "\
 Examples:
   loket ask agent.status

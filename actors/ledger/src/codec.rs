@@ -1,7 +1,9 @@
 //! The small encodings inside columns: failures, effects, lists of names. Length-prefixed, little
 //! endian, written once and read by every later version: a new form gets a new tag.
 
-use loket_turn::{AgentName, Effect, Failure, MessageId, Outcome, Until};
+use loket_turn::{
+    AgentName, Effect, Failure, IntentId, MessageId, Missed, Outcome, Schedule, SetTimer, Until,
+};
 use rusqlite::types::Type;
 use std::sync::Arc;
 
@@ -97,6 +99,8 @@ const MONITOR: u8 = 5;
 const DEMONITOR: u8 = 6;
 const JOIN: u8 = 7;
 const LEAVE: u8 = 8;
+const SET_TIMER: u8 = 9;
+const CANCEL_TIMER: u8 = 10;
 
 /// A staged effect as bytes; `None` for one that this version does not know, which it therefore
 /// never staged.
@@ -150,9 +154,44 @@ pub(crate) fn effect_bytes(effect: &Effect) -> Option<Vec<u8>> {
             bytes.push(LEAVE);
             put(&mut bytes, group.as_bytes());
         }
+        Effect::SetTimer(timer) => {
+            bytes.push(SET_TIMER);
+            put_timer(&mut bytes, timer);
+        }
+        Effect::CancelTimer { id } => {
+            bytes.push(CANCEL_TIMER);
+            bytes.extend_from_slice(&id.0);
+        }
         _ => return None,
     }
     Some(bytes)
+}
+
+fn put_timer(to: &mut Vec<u8>, timer: &SetTimer) {
+    to.extend_from_slice(&timer.id.0);
+    to.extend_from_slice(&timer.due_ms.to_le_bytes());
+    put(to, timer.kind.as_bytes());
+    put(to, &timer.body);
+    to.push(u8::from(timer.schedule.is_some()));
+    if let Some(schedule) = &timer.schedule {
+        for text in [&*schedule.expr, &*schedule.tz, schedule.missed.as_str()] {
+            put(to, text.as_bytes());
+        }
+    }
+}
+
+fn timer(from: &mut Reader<'_>) -> Read<SetTimer> {
+    let (id, due_ms) = (IntentId(from.id()?.0), from.number()?);
+    let (kind, body) = (from.text()?, from.bytes()?.to_vec());
+    let schedule = match from.byte()? {
+        1 => {
+            let (expr, tz, missed) = (from.text()?, from.text()?, from.text()?);
+            let missed = Missed::parse(&missed).ok_or_else(|| damaged("schedule"))?;
+            Some(Schedule { expr, tz, missed })
+        }
+        _ => None,
+    };
+    Ok(SetTimer { id, due_ms, kind, body, schedule })
 }
 
 /// The effect of [`effect_bytes`].
@@ -189,6 +228,8 @@ pub(crate) fn effect(bytes: &[u8]) -> Read<Effect> {
         DEMONITOR => Ok(Effect::Demonitor { id: from.id()? }),
         JOIN => Ok(Effect::Join { group: from.text()? }),
         LEAVE => Ok(Effect::Leave { group: from.text()? }),
+        SET_TIMER => Ok(Effect::SetTimer(Box::new(timer(&mut from)?))),
+        CANCEL_TIMER => Ok(Effect::CancelTimer { id: IntentId(from.id()?.0) }),
         _ => Err(damaged("effect")),
     }
 }
@@ -254,6 +295,22 @@ mod tests {
             };
             let bytes = effect_bytes(&written).unwrap();
             assert_eq!(effect(&bytes).unwrap(), written);
+        }
+        let schedule = Schedule {
+            expr: "0 9 * * 1-5".to_owned(),
+            tz: "Europe/Berlin".to_owned(),
+            missed: Missed::All,
+        };
+        for schedule in [None, Some(schedule)] {
+            let id = IntentId([3; 16]);
+            let (kind, body) = ("wake".to_owned(), vec![1; 40]);
+            let set = SetTimer { id, due_ms: u64::MAX, kind, body, schedule };
+            let set = Effect::SetTimer(Box::new(set));
+            for written in [set, Effect::CancelTimer { id }] {
+                let bytes = effect_bytes(&written).unwrap();
+                assert_eq!(effect(&bytes).unwrap(), written);
+                assert!((0..bytes.len()).all(|cut| effect(&bytes[..cut]).is_err()));
+            }
         }
         let texts = ["", "a", "b/c"];
         assert_eq!(list(list_bytes(&texts).as_deref()).unwrap(), texts);

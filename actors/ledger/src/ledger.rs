@@ -4,12 +4,12 @@ use crate::engine::Engine;
 use crate::writer::{self, Queue};
 use crate::{OpenError, OpenTurns, Options, dir, open_turns};
 use loket_turn::{
-    Accept, AcceptError, Accepted, AgentName, AgentState, CallState, Doubt, DoubtId, DynamicChild,
-    End, Ended, EndedTurn, Enrol, Enrolled, Fail, FailVerdict, GroupSize, Hash, Holder, InboxDepth,
-    IntentId, IntentWrite, IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter,
-    LetterId, LetterSummary, Life, Monitor, NextTurn, Outcome, Pending, Quarantine, Quarantined,
-    Release, Released, Removed, Resolution, ResultWrite, RetriedLetter, TurnKey, TurnNo, TurnSeen,
-    TurnShown,
+    Accept, AcceptError, Accepted, AgentName, AgentState, Approval, ApprovalId, Ask, Asked,
+    CallState, Decide, Doubt, DoubtId, DynamicChild, End, Ended, EndedTurn, Enrol, Enrolled, Fail,
+    FailVerdict, GroupSize, Hash, Holder, InboxDepth, IntentId, IntentWrite, IntentWritten, Ledger,
+    LedgerError, LedgerEvent, LedgerStats, Letter, LetterId, LetterSummary, Life, Monitor,
+    NextTurn, Outcome, Pending, Quarantine, Quarantined, Release, Released, Removed, Resolution,
+    ResultWrite, RetriedLetter, Sleep, Timer, TurnKey, TurnNo, TurnSeen, TurnShown,
 };
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -204,6 +204,34 @@ impl Ledger for SqliteLedger {
 
     fn park(&self, turn: TurnKey, on: IntentId) -> Pending<Result<Option<Outcome>, LedgerError>> {
         self.queue.ask(move |engine| engine.park(&turn, on))
+    }
+
+    fn ask(&self, ask: Ask) -> Pending<Result<Asked, LedgerError>> {
+        self.queue.ask(move |engine| engine.ask(&ask))
+    }
+
+    fn decide(&self, decide: Decide) -> Pending<Result<Approval, LedgerError>> {
+        self.queue.ask(move |engine| engine.decide(&decide))
+    }
+
+    fn approvals(&self) -> Pending<Result<Vec<Approval>, LedgerError>> {
+        self.queue.ask(move |engine| engine.approvals())
+    }
+
+    fn approval(&self, id: ApprovalId) -> Pending<Result<Approval, LedgerError>> {
+        self.queue.ask(move |engine| engine.approval(id))
+    }
+
+    fn sleep(&self, sleep: Sleep) -> Pending<Result<(), LedgerError>> {
+        self.queue.ask(move |engine| engine.sleep(&sleep))
+    }
+
+    fn timers(&self, agent: Option<AgentName>) -> Pending<Result<Vec<Timer>, LedgerError>> {
+        self.queue.ask(move |engine| engine.timers(agent.as_ref()))
+    }
+
+    fn cancel_timer(&self, id: IntentId) -> Pending<Result<bool, LedgerError>> {
+        self.queue.ask(move |engine| engine.cancel_timer(id))
     }
 
     fn ended_after(

@@ -34,6 +34,7 @@ pub use history::{
 };
 pub use ledger::{Events, SqliteLedger};
 pub use open_turns::{OpenTurn, OpenTurns};
+pub use ops::timers::LOOK_EVERY as TIMER_LATE_MAX;
 pub use options::{Clock, Durability, OpenError, Options, SIZE_LIMIT_BYTES};
 pub use schema::{APPLICATION_ID, FORMAT};
 pub use schema::{FORMAT as DATA_FORMAT, sqlite_version};

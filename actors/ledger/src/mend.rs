@@ -4,6 +4,7 @@
 
 use crate::dir;
 use crate::engine::{Engine, connect};
+use crate::ops::timers::Timers;
 use crate::options::OpenError;
 use rusqlite::Connection;
 
@@ -65,6 +66,7 @@ impl Engine {
         self.wal = opened.wal;
         self.wal_pages = opened.wal_pages;
         self.pins.clear();
+        self.timers = Timers::again();
         self.synchronous_full = true;
         self.mending = Mending::Nothing;
         self.measure();

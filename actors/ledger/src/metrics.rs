@@ -37,6 +37,10 @@ pub const DOUBTS: &str = "loket_doubts_total";
 
 /// Agents that were put into quarantine (rule G4).
 pub const QUARANTINED: &str = "loket_quarantines_total";
+/// Seconds by which a timer fired after its time.
+pub const TIMER_LATE_SECONDS: &str = "loket_timer_late_seconds";
+/// Times that a due timer found its agent's inbox full and was put off.
+pub const TIMERS_PUT_OFF: &str = "loket_timers_put_off_total";
 
 /// Reports of supervisors that were not kept: too many at once, or the file failed.
 pub const HISTORY_DROPPED: &str = "loket_history_dropped_total";
@@ -58,6 +62,8 @@ pub fn describe() {
     metrics::describe_counter!(DOUBTS, Unit::Count, "Once calls that came in doubt.");
     metrics::describe_counter!(QUARANTINED, Unit::Count, "Agents put into quarantine.");
     metrics::describe_counter!(HISTORY_DROPPED, Unit::Count, "Reports that were not kept.");
+    metrics::describe_histogram!(TIMER_LATE_SECONDS, Unit::Seconds, "How late a timer fired.");
+    metrics::describe_counter!(TIMERS_PUT_OFF, Unit::Count, "Due timers that found no room.");
     metrics::describe_counter!(CYCLES, Unit::Count, "Calls that closed a cycle.");
     metrics::describe_counter!(DOWNS, Unit::Count, "Downs put into the inboxes of who watched.");
 }
@@ -79,6 +85,8 @@ pub(crate) struct Meters {
     pub(crate) cycles: Counter,
     pub(crate) doubts: Counter,
     pub(crate) quarantined: Counter,
+    pub(crate) timer_late: Histogram,
+    pub(crate) timers_put_off: Counter,
     pub(crate) downs: Counter,
 }
 
@@ -100,6 +108,8 @@ impl Meters {
             cycles: metrics::counter!(CYCLES),
             doubts: metrics::counter!(DOUBTS),
             quarantined: metrics::counter!(QUARANTINED),
+            timer_late: metrics::histogram!(TIMER_LATE_SECONDS),
+            timers_put_off: metrics::counter!(TIMERS_PUT_OFF),
             downs: metrics::counter!(DOWNS),
         }
     }

@@ -25,6 +25,10 @@ const PRUNE_KEYS: i64 = 256;
 /// Milliseconds between two looks for old keys: a minute is nothing beside seven days.
 const PRUNE_EVERY_MS: u64 = 60_000;
 
+/// How often an idle ledger writes down the latest moment that it has seen, milliseconds: a clock that is set back while the
+/// process is down is seen back by at most so much.
+pub(crate) const CLOCK_EVERY_MS: u64 = 10_000;
+
 /// How much longer a key is kept whose sender's turn is still open, milliseconds: a day.
 const KEY_EXTENSION_MS: u64 = KEY_TTL_MS / 7;
 
@@ -59,7 +63,10 @@ pub(crate) fn idle_step(engine: &mut Engine) -> bool {
             engine.conn.execute_batch(&sql).map(|()| true)
         });
     }
-    let now = (engine.options.clock)();
+    let now = engine.now();
+    if engine.clock_is_old(CLOCK_EVERY_MS) {
+        return in_transaction(engine, |engine| engine.write_clock().map(|()| false));
+    }
     if now.saturating_sub(engine.pruned_ms) >= PRUNE_EVERY_MS {
         return in_transaction(engine, |engine| prune(engine, now));
     }
@@ -144,6 +151,7 @@ fn sweep(engine: &mut Engine, life: u64) -> rusqlite::Result<bool> {
         "DELETE FROM messages WHERE life = ?1 AND n > ?2 AND n <= ?3",
         "DELETE FROM turns WHERE life = ?1 AND n > ?2 AND n <= ?3",
         "DELETE FROM records WHERE life = ?1 AND n > ?2 AND n <= ?3",
+        "DELETE FROM approvals WHERE life = ?1 AND n > ?2 AND n <= ?3",
     ] {
         conn.prepare_cached(sql)?.execute(range)?;
     }
@@ -197,6 +205,7 @@ pub(crate) fn close(mut engine: Engine) {
     if engine.is_broken() {
         return;
     }
+    in_transaction(&mut engine, |engine| engine.write_clock().map(|()| false));
     checkpoint(&mut engine, "TRUNCATE");
     if let Err((_, why)) = engine.conn.close() {
         tracing::warn!(%why, "the ledger's file was not closed cleanly");

@@ -4,11 +4,13 @@
 use crate::clock::Stopwatch;
 use crate::engine::{Engine, Op};
 use crate::ledger::Events;
+use crate::ops::timers::Timers;
 use crate::upkeep;
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use loket_turn::{LedgerError, Pending};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Requests that wait for the writer at most. Agents have one request at a time each, so this is
@@ -26,7 +28,7 @@ const QUEUE_BYTES: u64 = 256 * 1024 * 1024;
 pub const GROUP: usize = 512;
 
 /// How long a stop waits for room in a full queue before it looks whether the writer still runs.
-const STOP_STEP: std::time::Duration = std::time::Duration::from_millis(50);
+const STOP_STEP: Duration = Duration::from_millis(50);
 
 /// A queued request.
 pub(crate) trait Job: Send {
@@ -195,15 +197,16 @@ pub(crate) fn run(mut engine: Engine, closing: &Closing, events: &Events) {
     while !stop {
         // Upkeep only while nobody waits; a request that arrives meanwhile waits for one bounded
         // step of it.
-        let first = match from.try_recv() {
-            Ok(order) => order,
+        let mut next = match from.try_recv() {
+            Ok(order) => Some(order),
+            Err(_) if engine.is_timer_due() => None,
             Err(_) if !engine.is_broken() && upkeep::idle_step(&mut engine) => continue,
-            Err(_) => match from.recv() {
-                Ok(order) => order,
-                Err(_) => break,
+            Err(_) => match from.recv_timeout(patience(&mut engine)) {
+                Ok(order) => Some(order),
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
             },
         };
-        let mut next = Some(first);
         while let Some(order) = next {
             match order {
                 Order::Run(job) => jobs.push(job),
@@ -211,11 +214,37 @@ pub(crate) fn run(mut engine: Engine, closing: &Closing, events: &Events) {
             }
             next = (jobs.len() < GROUP).then(|| from.try_recv().ok()).flatten();
         }
+        if engine.is_timer_due() {
+            jobs.push(Box::new(Fire));
+        }
         if !jobs.is_empty() {
             group(&mut engine, &mut jobs, events);
         }
     }
     upkeep::close(engine);
+}
+
+/// How long an idle writer sleeps: until a timer may be due, or the moment is to be written down.
+fn patience(engine: &mut Engine) -> Duration {
+    let clock = Duration::from_millis(upkeep::CLOCK_EVERY_MS);
+    let now_ms = engine.now();
+    let timers = engine.timers.patience(now_ms).unwrap_or(clock);
+    // Not less than the clock's own step: a sleep of nothing would spin.
+    timers.clamp(Duration::from_millis(1), clock)
+}
+
+/// Fires due timers, in the same commit as whatever else there is.
+struct Fire;
+
+impl Job for Fire {
+    fn run(&mut self, engine: &mut Engine) {
+        if let Err(why) = engine.request::<_, LedgerError>(Engine::fire_due) {
+            tracing::warn!(code = why.code(), "due timers are put off: {why}");
+            engine.timers = Timers::again();
+        }
+    }
+
+    fn answer(self: Box<Self>, _group: &Result<(), LedgerError>) {}
 }
 
 /// One group commit. While the file cannot be used every request is answered so, and each group tries again.
@@ -226,6 +255,7 @@ fn group(engine: &mut Engine, jobs: &mut Vec<Box<dyn Job>>, events: &Events) {
         tracing::error!(code = why.code(), "the ledger cannot be used: {why}");
         let refusal = Err(LedgerError::Storage(why.to_string()));
         jobs.drain(..).for_each(|job| job.answer(&refusal));
+        engine.timers = Timers::again();
         return;
     }
     engine.begin();

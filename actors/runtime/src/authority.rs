@@ -5,7 +5,7 @@
 
 use crate::{Mailbox, ProviderWork, Service};
 use arc_swap::{ArcSwap, Cache};
-use loket_kernel::{GrantId, GrantSet, Principal, Route, Table};
+use loket_kernel::{Capability, Grant, GrantId, GrantSet, Moment, Principal, Route, Table};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -78,6 +78,8 @@ pub type ScopeHints = HashMap<String, String>;
 #[derive(Debug, Default)]
 struct Writer {
     next_principal: u32,
+    /// How many grants have been made one principal's own. See [`own`].
+    owned: u64,
     services: HashMap<Arc<str>, Route>,
     principals: HashMap<Arc<str>, Principal>,
 }
@@ -135,6 +137,7 @@ impl Authority {
         writer.next_principal = next;
         let principal = Principal(number);
         writer.principals.insert(Arc::clone(&name), principal);
+        let grants = own(&mut writer.owned, grants);
         self.change(&writer, |table| table.with_principal(principal, name, incarnation, grants));
         Ok(principal)
     }
@@ -161,8 +164,32 @@ impl Authority {
 
     /// Gives a principal other grants.
     pub fn set_grants(&self, principal: Principal, grants: Arc<GrantSet>) {
-        let writer = crate::lock(&self.writer);
+        let mut writer = crate::lock(&self.writer);
+        let grants = own(&mut writer.owned, grants);
         self.change(&writer, |table| table.with_grants(principal, grants));
+    }
+
+    /// Lets calls of `capability` by this one principal pass where its grant asks for an approval, until the lease is dropped, or
+    /// `until`. `None`: no grant of its covers the capability, or none asks.
+    pub fn lease(
+        self: &Arc<Self>,
+        principal: Principal,
+        capability: &str,
+        until: Moment,
+    ) -> Option<Lease> {
+        let writer = crate::lock(&self.writer);
+        let table = self.table.load();
+        let grants = table.grants(principal)?;
+        let covering = grants.iter().filter(|grant| grant.capability().covers(capability));
+        let grant = covering.max_by_key(|grant| grant.capability().as_str().len())?;
+        let asks = grant.approve().iter().any(|rule| rule.covers(capability));
+        let (id, capability) = (grant.id(), Capability::parse(capability).ok()?);
+        if !asks {
+            return None;
+        }
+        let lease = Lease { of: Arc::clone(self), grant: id, capability: capability.clone() };
+        self.change(&writer, |table| table.with_lease(id, capability, until));
+        Some(lease)
     }
 
     /// Takes a grant away, and all that came of it.
@@ -231,6 +258,58 @@ impl Authority {
     fn change(&self, _writer: &Writer, change: impl FnOnce(&Table) -> Table) {
         let next = change(&self.table.load());
         self.table.store(Arc::new(next));
+    }
+}
+
+/// A person's word for one call. See [`Authority::lease`].
+#[derive(Debug)]
+#[must_use = "dropped, it is taken back"]
+pub struct Lease {
+    of: Arc<Authority>,
+    grant: GrantId,
+    capability: Capability,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let writer = crate::lock(&self.of.writer);
+        // Over at the beginning of time, and so taken out by the second step; the leases of others end later.
+        let (over, capability) = (Moment(0), self.capability.clone());
+        self.of.change(&writer, |table| {
+            table.with_lease(self.grant, capability, over).without_old_leases(over)
+        });
+    }
+}
+
+/// The first id of grants that belong to one principal alone; those of fleet files are counted from 1.
+const OWN_GRANTS: u64 = 1 << 63;
+
+/// A set whose grants that ask for approvals are this principal's alone: the children of a template share their grants, and a
+/// lease for one of them must not let another's call pass. Each is a child of the grant that it came from, so that revoking that
+/// one still reaches it.
+fn own(owned: &mut u64, grants: Arc<GrantSet>) -> Arc<GrantSet> {
+    if grants.iter().all(|grant| grant.approve().is_empty()) {
+        return grants;
+    }
+    let mut own = |grant: &Grant| {
+        if grant.approve().is_empty() {
+            return Ok(grant.clone());
+        }
+        let id = GrantId(OWN_GRANTS.saturating_add(*owned));
+        *owned += 1;
+        let (capability, scope) = (grant.capability().clone(), Arc::clone(grant.scope()));
+        grant.attenuate(Grant::new(capability, scope, None, Vec::new(), None, id))
+    };
+    let set: Result<Vec<_>, _> = grants.iter().map(&mut own).collect();
+    match set.and_then(GrantSet::new) {
+        Ok(set) => Arc::new(set),
+        Err(error) => {
+            // Only a grant that was attenuated too often already. Denied by default, rather than leased to others.
+            tracing::error!(
+                "a set of grants cannot be made one principal's own, it grants nothing: {error}"
+            );
+            Arc::new(GrantSet::default())
+        }
     }
 }
 

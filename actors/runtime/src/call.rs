@@ -71,6 +71,8 @@ pub enum Reply {
         /// The operation's class, `Keyed` or `Once`.
         class: EffectClass,
     },
+    /// It is granted, and a person must approve it first: it has gone to no provider (rule H1).
+    Held,
 }
 
 /// Work for a provider's mailbox.

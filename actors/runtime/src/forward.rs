@@ -116,8 +116,13 @@ fn slips(left: &[u8], right: &[u8], most: u32) -> Option<u32> {
     tried.min().map(|slips| slips + 1)
 }
 
-/// Answers a call that is granted but needs an approval.
+/// Answers a call that is granted but needs an approval: a turn can wait for it, others are told.
 pub(crate) fn hold(rule: &str, envelope: Envelope<Cargo>) {
+    if envelope.cargo.turn.is_some() {
+        // A caller that has gone needs no answer.
+        let _ = envelope.cargo.reply.send(Reply::Held);
+        return;
+    }
     let text = format!("{} needs an approval (approve: {rule})", envelope.capability);
     answer(envelope.cargo, Failure::new("approval_required", text));
 }

@@ -47,7 +47,7 @@ pub use ask::{
     Address, Asked, CALL_TIMEOUT_MS, CallError, Labelled, REQUESTS_MAX, Request, Requests, Slot,
     TooManyRequests, WAY_MAX, Way,
 };
-pub use authority::{Authority, AuthorityError, AuthorityReader, RouteTarget, ScopeHints};
+pub use authority::{Authority, AuthorityError, AuthorityReader, Lease, RouteTarget, ScopeHints};
 pub use call::{
     AdmittedCall, BrainAction, BrainError, BrainRequest, BrainState, CallEnvelope, Cargo,
     ProviderWork, Reply, TurnCall, TurnContext,

@@ -9,6 +9,7 @@ mod letters;
 mod links;
 mod seen;
 mod turns;
+mod waits;
 
 pub use accept::{
     Accept, AcceptError, Accepted, DynamicChild, Enrol, Enrolled, InboxDepth, Removed, ReplyTo,
@@ -22,6 +23,9 @@ pub use seen::{TurnSeen, TurnShown, TurnStanding};
 pub use turns::{
     AgentState, End, EndedTurn, Fail, FailVerdict, IntentWrite, IntentWritten, NextTurn, RanTurn,
     ResultWrite, Survival,
+};
+pub use waits::{
+    Approval, ApprovalId, Ask, Asked, DENIED, Decide, QUESTION, Sleep, TIMER_SENDER, Timer, Verdict,
 };
 
 use crate::{AgentName, Hash, IntentId, LetterId, Life, MessageId, Outcome, TurnKey, TurnNo};
@@ -47,6 +51,9 @@ pub enum LedgerError {
     /// An intent of this key exists with other args (rule C4).
     #[error("call {0} was recorded with other arguments")]
     OtherArgs(IntentId),
+    /// It was decided before, or cannot be decided so.
+    #[error("{0}")]
+    NotSo(String),
     /// Nothing by that number.
     #[error("nothing by that number in the ledger: {0}")]
     NotFound(String),
@@ -84,6 +91,7 @@ impl LedgerError {
             Self::Busy => "L008",
             Self::InboxFull(_) => "L009",
             Self::OtherOutcome(_) => "L010",
+            Self::NotSo(_) => "L011",
         }
     }
 }
@@ -197,8 +205,24 @@ pub trait Ledger: Send + Sync + 'static {
     fn end(&self, end: End) -> Pending<Result<Option<NextTurn>, LedgerError>>;
     /// Notes a failed attempt; at the last one makes the message a dead letter and skips the turn (rules G1, G3).
     fn fail(&self, fail: Fail) -> Pending<Result<FailVerdict, LedgerError>>;
-    /// Notes that the open turn waits for a call's result without an instance (rule H1).
+    /// Notes that the open turn waits for a call's result, or a person's word, without an instance; what there is already (rule H1).
+    /// Parked again on the same call, across a restart say, it counts once.
     fn park(&self, turn: TurnKey, on: IntentId) -> Pending<Result<Option<Outcome>, LedgerError>>;
+    /// Puts a call before a person, with all earlier records of the turn, *fsynced* (rule H1); asked again, tells how it stands. An
+    /// answer is for the same call with the same arguments only.
+    fn ask(&self, ask: Ask) -> Pending<Result<Asked, LedgerError>>;
+    /// What a person said: the call goes on, or gets its failure or answer (rule H1). Decided once.
+    fn decide(&self, decide: Decide) -> Pending<Result<Approval, LedgerError>>;
+    /// The calls that wait for a person, oldest first.
+    fn approvals(&self) -> Pending<Result<Vec<Approval>, LedgerError>>;
+    /// One of them, decided or not.
+    fn approval(&self, id: ApprovalId) -> Pending<Result<Approval, LedgerError>>;
+    /// Lets a call end at its time: its result is then written (rule H1). Said again, the first time stands.
+    fn sleep(&self, sleep: Sleep) -> Pending<Result<(), LedgerError>>;
+    /// The timers of an agent, or of all, by their time.
+    fn timers(&self, agent: Option<AgentName>) -> Pending<Result<Vec<Timer>, LedgerError>>;
+    /// Takes a timer back; whether there was one.
+    fn cancel_timer(&self, id: IntentId) -> Pending<Result<bool, LedgerError>>;
     /// The turns after `after` that have ended or were skipped, in order (rule F1).
     fn ended_after(
         &self,

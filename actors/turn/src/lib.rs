@@ -14,6 +14,7 @@ mod ledger;
 pub mod limits;
 mod message;
 mod record;
+mod schedule;
 mod staged;
 
 pub use class::EffectClass;
@@ -22,13 +23,15 @@ pub use hash::{Hash, RunningHash, chain_after, derived_key};
 pub use ids::{AgentName, CallNo, Epoch, IntentId, LetterId, Life, MessageId, TurnKey, TurnNo};
 pub use journal::{Answered, Diverged, Journal, Live, Mode, Step, Stop};
 pub use ledger::{
-    Accept, AcceptError, Accepted, AgentState, CallState, DOWN_KIND, Doubt, DoubtId, DynamicChild,
-    End, Ended, EndedTurn, Enrol, Enrolled, Fail, FailVerdict, GroupSize, Holder, InboxDepth,
-    IntentWrite, IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter,
-    LetterSummary, MONITOR_SENDER, Monitor, NextTurn, OpenTurnMark, OpenTurns, Pending, Quarantine,
-    Quarantined, RanTurn, Release, Released, Removed, ReplyTo, Resolution, ResultWrite,
-    RetriedLetter, Survival, TurnSeen, TurnShown, TurnStanding,
+    Accept, AcceptError, Accepted, AgentState, Approval, ApprovalId, Ask, Asked, CallState, DENIED,
+    DOWN_KIND, Decide, Doubt, DoubtId, DynamicChild, End, Ended, EndedTurn, Enrol, Enrolled, Fail,
+    FailVerdict, GroupSize, Holder, InboxDepth, IntentWrite, IntentWritten, Ledger, LedgerError,
+    LedgerEvent, LedgerStats, Letter, LetterSummary, MONITOR_SENDER, Monitor, NextTurn,
+    OpenTurnMark, OpenTurns, Pending, QUESTION, Quarantine, Quarantined, RanTurn, Release,
+    Released, Removed, ReplyTo, Resolution, ResultWrite, RetriedLetter, Sleep, Survival,
+    TIMER_SENDER, Timer, TurnSeen, TurnShown, TurnStanding, Verdict,
 };
 pub use message::Message;
 pub use record::{Begin, Intent, Record};
-pub use staged::{Effect, Until};
+pub use schedule::{Due, Missed, Schedule, ScheduleError};
+pub use staged::{Effect, SetTimer, Until};

@@ -44,5 +44,29 @@ pub const GROUP_MEMBERS_MAX: usize = 1_024;
 /// Bytes of a group's name: as long as a capability's segment may be.
 pub const GROUP_NAME_BYTES_MAX: usize = 64;
 
+/// Timers of one agent: reminders by the hundred, not a queue.
+pub const TIMERS_PER_AGENT_MAX: usize = 1_000;
+
+/// Bytes of the body of a timer's message: with [`TIMERS_PER_AGENT_MAX`], 64 MiB of the ledger for one agent at most.
+pub const TIMER_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// How far ahead a timer may be set, milliseconds: 100 years, beyond which a number is taken for a mistake.
+pub const TIMER_AHEAD_MS_MAX: u64 = 100 * 366 * 24 * 60 * 60 * 1000;
+
+/// Bytes of a cron expression: six fields with lists in them.
+pub const CRON_EXPR_BYTES_MAX: usize = 256;
+
+/// A time of a schedule that is told later than this counts as missed, milliseconds: a busy minute is no absence.
+pub const CRON_MISSED_AFTER_MS: u64 = 60_000;
+
+/// Missed times of a schedule that are told one by one at most.
+pub const CRON_CATCH_UP_MAX: usize = 100;
+
+/// Timers, approvals and questions that one listing gives at most: bounds the answer, and says when more are there.
+pub const LISTED_MAX: usize = 1_000;
+
+/// Bytes of the reason of a denial, and of an answer to a question: a page of text, not a document.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
 const _: () = assert!(BODY_BYTES_MAX <= RECORD_BYTES_PER_TURN_MAX);
 const _: () = assert!(CALLS_PER_TURN_MAX >= 1 && DEATHS_BEFORE_ALONE >= 1);

@@ -1,6 +1,6 @@
 //! Effects that a turn stages and that happen with its end (rules C8, D1).
 
-use crate::{AgentName, MessageId};
+use crate::{AgentName, IntentId, MessageId, Schedule};
 use serde::{Deserialize, Serialize};
 
 /// One staged effect. Ids are derived at the call, so that a re-run stages the same.
@@ -67,6 +67,28 @@ pub enum Effect {
         /// The group.
         group: String,
     },
+    /// Set a timer: when it is due, a message of this kind is put into the sender's own inbox.
+    SetTimer(Box<SetTimer>),
+    /// Take one of the sender's own timers back.
+    CancelTimer {
+        /// The timer.
+        id: IntentId,
+    },
+}
+
+/// A timer to set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetTimer {
+    /// Its id: the key of the call that set it.
+    pub id: IntentId,
+    /// When it is due, Unix milliseconds.
+    pub due_ms: u64,
+    /// The message's kind.
+    pub kind: String,
+    /// The message's bytes.
+    pub body: Vec<u8>,
+    /// When it is due again; `None`: once.
+    pub schedule: Option<Schedule>,
 }
 
 /// Which end of an agent a monitor tells.

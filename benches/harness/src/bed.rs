@@ -224,6 +224,7 @@ fn host(
         ledger: Arc::clone(ledger) as Arc<dyn Ledger>,
         open_turns: Arc::new(Marks(ledger.open_turns())),
         slots: Slots::new(SLOTS),
+        authority: Arc::clone(node.authority()),
         waiters: Arc::clone(waiters),
         clock: node.clock().clone(),
         modules: Arc::new(modules),

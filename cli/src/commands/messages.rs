@@ -45,7 +45,7 @@ pub(super) fn call(args: MessageArgs, json: bool) -> Result<Code, CliError> {
 }
 
 /// The message as text; `-` is standard input. JSON objects are sent as such.
-fn body(message: &str) -> Result<Value, CliError> {
+pub(super) fn body(message: &str) -> Result<Value, CliError> {
     let mut text = message.to_owned();
     if message == "-" {
         text.clear();

@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+mod approvals;
 mod ask;
 mod bench;
 mod check;
@@ -14,6 +15,7 @@ mod run;
 mod settle;
 mod simulate;
 mod status;
+mod timers;
 mod tree;
 mod turns;
 mod version;
@@ -49,6 +51,9 @@ pub(crate) fn dispatch(args: Args) -> Result<Code, CliError> {
         Command::Turn(args) => turns::turn(args, json),
         Command::Doubt(doubt) => settle::doubt(doubt, json),
         Command::Quarantine(quarantine) => settle::quarantine(quarantine, json),
+        Command::Approvals(approvals) => approvals::approvals(approvals, json),
+        Command::Answer(answer) => approvals::answer(answer, json),
+        Command::Timers(timers) => timers::timers(timers, json),
         Command::Ask(ask) => ask::ask(ask),
         Command::Stop(stop) => ask::stop(stop, json),
         Command::Bench(bench) => bench::bench(&bench, json),

@@ -80,7 +80,8 @@ impl Factory {
             }
             names::TIME => {
                 let clock = self.host.clock.clone();
-                Ok(provider_body(services, move |_| Ok(TimeProvider::new(clock))))
+                let ledger = self.host.ledger.clone();
+                Ok(provider_body(services, move |_| Ok(TimeProvider::new(clock, ledger))))
             }
             names::LOG => Ok(provider_body(services, |context| Ok(LogProvider::new(context)))),
             names::AGENT => {
@@ -191,6 +192,7 @@ pub(super) fn factory(
         ledger: Arc::clone(&ledger),
         open_turns: Arc::new(Marks(sqlite.open_turns())),
         slots: Slots::new(checked.slots),
+        authority: Arc::clone(node.authority()),
         waiters: Arc::clone(&waiters),
         clock: node.clock().clone(),
         modules: Arc::clone(&checked.modules),

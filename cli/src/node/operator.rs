@@ -47,7 +47,7 @@ impl Outsider {
         }
         match answer.await {
             Ok(Reply::Done { outcome, .. }) => outcome,
-            Ok(Reply::Deferred { .. }) => {
+            Ok(Reply::Deferred { .. } | Reply::Held) => {
                 Err(Failure::new("internal", "a caller without a turn cannot wait for a record"))
             }
             Err(_) => Err(Failure::retryable(

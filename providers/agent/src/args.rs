@@ -1,5 +1,6 @@
 //! The arguments, as JSON.
 
+use loket_turn::IntentId;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -80,6 +81,36 @@ pub(crate) struct Shutdown {
     pub(crate) now: bool,
 }
 
+/// `agent.approvals.*`: one call or question, and what is said of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ApprovalArgs {
+    pub(crate) approval: u64,
+    #[serde(default)]
+    pub(crate) reason: Option<String>,
+    #[serde(default)]
+    pub(crate) text: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Question {
+    pub(crate) question: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TimersOf {
+    #[serde(default)]
+    pub(crate) agent: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TimerArgs {
+    pub(crate) timer: IntentId,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Named {
@@ -157,12 +188,4 @@ pub(crate) struct Nothing {}
 
 fn message() -> String {
     "message".to_owned()
-}
-
-/// A JSON string is its text; anything else is its JSON text.
-pub(crate) fn body_bytes(body: &Value) -> Vec<u8> {
-    match body {
-        Value::String(text) => text.clone().into_bytes(),
-        other => other.to_string().into_bytes(),
-    }
 }

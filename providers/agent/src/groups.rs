@@ -1,11 +1,11 @@
 //! Groups: joined and left by agents in their turns, kept by the ledger (rule I3).
 
-use crate::args::{Group, GroupSend, Nothing, body_bytes};
+use crate::args::{Group, GroupSend, Nothing};
 use crate::mail::too_large;
 use crate::operator::ledger_failed;
 use crate::provider::{AgentServices, Prepared};
 use crate::scope::{allow, in_turn};
-use loket_contract::{CallView, Performed, failure_for_accept, parse_args};
+use loket_contract::{CallView, Performed, body_bytes, failure_for_accept, parse_args};
 use loket_kernel::Pattern;
 use loket_turn::limits::{
     BODY_BYTES_MAX, GROUP_MEMBERS_MAX, GROUP_NAME_BYTES_MAX, GROUPS_PER_AGENT_MAX, KEY_BYTES_MAX,

@@ -9,6 +9,7 @@ mod groups;
 mod mail;
 mod operations;
 mod operator;
+mod people;
 mod provider;
 mod scope;
 mod settle;

@@ -1,9 +1,9 @@
 //! Messages: staged by a turn, or accepted at once for a caller without one.
 
-use crate::args::{self, body_bytes};
+use crate::args;
 use crate::provider::{AgentServices, Prepared};
 use crate::scope::allow;
-use loket_contract::{CallView, Performed, TurnView, failure_for_accept, parse_args};
+use loket_contract::{CallView, Performed, TurnView, body_bytes, failure_for_accept, parse_args};
 use loket_turn::limits::{BODY_BYTES_MAX, CALL_CHAIN_MAX, KEY_BYTES_MAX};
 use loket_turn::{Accept, AgentName, Effect, Failure, MessageId, ReplyTo, TurnKey};
 use std::time::Duration;

@@ -51,5 +51,13 @@ pub const OPERATIONS: &[Operation] = &[
     operation("agent.quarantine.show", EffectClass::Observe, &[], "one agent in quarantine"),
     operation("agent.quarantine.resolve", EffectClass::Keyed, &[], "the way out of a quarantine"),
     operation("agent.reload", EffectClass::Keyed, &[], "apply a changed fleet file"),
+    operation("agent.approvals.list", EffectClass::Observe, &[], "what waits for a person"),
+    operation("agent.approvals.show", EffectClass::Observe, &[], "one held call or question"),
+    operation("agent.approvals.approve", EffectClass::Keyed, &[], "let a held call go on"),
+    operation("agent.approvals.deny", EffectClass::Keyed, &[], "refuse a held call or question"),
+    operation("agent.approvals.answer", EffectClass::Keyed, &[], "answer a question"),
+    operation("agent.timers.list", EffectClass::Observe, &[], "the timers of an agent, or of all"),
+    operation("agent.timers.cancel", EffectClass::Keyed, &[], "take a timer back"),
+    operation("human.ask", EffectClass::Keyed, &[], "a question to a person, and the answer"),
     operation("agent.shutdown", EffectClass::Keyed, &[], "stop the fleet in order"),
 ];

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 pub(crate) fn ledger_failed(error: &LedgerError) -> Performed {
     let failure = match error {
         LedgerError::NotFound(_) => Failure::new("not_found", error.to_string()),
+        LedgerError::NoSuchAgent(_) => Failure::new("no_such_agent", error.to_string()),
         LedgerError::DiskFull(_) | LedgerError::Stopped => {
             Failure::retryable(error.code(), error.to_string(), None)
         }

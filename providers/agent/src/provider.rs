@@ -6,6 +6,7 @@ use crate::args::{
 use crate::groups::{self, Grouping};
 use crate::mail::{self, Mail};
 use crate::operator;
+use crate::people::{self, People};
 use crate::scope::allow;
 use crate::settle::{self, Settle};
 use crate::turns;
@@ -153,6 +154,8 @@ pub enum Prepared {
     Settle(Settle),
     /// `agent.shutdown`.
     Shutdown(bool),
+    /// `human.ask`, and what is done about approvals, questions and timers.
+    People(People),
 }
 
 impl Provider for AgentProvider {
@@ -212,6 +215,7 @@ impl Provider for AgentProvider {
                 let History { child, limit } = parse_args(call)?;
                 Ok(Prepared::History(child, limit.unwrap_or(HISTORY_LIMIT)))
             }
+            name if people::is_ours(name) => people::prepare(call).map(Prepared::People),
             "agent.tree" => parse_args::<Nothing>(call).map(|_| Prepared::Tree),
             _ => parse_args::<Nothing>(call).map(|_| Prepared::Status),
         }
@@ -243,6 +247,7 @@ impl Provider for AgentProvider {
             Prepared::Turn(agent, n) => turns::show(services, agent, n),
             Prepared::Settle(what) => settle::perform(services, what),
             Prepared::Shutdown(now) => operator::shutdown(services, now),
+            Prepared::People(what) => people::perform(services, what),
         }
     }
 }

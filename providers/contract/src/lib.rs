@@ -18,6 +18,6 @@ pub use describe::{facts, failure_for_accept};
 pub use foreign::map_foreign;
 pub use provider::{
     CODE_ENVIRONMENT, CallView, IN_FLIGHT_MAX, Operation, Performed, Provider, ScopeForm, ScopeKey,
-    TurnView, parse_args,
+    TurnView, body_bytes, parse_args,
 };
 pub use serve::{ProviderServices, provider_body};

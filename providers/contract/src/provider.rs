@@ -192,6 +192,14 @@ pub trait Provider: 'static {
     }
 }
 
+/// The bytes of a message's `body` argument: a JSON string is its text; anything else is its JSON text.
+pub fn body_bytes(body: &serde_json::Value) -> Vec<u8> {
+    match body {
+        serde_json::Value::String(text) => text.clone().into_bytes(),
+        other => other.to_string().into_bytes(),
+    }
+}
+
 /// Reads the arguments of a call.
 ///
 /// # Errors

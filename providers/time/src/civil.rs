@@ -1,7 +1,7 @@
 //! A date from Unix milliseconds. Thirty lines of calendar are less than a date crate brings; UTC only, no zones.
 
 /// RFC 3339 with milliseconds, in UTC. Days to dates by the proleptic Gregorian calendar (era of 400 years).
-pub(crate) fn rfc3339(ms: u64) -> String {
+pub fn rfc3339(ms: u64) -> String {
     let (days, in_day) = (ms / 86_400_000, ms % 86_400_000);
     // Days from 0000-03-01, so that the leap day is the last of its year.
     let shifted = days + 719_468;

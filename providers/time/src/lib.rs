@@ -1,15 +1,21 @@
-//! The time provider: the turn's clock and the turn's random bytes. Both are functions of the turn, so that a re-run gets the same
-//! (rule C9). It never reads a clock of the machine for a turn.
+//! The time provider: the turn's clock, the turn's random bytes, and timers.
+//!
+//! Clock and random bytes are functions of the turn, so that a re-run gets the same (rule C9). Timers are the ledger's: see
+//! `timers.rs`. It never answers a turn with a clock of the machine but in a recorded result.
 #![forbid(unsafe_code)]
 
 mod civil;
+mod of_turn;
+mod timers;
 
-use loket_contract::{CallView, Operation, Performed, Provider, parse_args};
+pub use civil::rfc3339;
+pub use timers::Timing;
+
+use loket_contract::{CallView, Operation, Performed, Provider};
 use loket_runtime::Clock;
-use loket_turn::{EffectClass, Failure};
-use rand_chacha::ChaCha12Rng;
-use rand_core::{RngCore, SeedableRng};
-use serde::{Deserialize, Serialize};
+use loket_turn::{EffectClass, Failure, Ledger};
+use std::sync::Arc;
+use timers::Timers;
 
 /// Bytes that one `random.bytes` gives at most: keys and nonces are tens of bytes.
 pub const RANDOM_BYTES_MAX: usize = 1024;
@@ -28,18 +34,47 @@ pub const OPERATIONS: &[Operation] = &[
         scope: &[],
         summary: "bytes from the turn's seed",
     },
+    Operation {
+        capability: "time.after",
+        class: EffectClass::Staged,
+        scope: &[],
+        summary: "a message to oneself, later",
+    },
+    Operation {
+        capability: "time.cron",
+        class: EffectClass::Staged,
+        scope: &[],
+        summary: "a message to oneself, again and again",
+    },
+    Operation {
+        capability: "time.cancel",
+        class: EffectClass::Staged,
+        scope: &[],
+        summary: "take a timer back",
+    },
+    Operation {
+        capability: "time.list",
+        class: EffectClass::Observe,
+        scope: &[],
+        summary: "the timers that one has set",
+    },
+    Operation {
+        capability: "time.sleep",
+        class: EffectClass::Keyed,
+        scope: &[],
+        summary: "the turn goes on later",
+    },
 ];
 
 /// The provider.
-#[derive(Debug)]
 pub struct TimeProvider {
-    clock: Clock,
+    timers: Timers,
 }
 
 impl TimeProvider {
-    /// A provider that answers callers without a turn from `clock`.
-    pub fn new(clock: Clock) -> Self {
-        Self { clock }
+    /// A provider that answers callers without a turn from `clock`, and keeps timers in `ledger`.
+    pub fn new(clock: Clock, ledger: Arc<dyn Ledger>) -> Self {
+        Self { timers: Timers { ledger, clock } }
     }
 }
 
@@ -55,27 +90,8 @@ pub enum Prepared {
         /// The turn's seed and the call's number.
         seed: [u64; 2],
     },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NowArgs {}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RandomArgs {
-    n: usize,
-}
-
-#[derive(Serialize)]
-struct NowResult {
-    ms: u64,
-    iso: String,
-}
-
-#[derive(Serialize)]
-struct RandomResult {
-    hex: String,
+    /// Timers.
+    Timing(Timing),
 }
 
 impl Provider for TimeProvider {
@@ -86,79 +102,17 @@ impl Provider for TimeProvider {
     }
 
     fn prepare(&mut self, call: &CallView<'_>) -> Result<Prepared, Failure> {
-        if call.operation.capability == "time.now" {
-            let NowArgs {} = parse_args(call)?;
-            let ms = call.turn.map_or_else(|| self.clock.now().0, |turn| turn.clock_ms());
-            return Ok(Prepared::Now(ms));
+        match call.operation.capability {
+            "time.now" | "random.bytes" => of_turn::prepare(call, &self.timers.clock),
+            _ => self.timers.prepare(call).map(Prepared::Timing),
         }
-        let RandomArgs { n } = parse_args(call)?;
-        if n == 0 || n > RANDOM_BYTES_MAX {
-            let text = format!("random.bytes gives 1 to {RANDOM_BYTES_MAX} bytes, not {n}");
-            return Err(Failure::new("bad_args", text));
-        }
-        let Some(turn) = call.turn else {
-            let text = "random.bytes is for turns: it comes from the turn's seed";
-            return Err(Failure::new("no_turn", text));
-        };
-        Ok(Prepared::Random { n, seed: [turn.seed(), u64::from(turn.call())] })
     }
 
     fn perform(&mut self, prepared: Prepared) -> Performed {
         match prepared {
-            Prepared::Now(ms) => Performed::json(&NowResult { ms, iso: civil::rfc3339(ms) }),
-            Prepared::Random { n, seed } => {
-                let mut key = [0; 32];
-                key[..8].copy_from_slice(&seed[0].to_le_bytes());
-                key[8..16].copy_from_slice(&seed[1].to_le_bytes());
-                let mut bytes = vec![0; n];
-                ChaCha12Rng::from_seed(key).fill_bytes(&mut bytes);
-                Performed::json(&RandomResult { hex: hex::encode(bytes) })
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use loket_contract::kit::Caller;
-    use loket_kernel::Scope;
-    use serde_json::{Value, json};
-
-    fn answer(caller: &Caller, capability: &str, args: &Value) -> Result<Value, Failure> {
-        let mut provider = TimeProvider::new(Clock::manual(loket_kernel::Moment(5)));
-        let prepared = caller.prepare(&mut provider, capability, args)?;
-        match provider.perform(prepared) {
-            Performed::Done(outcome) => Ok(serde_json::from_slice(&outcome?).unwrap()),
-            _ => panic!("a Pure answer of the clock is there at once"),
-        }
-    }
-
-    #[test]
-    fn c9_the_clock_is_the_turns_not_the_machines() {
-        let mut caller = Caller::new("a", "time", Scope::default());
-        caller.at(1_700_000_000_123);
-        let now = answer(&caller, "time.now", &json!({})).unwrap();
-        assert_eq!(now, json!({"ms": 1_700_000_000_123_u64, "iso": "2023-11-14T22:13:20.123Z"}));
-    }
-
-    #[test]
-    fn c9_random_is_a_function_of_seed_and_call() {
-        let mut caller = Caller::new("a", "random", Scope::default());
-        let ask = json!({"n": 16});
-        let first = answer(&caller, "random.bytes", &ask).unwrap();
-        assert_eq!(first, answer(&caller, "random.bytes", &ask).unwrap());
-        caller.next_call();
-        assert_ne!(first, answer(&caller, "random.bytes", &ask).unwrap());
-    }
-
-    #[test]
-    fn bad_args_are_told() {
-        let caller = Caller::new("a", "random", Scope::default());
-        for bad in [json!({"n": 0}), json!({"n": 1025}), json!({"m": 1}), json!([])] {
-            let failure = answer(&caller, "random.bytes", &bad).unwrap_err();
-            assert_eq!(failure.code, "bad_args", "{bad}");
+            Prepared::Now(ms) => of_turn::now(ms),
+            Prepared::Random { n, seed } => of_turn::random(n, seed),
+            Prepared::Timing(timing) => self.timers.perform(timing),
         }
     }
 }

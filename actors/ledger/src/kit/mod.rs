@@ -8,6 +8,7 @@ mod doubts;
 mod letters;
 mod links;
 mod messages;
+mod people;
 mod turns;
 mod waits;
 
@@ -15,6 +16,7 @@ pub use doubts::*;
 pub use letters::*;
 pub use links::*;
 pub use messages::*;
+pub use people::*;
 pub use turns::*;
 pub use waits::*;
 

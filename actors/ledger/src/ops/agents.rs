@@ -130,6 +130,7 @@ impl Engine {
             "DELETE FROM members WHERE life = ?1",
             "DELETE FROM children WHERE life = ?1",
             "DELETE FROM timers WHERE life = ?1",
+            "DELETE FROM approvals WHERE life = ?1",
         ] {
             self.conn.prepare_cached(sql)?.execute([db(agent.life)])?;
         }

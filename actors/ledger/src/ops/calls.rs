@@ -311,16 +311,20 @@ impl Engine {
     /// See [`loket_turn::Ledger::park`].
     pub(crate) fn park(&mut self, turn: &TurnKey, on: IntentId) -> Op<Option<Outcome>> {
         let agent = self.fenced(turn).map_err(Fault::refused)?;
-        let Some(found) = self.found(on)? else {
-            let what = format!("call {on}");
-            return Err(Fault::refused(LedgerError::NotFound(what)));
-        };
-        if found.outcome.is_some() {
-            return Ok(found.outcome);
+        match (self.found(on)?, self.is_decided(on)?) {
+            (Some(found), _) if found.outcome.is_some() => return Ok(found.outcome),
+            // A held call is decided: it goes on, or is told why not, when the turn is run again.
+            (None, Some(true)) => return Ok(Some(Ok(Vec::new()))),
+            (Some(_), _) | (None, Some(false)) => {}
+            (None, None) => {
+                let what = format!("call {on}");
+                return Err(Fault::refused(LedgerError::NotFound(what)));
+            }
         }
         self.conn
             .prepare_cached(
-                "UPDATE turns SET parks = parks + 1, parked_on = ?3 WHERE life = ?1 AND n = ?2",
+                "UPDATE turns SET parks = parks + (parked_on IS NOT ?3), parked_on = ?3
+                  WHERE life = ?1 AND n = ?2",
             )?
             .execute(params![db(agent.life), db(turn.n.0), on.0])?;
         self.hold_durable(agent.life, turn.n)?;

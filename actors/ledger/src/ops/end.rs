@@ -172,6 +172,8 @@ impl Engine {
                 self.monitor(agent, *id, target, *until, now_ms)
             }
             Effect::Demonitor { id } => self.demonitor(agent, *id),
+            Effect::SetTimer(timer) => self.set_timer(agent, timer),
+            Effect::CancelTimer { id } => self.unset_timer(agent, *id),
             Effect::Join { group } => self.join(agent, group),
             Effect::Leave { group } => self.leave(agent, group),
             other => {

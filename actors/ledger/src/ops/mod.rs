@@ -3,6 +3,7 @@
 
 mod accept;
 mod agents;
+mod approvals;
 mod calls;
 mod doubt;
 mod end;
@@ -16,6 +17,7 @@ mod places;
 pub(crate) mod quarantine;
 mod seen;
 mod start;
+pub(crate) mod timers;
 mod waits;
 
 pub(crate) use doubt::OnceCall;

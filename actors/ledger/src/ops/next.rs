@@ -102,6 +102,7 @@ impl Engine {
             begin: None,
             records: Vec::new(),
             parks: 0,
+            parked_on: None,
             survival: Survival::default(),
         };
         if open_row {
@@ -113,22 +114,36 @@ impl Engine {
     /// Adds what is kept of earlier attempts.
     fn kept(&self, life: u64, next: &mut NextTurn) -> Op<()> {
         let sql = format!(
-            "SELECT t.attempts, t.parks, t.deaths, t.deaths_alone, t.pin IS NOT NULL, {BEGIN}
-               FROM turns t LEFT JOIN pins p ON p.id = t.pin WHERE t.life = ?1 AND t.n = ?2"
+            "SELECT t.attempts, t.parks, t.deaths, t.deaths_alone, t.pin IS NOT NULL, {BEGIN},
+                    t.parked_on FROM turns t LEFT JOIN pins p ON p.id = t.pin WHERE t.life = ?1 AND t.n = ?2"
         );
-        self.conn.prepare_cached(&sql)?.query_row([life, next.n.0].map(db), |row| {
-            next.attempts = small(row, 0)?;
-            next.parks = small(row, 1)?;
-            next.survival = Survival { deaths: small(row, 2)?, deaths_alone: small(row, 3)? };
-            if row.get(4)? {
-                next.begin = Some(begin_at(row, 5)?);
-            }
-            Ok(())
-        })?;
+        let parked =
+            self.conn.prepare_cached(&sql)?.query_row([life, next.n.0].map(db), |row| {
+                next.attempts = small(row, 0)?;
+                next.parks = small(row, 1)?;
+                next.survival = Survival { deaths: small(row, 2)?, deaths_alone: small(row, 3)? };
+                if row.get(4)? {
+                    next.begin = Some(begin_at(row, 5)?);
+                }
+                row.get::<_, Option<Vec<u8>>>(14)?.map(codec::array).transpose()
+            })?;
         if next.begin.is_some() {
             next.records = self.records(life, next.n)?;
+            if let Some(on) = parked.map(IntentId)
+                && self.waits_on(on)?
+            {
+                next.parked_on = Some(on);
+            }
         }
         Ok(())
+    }
+
+    /// Whether a call that a turn was parked on is still without a result or a verdict.
+    fn waits_on(&self, on: IntentId) -> rusqlite::Result<bool> {
+        Ok(match self.found(on)? {
+            Some(call) => call.outcome.is_none(),
+            None => self.is_decided(on)? == Some(false),
+        })
     }
 
     /// The records of a turn, in order.

@@ -265,6 +265,7 @@ pub fn text(answer: oneshot::Receiver<Reply>) -> String {
         Ok(Reply::Done { outcome: Ok(result), .. }) => String::from_utf8(result).unwrap(),
         Ok(Reply::Done { outcome: Err(failure), .. }) => failure.to_string(),
         Ok(Reply::Deferred { .. }) => "deferred".to_owned(),
+        Ok(Reply::Held) => "held".to_owned(),
         Err(_) => "dropped".to_owned(),
     }
 }

@@ -40,6 +40,8 @@ pub struct NextTurn {
     pub records: Vec<Record>,
     /// How often it parked (rule C10).
     pub parks: u32,
+    /// The call that it is parked on and that has no result yet: there is no use in running it before (rule H1).
+    pub parked_on: Option<IntentId>,
     /// What the small file of open turns says of it (rule B2).
     pub survival: Survival,
 }

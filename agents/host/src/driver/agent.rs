@@ -236,10 +236,16 @@ impl Agent {
     /// One turn, and what follows from it.
     async fn step(&mut self, turn: NextTurn, context: &ChildContext) -> Result<Stepped, Failed> {
         let (n, key) = (turn.n, self.key(turn.n));
-        match self.turn(turn, &context.control).await {
+        let ran = match turn.parked_on {
+            // It was parked when the process or the incarnation ended, and nothing has come since.
+            Some(intent) => Err(Stopped::Parked(intent)),
+            None => self.turn(turn, &context.control).await,
+        };
+        match ran {
             Ok(next) => Ok(Stepped::On(Next::of(next))),
             Err(Stopped::Parked(intent)) => {
                 metrics::turn("parked");
+                let _parked = metrics::Parked::new();
                 match self.parked(intent, &key, context).await? {
                     true => Ok(Stepped::On(Next::Look)),
                     false => Ok(Stepped::Ended(Exit::Shutdown)),

@@ -3,7 +3,7 @@
 use super::end::Failed;
 use super::modules::Loaded;
 use super::{AgentPlan, HostServices};
-use loket_kernel::GrantSet;
+use loket_kernel::{Grant, GrantId, GrantSet};
 use loket_turn::{Begin, Blame, Hash, Ledger};
 use std::sync::Arc;
 
@@ -21,15 +21,16 @@ pub(super) struct Pinned {
 impl Pinned {
     /// The agent's present module, settings and grants.
     pub(super) fn present(plan: &AgentPlan, module: Loaded) -> Result<Self, Failed> {
-        let grants = serde_json::to_vec(&*plan.grants)
+        let grants = Arc::new(as_judged_again(&plan.grants));
+        let json = serde_json::to_vec(&*grants)
             .map_err(|error| Failed::host("begin", format!("grants as JSON: {error}")))?;
         Ok(Self {
             module,
             settings: plan.settings.clone(),
             settings_hash: Hash::of(plan.settings.as_bytes()),
-            grants: plan.grants.clone(),
-            grants_hash: Hash::of(&grants),
-            grants_json: grants.into(),
+            grants,
+            grants_hash: Hash::of(&json),
+            grants_json: json.into(),
         })
     }
 
@@ -106,6 +107,18 @@ impl Pinned {
             seed: seed >> 1,
         })
     }
+}
+
+/// The grants that a re-run is judged by: without approvals, for what was approved was approved and what was denied has a record;
+/// numbered by their places, so that all children of a template, and every start of the process, pin the same bytes.
+fn as_judged_again(grants: &GrantSet) -> GrantSet {
+    let plain = grants.iter().enumerate().map(|(at, grant)| {
+        let (capability, scope) = (grant.capability().clone(), Arc::clone(grant.scope()));
+        let id = GrantId(at as u64 + 1);
+        Grant::new(capability, scope, grant.budget(), Vec::new(), grant.expires(), id)
+    });
+    // What made a set before makes one again; otherwise nothing is granted.
+    GrantSet::new(plain.collect()).unwrap_or_default()
 }
 
 async fn fetch(ledger: &dyn Ledger, hash: Hash) -> Result<Vec<u8>, Failed> {

@@ -2,12 +2,13 @@
 //!
 //! Must never answer a live call without telling the journal, nor let a guest see what no record holds (rule C6).
 
+use super::approval::Approval;
 use super::end::Halt;
 use crate::engine::{self, Abort, Host, SliceVerdict};
 use loket_contract::CODE_ENVIRONMENT;
 use loket_kernel::{Address, Chain, Envelope, Moment};
 use loket_runtime::{
-    CallEnvelope, Cargo, Clock, Mailbox, Reply, Slots, TurnCall, TurnContext, Waiters,
+    Authority, CallEnvelope, Cargo, Clock, Mailbox, Reply, Slots, TurnCall, TurnContext, Waiters,
 };
 use loket_turn::{
     Answered, CallState, EffectClass, Failure, IntentId, Ledger, Live, Outcome, Step, Stop,
@@ -34,6 +35,7 @@ pub(super) struct Counter {
     pub(super) turn: Arc<TurnContext>,
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) waiters: Arc<Waiters>,
+    pub(super) authority: Arc<Authority>,
     pub(super) slots: Slots,
     pub(super) clock: Clock,
     pub(super) park_after: Duration,
@@ -78,7 +80,7 @@ fn to_guest(failure: Failure) -> engine::Failure {
 }
 
 impl Counter {
-    fn journal(&self) -> MutexGuard<'_, loket_turn::Journal> {
+    pub(super) fn journal(&self) -> MutexGuard<'_, loket_turn::Journal> {
         self.turn.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -135,6 +137,8 @@ impl Counter {
     async fn live(&self, live: &Live, name: &Arc<str>, args: &[u8]) -> Result<Answered, Halt> {
         let mut wait_ms = RESEND_AFTER_MS;
         let mut lost = false;
+        // Taken back when the call has its answer, so that it lets nothing else pass.
+        let mut lease = None;
         for _ in 0..SENDINGS_MAX {
             let (reply, answer) = oneshot::channel();
             let turn = TurnCall {
@@ -167,6 +171,10 @@ impl Counter {
                     return self.settle(live, class, outcome, recorded_ms, effect);
                 }
                 Ok(Reply::Deferred { class }) => return self.wait(live, class).await,
+                Ok(Reply::Held) => match self.held(live, name, args).await? {
+                    Approval::Lease(approved) => lease = Some(approved),
+                    Approval::Denied(answered) => return Ok(answered),
+                },
                 // The provider's incarnation ended: whatever it held, the same key asks for the same (rule C4).
                 Err(_) => {
                     lost = true;
@@ -175,6 +183,7 @@ impl Counter {
                 }
             }
         }
+        drop(lease);
         let failure = Failure::retryable(
             "restarting",
             format!("the provider of {name} ended under the call {SENDINGS_MAX} times"),
@@ -183,7 +192,7 @@ impl Counter {
         self.give_up(live, failure).await
     }
 
-    fn unrecorded(&self, class: EffectClass, outcome: Outcome) -> Answered {
+    pub(super) fn unrecorded(&self, class: EffectClass, outcome: Outcome) -> Answered {
         let stamp_ms = self.clock.now().0;
         Answered { class, outcome, stamp_ms, effect: None, durable: false }
     }

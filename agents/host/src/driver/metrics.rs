@@ -8,6 +8,8 @@ use metrics::{
 pub const TURNS: &str = "loket_turns_total";
 /// Guests that hold an instance.
 pub const INSTANCES: &str = "loket_instances_live";
+/// Turns that wait without an instance.
+pub const PARKED: &str = "loket_turns_parked";
 /// Seconds from a fresh instance to its end.
 pub const TURN_SECONDS: &str = "loket_turn_run_seconds";
 /// Turns re-run to bring a brain up.
@@ -17,6 +19,7 @@ pub const CAUGHT_UP: &str = "loket_turns_caught_up_total";
 pub fn describe() {
     describe_counter!(TURNS, Unit::Count, "Turns by outcome");
     describe_gauge!(INSTANCES, Unit::Count, "Guests that hold an instance");
+    describe_gauge!(PARKED, Unit::Count, "Turns that wait without an instance");
     describe_histogram!(TURN_SECONDS, Unit::Seconds, "From a fresh instance to its end");
     describe_counter!(CAUGHT_UP, Unit::Count, "Turns re-run to bring a brain up to the ledger");
 }
@@ -38,6 +41,22 @@ impl Live {
 impl Drop for Live {
     fn drop(&mut self) {
         gauge!(INSTANCES).decrement(1.0);
+    }
+}
+
+/// Counts one parked turn for as long as it waits.
+pub(super) struct Parked(());
+
+impl Parked {
+    pub(super) fn new() -> Self {
+        gauge!(PARKED).increment(1.0);
+        Self(())
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        gauge!(PARKED).decrement(1.0);
     }
 }
 

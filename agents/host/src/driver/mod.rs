@@ -5,6 +5,7 @@
 //! reaches them by loket message. Start reading at `agent.rs`, then `turn.rs`, then `calls.rs`.
 
 mod agent;
+mod approval;
 mod begin;
 mod brain;
 mod calls;

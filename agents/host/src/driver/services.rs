@@ -2,7 +2,9 @@
 
 use super::Modules;
 use loket_kernel::{GrantSet, Principal};
-use loket_runtime::{CallEnvelope, Clock, Mailbox, ProviderWork, RunningGuests, Slots, Waiters};
+use loket_runtime::{
+    Authority, CallEnvelope, Clock, Mailbox, ProviderWork, RunningGuests, Slots, Waiters,
+};
 use loket_supervision::fleet::AgentSpec;
 use loket_turn::{AgentName, Ledger, OpenTurns};
 use std::sync::Arc;
@@ -16,6 +18,8 @@ pub struct HostServices {
     pub open_turns: Arc<dyn OpenTurns>,
     /// Instance slots (rule B3).
     pub slots: Slots,
+    /// The kernel's table: a call that a person has approved gets its lease there.
+    pub authority: Arc<Authority>,
     /// Who waits for which result.
     pub waiters: Arc<Waiters>,
     /// The node's clock.

@@ -197,6 +197,7 @@ impl Agent {
             turn: Arc::clone(context),
             ledger: services.ledger.clone(),
             waiters: services.waiters.clone(),
+            authority: services.authority.clone(),
             slots: services.slots.clone(),
             clock: services.clock.clone(),
             park_after: Duration::from_millis(self.plan.spec.park_after_ms),

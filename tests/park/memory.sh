@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# What parked agents cost: the resident memory of a fleet without children, with AGENTS of them parked on a question to a person, and
+# again after a kill -9 and a start. Prints the figures, and fails above LIMIT_MIB in all.
+. "$(dirname "$0")/lib.sh"
+agents=${AGENTS:-10000}
+limit_mib=${LIMIT_MIB:-64}
+batch=500
+port=$((20000 + RANDOM % 20000))
+
+cat >"$work/fleet.ron" <<RON
+Fleet(version: 1, name: "parked", listen: "127.0.0.1:$port", root: Supervisor(children: [
+    Supervisor(id: "w", strategy: SimpleOneForOne, max_children: $agents, children: [
+        Agent(id: "child", module: "builtin:script", park_after: "20ms", grants: [(cap: "human.ask")]),
+    ]),
+    Agent(id: "boss", module: "builtin:script", limits: (deadline: "600s"), grants: [
+        (cap: "agent.spawn", scope: { "under": ["w"] }), (cap: "agent.send", scope: { "to": ["w/*"] }),
+    ]),
+]))
+RON
+
+metric() {
+    exec 3<>"/dev/tcp/127.0.0.1/$port"
+    printf 'GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
+    awk -v name="$1" '$1 == name { print $2 }' <&3
+    exec 3<&-
+}
+all_parked() { [ "$(metric loket_turns_parked)" = "$agents" ]; }
+report() {
+    local rss anon
+    rss=$(memory VmRSS) anon=$(memory RssAnon)
+    printf '%-44s %6.1f MiB resident, %6.1f MiB of it anonymous\n' "$1" "$(echo "$rss/1024" | bc -l)" "$(echo "$anon/1024" | bc -l)"
+}
+steps() { # steps FROM TO FORMAT
+    printf '['; for n in $(seq "$1" "$2"); do [ "$n" = "$1" ] || printf ','; printf "$3" "$n"; done; printf ']'
+}
+
+start
+report "no children"
+for from in $(seq 1 $batch "$agents"); do
+    to=$((from + batch - 1)); [ $to -le "$agents" ] || to=$agents
+    steps "$from" "$to" '{"call":"agent.spawn","args":{"under":"w","name":"n%d"},"or":"fail"}' | ask call boss - --timeout 600 >/dev/null
+    steps "$from" "$to" '{"call":"agent.send","args":{"to":"w/n%d","body":"[{\\"call\\":\\"human.ask\\",\\"args\\":{\\"question\\":\\"?\\"}}]"},"or":"fail"}' | ask call boss - --timeout 600 >/dev/null
+done
+until_ok "all are parked" all_parked
+report "$agents parked"
+kill_9
+start
+until_ok "all are parked again" all_parked
+report "$agents parked, after kill -9 and a start"
+rss_mib=$(($(memory VmRSS) / 1024))
+ask stop >/dev/null; wait "$pid" || fail "it did not stop well"; pid=""
+[ "$rss_mib" -le "$limit_mib" ] || fail "$rss_mib MiB are more than $limit_mib"
+echo "ok: $agents parked agents in $rss_mib MiB, limit $limit_mib"
