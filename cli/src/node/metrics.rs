@@ -1,6 +1,11 @@
 //! The names, units and meaning of the node's own metrics.
 
 use metrics::Unit;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::time::Duration;
+
+/// How often what histograms have collected is summed up: between two of them every sample is kept in memory.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Reloads of the fleet file: `done`, `failed` (a step of it), `refused`.
 pub(crate) const RELOADS: &str = "loket_reloads_total";
@@ -8,6 +13,17 @@ pub(crate) const RELOADS: &str = "loket_reloads_total";
 /// Tells the installed recorder units and meaning. Once, at the start.
 pub(crate) fn describe() {
     metrics::describe_counter!(RELOADS, Unit::Count, "Reloads of the fleet file.");
+}
+
+/// Sums up what histograms have collected, whether somebody asks for `/metrics` or not: a fleet without a door must not keep
+/// every sample for ever.
+pub(super) async fn upkeep(handle: PrometheusHandle) {
+    let mut interval = tokio::time::interval(UPKEEP_EVERY);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        handle.run_upkeep();
+    }
 }
 
 /// Counts a reload.

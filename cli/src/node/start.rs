@@ -356,6 +356,8 @@ fn serve(
     })?;
     let caller = operator.clone();
     node.system().spawn(move || socket::serve(listener, caller));
+    let kept = metrics.clone();
+    node.system().spawn(move || super::metrics::upkeep(kept));
     if let Some(listen) = &checked.fleet.listen {
         let listener = http::bind(listen)
             .map_err(|why| CliError::new("C011", exit::USAGE, format!("`listen`: {why}")))?;

@@ -107,3 +107,37 @@ fn g4_a_skipped_turn_leaves_the_brain_without_its_changes() {
     assert_eq!((&status["lost"], &status["letters"]), (&json!(0), &json!(0)), "{status}");
     fleet.stop();
 }
+
+#[test]
+fn f3_a_brain_that_is_ahead_of_its_ledger_stops_its_agent_and_nobody_else() {
+    let mut fleet = Fleet::of(&file("durability: Process,", DESKS));
+    fleet.start();
+    fleet.call("desk", &put(1)).json();
+    fleet.stop();
+    let ledger = fleet.data().join("ledger.db");
+    let old = std::fs::read(&ledger).unwrap();
+    fleet.start();
+    fleet.call("desk", &put(2)).json();
+    fleet.call("desk", &put(3)).json();
+    fleet.stop();
+    // As after a loss of power that took the ledger's last moments and left the brain's.
+    for end in ["", "-wal", "-shm"] {
+        drop(std::fs::remove_file(fleet.data().join(format!("ledger.db{end}"))));
+    }
+    std::fs::write(&ledger, old).unwrap();
+    fleet.start();
+    fleet.command(&["send", "desk", &put(4), "--json"]).json();
+    let row = quarantined(&fleet);
+    assert_eq!(
+        (&row["agent"], &row["cause"], &row["n"]),
+        (&json!("desk"), &json!("ahead"), &json!(2))
+    );
+    assert_eq!(fleet.call("other", "still here").json(), "still here");
+    assert_eq!(
+        (&fleet.child("desk")["state"], &fleet.child("desk")["restarts"]),
+        (&json!("quarantined"), &json!(0))
+    );
+    let status = fleet.status();
+    assert_eq!((&status["lost"], &status["waiting"]), (&json!(0), &json!(1)), "{status}");
+    fleet.stop();
+}

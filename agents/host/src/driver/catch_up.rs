@@ -7,6 +7,9 @@ use super::metrics;
 use super::turn::{Agent, Play};
 use loket_turn::{Blame, EndedTurn, Mode, Quarantine, TurnNo, chain_after};
 
+/// The cause of a brain that has turns which the ledger does not have.
+const AHEAD: &str = "ahead";
+
 impl Agent {
     /// Leaves the brain with a transaction open for turn `n`, every turn before it applied.
     pub(super) async fn bring_up(&mut self, n: TurnNo) -> Result<(), Stopped> {
@@ -16,9 +19,10 @@ impl Agent {
             return Ok(());
         }
         if state.applied > before {
-            // Rule F3: at `Power` this is our bug; what to do after a loss of power at `Process` is the operator's.
+            // Rule F3: at `Power` this is our bug; what to do after a loss of power at `Process` is the operator's. No restart
+            // mends it, and one after the other would take the subtree down.
             let text = format!("the brain has turn {}, the ledger ends at {before}", state.applied);
-            return Err(Failed::host("ahead", text).into());
+            return Err(Stopped::Quarantined(self.because(AHEAD, text, n, None)));
         }
         let mut applied = state.applied;
         let mut chain = state.chain;
