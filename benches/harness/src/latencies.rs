@@ -54,7 +54,9 @@ mod tests {
         both.push(5_000);
         both.add(&all);
         let figures = both.figures().unwrap();
-        assert_eq!((figures.calls, figures.p50_ns, figures.max_ns), (1_001, 501, 5_001));
+        assert_eq!((figures.calls, figures.p50_ns), (1_001, 501));
+        // Three significant digits.
+        assert!((5_000..=5_005).contains(&figures.max_ns), "{figures:?}");
         assert!((990..=992).contains(&figures.p99_ns), "{figures:?}");
     }
 }

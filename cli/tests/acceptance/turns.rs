@@ -47,7 +47,7 @@ fn a_turn_shows_its_message_its_calls_and_its_answer() {
     assert!(text.contains("keyed") && text.contains("llm.chat"), "{text}");
 
     fleet.command(&["turn", "desk", "9"]).failed(1, "not_found", &["turn 9 of desk"]);
-    fleet.command(&["turns", "nobody"]).failed(1, "L002", &["nobody"]);
+    fleet.command(&["turns", "nobody"]).failed(1, "no_such_agent", &["nobody"]);
     fleet.stop();
 }
 

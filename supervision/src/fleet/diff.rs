@@ -35,8 +35,8 @@ const PROVIDER_NOW: [&str; 7] =
 /// Fields of a provider that others have come to rely on: its way in, and what it serves.
 const PROVIDER_FIXED: [&str; 3] = ["kind", "capabilities", "mailbox"];
 /// Fields of the fleet that the process was started with.
-const FLEET_FIXED: [&str; 7] =
-    ["name", "data", "durability", "listen", "lanes", "slots", "keep_turns"];
+const FLEET_FIXED: [&str; 8] =
+    ["name", "data", "durability", "listen", "lanes", "slots", "keep_turns", "quarantine"];
 /// Fields whose values may be secret: only that they have changed is told.
 const HIDDEN: [&str; 2] = ["config", "settings"];
 

@@ -151,6 +151,7 @@ fn fleet() -> Vec<Field> {
         field("lanes", Form::Count),
         field("slots", Form::Count),
         field("keep_turns", Form::Count),
+        field("quarantine", Form::Count),
         field("operator", Form::List("grant")),
         field("opening", Form::List("opening")),
         needed("root", Form::Group("Supervisor")),

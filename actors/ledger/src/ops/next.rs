@@ -141,7 +141,8 @@ impl Engine {
     /// Whether a call that a turn was parked on is still without a result or a verdict.
     fn waits_on(&self, on: IntentId) -> rusqlite::Result<bool> {
         Ok(match self.found(on)? {
-            Some(call) => call.outcome.is_none(),
+            // A call that an operator lets out once more needs its turn to send it.
+            Some(call) => call.outcome.is_none() && !self.may_send(call.life, on),
             None => self.is_decided(on)? == Some(false),
         })
     }
