@@ -182,6 +182,7 @@ fn the_schema_has_every_field_that_the_reader_knows() {
         ("budget", agent(&format!("grants: [(cap: \"store\", budget: ({strange}))]"))),
         ("backoff", agent(&format!("backoff: ({strange})"))),
         ("mailbox", agent(&format!("mailbox: ({strange})"))),
+        ("watchdog", agent(&format!("watchdog: ({strange})"))),
         ("limits", agent(&format!("limits: ({strange})"))),
         ("on", agent(&format!("on: [(action: End, {strange})]"))),
         ("restarts", agent(&format!("restarts: ({strange})"))),

@@ -113,6 +113,7 @@ fn parts() -> Vec<(&'static str, Vec<Field>)> {
                 field("reset_after", Form::Duration),
             ],
         ),
+        ("watchdog", vec![needed("soft", Form::Duration), needed("hard", Form::Duration)]),
         (
             "mailbox",
             vec![
@@ -196,6 +197,7 @@ fn common_shared() -> Vec<Field> {
         field("shutdown", shutdown()),
         field("backoff", Form::Group("backoff")),
         field("mailbox", Form::Group("mailbox")),
+        field("watchdog", Form::Group("watchdog")),
         field("on", Form::List("on")),
     ]
 }
