@@ -55,7 +55,9 @@ mod tests {
         let server = |capability: &str, _: Value| {
             Ok(match capability {
                 "agent.group.members" => json!({ "members": ["a", "b"] }),
-                "agent.group.send" => json!({ "sent": [], "refused": [{ "to": "b", "code": "x" }] }),
+                "agent.group.send" => {
+                    json!({ "sent": [], "refused": [{ "to": "b", "code": "x" }] })
+                }
                 _ => json!({}),
             })
         };
