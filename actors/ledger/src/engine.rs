@@ -103,7 +103,7 @@ pub(crate) struct Engine {
     pub(crate) pruned_ms: u64,
     pub(crate) wal: File,
     pub(crate) synchronous_full: bool,
-    broken: Option<LedgerError>,
+    pub(crate) broken: Option<LedgerError>,
     pub(crate) mending: Mending,
 }
 
@@ -334,7 +334,7 @@ impl Engine {
     }
 
     /// Notes an SQLite error: what it means for its request, for the group, for the connection.
-    fn fault(&mut self, why: &rusqlite::Error, whole_group: bool) -> LedgerError {
+    pub(crate) fn fault(&mut self, why: &rusqlite::Error, whole_group: bool) -> LedgerError {
         let code = why.sqlite_error_code();
         let error = match code {
             Some(ErrorCode::DiskFull) => LedgerError::DiskFull(why.to_string()),

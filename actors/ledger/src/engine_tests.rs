@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::engine::{Engine, Fault, Op};
-use crate::kit::message;
+use crate::kit::{message, wait};
+use crate::writer::{self, Queue};
 use crate::{Options, dir};
 use loket_turn::{Enrol, LedgerError};
 
@@ -29,4 +30,34 @@ fn j1_a_refused_request_spoils_nothing_of_its_group() {
     assert_eq!((stats.accepted, stats.waiting, stats.letters_made), (2, 2, 0));
     let agent = engine.book.get("a").unwrap();
     assert_eq!((agent.last, agent.waiting_bytes), (2, 12));
+}
+
+/// J3: a group that comes to nothing takes no look with it, though both were queued together.
+#[test]
+fn j3_who_only_looks_is_answered_though_the_group_fails() {
+    let data = tempfile::tempdir().unwrap();
+    let _lock = dir::lock(data.path()).unwrap();
+    let engine = Engine::open(Options::new(data.path())).unwrap();
+    let (queue, closing) = Queue::new();
+    let (go, gate) = crossbeam_channel::bounded::<()>(0);
+    let first = queue.ask(move |_| -> Op<()> {
+        let _ = gate.recv();
+        Ok(())
+    });
+    let writer = std::thread::spawn(move || {
+        let events: crate::Events = Box::new(|_| {});
+        writer::run(engine, &closing, &events);
+    });
+    // While the writer is held, these come together: SQLite ends the transaction itself on some failures, as here.
+    let spoiled = queue.ask(|engine| -> Op<()> {
+        engine.run("ROLLBACK")?;
+        Err(Fault::Sql(rusqlite::Error::QueryReturnedNoRows))
+    });
+    let seen = queue.look(|engine| engine.stats());
+    go.send(()).unwrap();
+    wait(first).unwrap_or(());
+    assert!(wait(spoiled).is_err());
+    assert_eq!(wait(seen).unwrap().accepted, 0);
+    queue.stop();
+    writer.join().unwrap();
 }

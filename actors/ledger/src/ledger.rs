@@ -170,7 +170,7 @@ impl Ledger for SqliteLedger {
     }
 
     fn doubts(&self) -> Pending<Result<Vec<Doubt>, LedgerError>> {
-        self.queue.ask(move |engine| engine.doubts())
+        self.queue.look(move |engine| engine.doubts())
     }
 
     fn resolve_doubt(&self, id: DoubtId, how: Resolution) -> Pending<Result<(), LedgerError>> {
@@ -182,7 +182,7 @@ impl Ledger for SqliteLedger {
     }
 
     fn quarantines(&self) -> Pending<Result<Vec<Quarantined>, LedgerError>> {
-        self.queue.ask(move |engine| engine.quarantines())
+        self.queue.look(move |engine| engine.quarantines())
     }
 
     fn release_quarantine(
@@ -215,11 +215,11 @@ impl Ledger for SqliteLedger {
     }
 
     fn approvals(&self) -> Pending<Result<Vec<Approval>, LedgerError>> {
-        self.queue.ask(move |engine| engine.approvals())
+        self.queue.look(move |engine| engine.approvals())
     }
 
     fn approval(&self, id: ApprovalId) -> Pending<Result<Approval, LedgerError>> {
-        self.queue.ask(move |engine| engine.approval(id))
+        self.queue.look(move |engine| engine.approval(id))
     }
 
     fn sleep(&self, sleep: Sleep) -> Pending<Result<(), LedgerError>> {
@@ -227,7 +227,7 @@ impl Ledger for SqliteLedger {
     }
 
     fn timers(&self, agent: Option<AgentName>) -> Pending<Result<Vec<Timer>, LedgerError>> {
-        self.queue.ask(move |engine| engine.timers(agent.as_ref()))
+        self.queue.look(move |engine| engine.timers(agent.as_ref()))
     }
 
     fn cancel_timer(&self, id: IntentId) -> Pending<Result<bool, LedgerError>> {
@@ -252,11 +252,11 @@ impl Ledger for SqliteLedger {
     }
 
     fn letters(&self) -> Pending<Result<Vec<LetterSummary>, LedgerError>> {
-        self.queue.ask(move |engine| engine.letters())
+        self.queue.look(move |engine| engine.letters())
     }
 
     fn letter(&self, id: LetterId) -> Pending<Result<Letter, LedgerError>> {
-        self.queue.ask(move |engine| engine.letter(id))
+        self.queue.look(move |engine| engine.letter(id))
     }
 
     fn retry_letter(
@@ -292,11 +292,11 @@ impl Ledger for SqliteLedger {
     }
 
     fn groups(&self) -> Pending<Result<Vec<GroupSize>, LedgerError>> {
-        self.queue.ask(move |engine| engine.groups())
+        self.queue.look(move |engine| engine.groups())
     }
 
     fn stats(&self) -> Pending<Result<LedgerStats, LedgerError>> {
-        self.queue.ask(move |engine| engine.stats())
+        self.queue.look(move |engine| engine.stats())
     }
 
     fn turns(
@@ -305,14 +305,14 @@ impl Ledger for SqliteLedger {
         before: TurnNo,
         limit: u32,
     ) -> Pending<Result<Vec<TurnSeen>, LedgerError>> {
-        self.queue.ask(move |engine| engine.turns(&agent, before, limit))
+        self.queue.look(move |engine| engine.turns(&agent, before, limit))
     }
 
     fn turn(&self, agent: AgentName, n: TurnNo) -> Pending<Result<TurnShown, LedgerError>> {
-        self.queue.ask(move |engine| engine.turn(&agent, n))
+        self.queue.look(move |engine| engine.turn(&agent, n))
     }
 
     fn inboxes(&self) -> Pending<Result<Vec<InboxDepth>, LedgerError>> {
-        self.queue.ask(move |engine| engine.inboxes())
+        self.queue.look(move |engine| engine.inboxes())
     }
 }

@@ -17,6 +17,7 @@ mod engine_tests;
 mod history;
 pub mod kit;
 mod ledger;
+mod look;
 mod mend;
 pub mod metrics;
 mod migrate;

@@ -69,6 +69,8 @@ where
 
 pub(crate) enum Order {
     Run(Box<dyn Job>),
+    /// Only looks at what there is: it shares no group's fate, so a full disk cannot refuse it (rule J3).
+    Look(Box<dyn Job>),
     Stop,
 }
 
@@ -127,12 +129,30 @@ impl Queue {
         E: From<LedgerError> + Send + 'static,
         F: FnOnce(&mut Engine) -> Op<T, E> + Send + 'static,
     {
+        self.queue(Order::Run, work)
+    }
+
+    /// Queues a look at what is durable: it changes nothing, and comes after the group that it came with.
+    pub(crate) fn look<T, F>(&self, work: F) -> Pending<Result<T, LedgerError>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Engine) -> Op<T> + Send + 'static,
+    {
+        self.queue(Order::Look, move |engine| work(engine))
+    }
+
+    fn queue<T, E, F>(&self, order: fn(Box<dyn Job>) -> Order, work: F) -> Pending<Result<T, E>>
+    where
+        T: Send + 'static,
+        E: From<LedgerError> + Send + 'static,
+        F: FnOnce(&mut Engine) -> Op<T, E> + Send + 'static,
+    {
         let (to, answer) = oneshot::channel();
         let ask = Ask { work: Some(work), done: None, to };
         if self.end.closed.load(Ordering::SeqCst) {
             return refuse(LedgerError::Stopped);
         }
-        match self.to.try_send(Order::Run(Box::new(ask))) {
+        match self.to.try_send(order(Box::new(ask))) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return refuse(LedgerError::Busy),
             Err(TrySendError::Disconnected(_)) => return refuse(LedgerError::Stopped),
@@ -193,6 +213,7 @@ fn refuse<T: Send + 'static, E: From<LedgerError> + Send + 'static>(
 pub(crate) fn run(mut engine: Engine, closing: &Closing, events: &Events) {
     let from = &closing.0.from;
     let mut jobs: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
+    let mut looks: Vec<Box<dyn Job>> = Vec::new();
     let mut stop = false;
     while !stop {
         // Upkeep only while nobody waits; a request that arrives meanwhile waits for one bounded
@@ -210,15 +231,19 @@ pub(crate) fn run(mut engine: Engine, closing: &Closing, events: &Events) {
         while let Some(order) = next {
             match order {
                 Order::Run(job) => jobs.push(job),
+                Order::Look(job) => looks.push(job),
                 Order::Stop => stop = true,
             }
-            next = (jobs.len() < GROUP).then(|| from.try_recv().ok()).flatten();
+            next = (jobs.len() + looks.len() < GROUP).then(|| from.try_recv().ok()).flatten();
         }
         if engine.is_timer_due() {
             jobs.push(Box::new(Fire));
         }
         if !jobs.is_empty() {
             group(&mut engine, &mut jobs, events);
+        }
+        if !looks.is_empty() {
+            look(&mut engine, &mut looks);
         }
     }
     upkeep::close(engine);
@@ -250,11 +275,7 @@ impl Job for Fire {
 /// One group commit. While the file cannot be used every request is answered so, and each group tries again.
 fn group(engine: &mut Engine, jobs: &mut Vec<Box<dyn Job>>, events: &Events) {
     let watch = Stopwatch::start();
-    // Upkeep may have broken it: what is broken is not written to.
-    if let Err(why) = engine.mend() {
-        tracing::error!(code = why.code(), "the ledger cannot be used: {why}");
-        let refusal = Err(LedgerError::Storage(why.to_string()));
-        jobs.drain(..).for_each(|job| job.answer(&refusal));
+    if !usable(engine, jobs) {
         engine.timers = Timers::again();
         return;
     }
@@ -277,4 +298,30 @@ fn group(engine: &mut Engine, jobs: &mut Vec<Box<dyn Job>>, events: &Events) {
     if !engine.is_broken() {
         upkeep::busy_step(engine);
     }
+}
+
+/// Answers all that only looks, in one transaction that writes nothing.
+fn look(engine: &mut Engine, looks: &mut Vec<Box<dyn Job>>) {
+    if !usable(engine, looks) {
+        return;
+    }
+    engine.begin_look();
+    for job in looks.iter_mut() {
+        job.run(engine);
+    }
+    let verdict = engine.end_look();
+    for job in looks.drain(..) {
+        job.answer(&verdict);
+    }
+}
+
+/// Whether the file can be used. Upkeep may have broken it, and what is broken is not written to: who waits is told.
+fn usable(engine: &mut Engine, jobs: &mut Vec<Box<dyn Job>>) -> bool {
+    let Err(why) = engine.mend() else {
+        return true;
+    };
+    tracing::error!(code = why.code(), "the ledger cannot be used: {why}");
+    let refusal = Err(LedgerError::Storage(why.to_string()));
+    jobs.drain(..).for_each(|job| job.answer(&refusal));
+    false
 }
