@@ -1,8 +1,10 @@
 //! The command line as it is typed.
 
+mod brains;
 mod files;
 mod people;
 
+pub(crate) use brains::{BrainArgs, BrainVerb, ExchangeArgs, QueryArgs, QueryBounds, ReplayArgs};
 pub(crate) use files::{CheckArgs, DiffArgs, FmtArgs, SimulateArgs};
 pub(crate) use people::{
     AnswerArgs, ApprovalsArgs, ApprovalsVerb, LettersArgs, LettersVerb, TimersArgs,
@@ -80,6 +82,15 @@ pub(crate) enum Command {
     /// Show one turn: message, recorded calls with their results, answer.
     #[command(after_help = examples::TURN)]
     Turn(TurnArgs),
+    /// Run a turn again beside the fleet: does it still agree with its records?
+    #[command(after_help = examples::REPLAY)]
+    Replay(ReplayArgs),
+    /// An agent's brain: query, snapshot, restore, rewind, export, import.
+    #[command(after_help = examples::BRAIN)]
+    Brain(BrainArgs),
+    /// Ask the ledger and all brains a question in SQL; nothing is written.
+    #[command(after_help = examples::QUERY)]
+    Query(QueryArgs),
     /// Calls whose outcome a crash hid: list, show, resolve.
     #[command(after_help = examples::DOUBT)]
     Doubt(DoubtArgs),
@@ -311,7 +322,7 @@ pub(crate) struct QuarantineWay {
     /// Give the turn up: its message becomes a dead letter.
     #[arg(long)]
     pub(crate) skip: bool,
-    /// Take the brain of the last snapshot.
+    /// Make the brain anew: from its last snapshot, or from nothing, by running its turns again.
     #[arg(long)]
     pub(crate) restore: bool,
 }

@@ -141,8 +141,16 @@ pub(crate) fn find_data(named: Option<PathBuf>) -> Result<PathBuf, CliError> {
     }
 }
 
+/// The data directory that is meant, whether a fleet runs on it or not: as [`find_data`], or the only one here with this file.
+pub(crate) fn find_data_with(named: Option<PathBuf>, file: &str) -> Result<PathBuf, CliError> {
+    match find_data(named) {
+        Err(error) if error.exit == exit::NOT_RUNNING => only_data_with(file).ok_or(error),
+        found => found,
+    }
+}
+
 /// The only data directory here with this file, whether a fleet runs on it or not.
-pub(crate) fn only_data_with(file: &str) -> Option<PathBuf> {
+fn only_data_with(file: &str) -> Option<PathBuf> {
     let folders = [".", "fleets"].into_iter().filter_map(|place| std::fs::read_dir(place).ok());
     let paths = folders.flat_map(|entries| entries.flatten().map(|entry| entry.path()));
     let is_data = |path: &PathBuf| path.extension().is_some_and(|end| end == "data");

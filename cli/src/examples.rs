@@ -15,6 +15,7 @@ Examples:
   loket kill readers/r1                            crash it on purpose
   loket letters                                    dead letters
   loket turns librarian                            what it has done
+  loket query 'SELECT agent, key FROM kv'          what all agents know
   loket doubt                                      calls that you must settle
   loket approvals                                  what waits for a person
   loket explain E104                               what a code means";
@@ -102,6 +103,24 @@ pub(crate) const TURN: &str = "\
 Examples:
   loket turn librarian 17
   loket turn librarian 17 --json | jq '.records[].capability'";
+pub(crate) const REPLAY: &str = "\
+Examples:
+  loket replay librarian 17
+  loket replay librarian 17 --module new.wasm    what the new code would have done
+  loket replay librarian 17 --json | jq '.calls[].capability'";
+pub(crate) const BRAIN: &str = "\
+Examples:
+  loket brain librarian query 'SELECT key, value FROM kv'
+  loket brain librarian query 'SELECT source, count(*) FROM memory GROUP BY source' --json
+  loket brain librarian snapshot
+  loket brain librarian rewind --to 17        as it was after turn 17
+  loket brain librarian restore 0-40          as it was in that snapshot
+  loket brain librarian export librarian.db && loket brain twin import librarian.db";
+pub(crate) const QUERY: &str = "\
+Examples:
+  loket query 'SELECT name, done_n FROM agents WHERE gone = 0'
+  loket query \"SELECT agent, value FROM kv WHERE key = 'goal'\" --brains 'readers/*'
+  loket query - --timeout 60 --json < report.sql";
 pub(crate) const DOUBT: &str = "\
 Examples:
   loket doubt                                       list them

@@ -24,6 +24,8 @@ pub(crate) struct Agent {
     /// That incarnation runs, as far as this process was told.
     pub(crate) running: bool,
     pub(crate) epoch: Epoch,
+    /// The epoch that the incarnation took over in: it works on that one's file (rule E7).
+    pub(crate) taken: Epoch,
     /// The last turn that ended or was skipped.
     pub(crate) done: u64,
     /// The last accepted message's number.
@@ -141,12 +143,15 @@ impl Book {
         Ok(agent)
     }
 
-    /// That `incarnation` is the one that opened the agent last.
+    /// That `incarnation` is the one that opened the agent last, and that the brain is still the one it found (rule E7).
     pub(crate) fn current(&self, agent: &Agent, incarnation: u64) -> Result<(), LedgerError> {
-        if agent.incarnation == incarnation {
-            return Ok(());
+        if agent.incarnation != incarnation {
+            return Err(LedgerError::Fenced { agent: agent.name.clone() });
         }
-        Err(LedgerError::Fenced { agent: agent.name.clone() })
+        if agent.taken != agent.epoch {
+            return Err(LedgerError::Switched { agent: agent.name.clone() });
+        }
+        Ok(())
     }
 
     /// Notes that the last incarnation of this life runs, or no longer runs.
@@ -158,10 +163,12 @@ impl Book {
         }
     }
 
-    /// Takes over from an older book of the same process who runs: it is in no file.
+    /// Takes over from an older book of the same process who runs, and on which brain: it is in no file.
     pub(crate) fn running_as_in(&mut self, older: &Self) {
         for agent in self.agents.values_mut() {
-            agent.running = older.life(agent.life).is_some_and(|older| older.running);
+            let older = older.life(agent.life);
+            agent.running = older.is_some_and(|older| older.running);
+            agent.taken = older.map_or(agent.epoch, |older| older.taken);
         }
     }
 
@@ -207,6 +214,7 @@ impl Book {
                 incarnation: un(row.get(2)?),
                 running: false,
                 epoch: Epoch(un(row.get(3)?)),
+                taken: Epoch(un(row.get(3)?)),
                 done: un(row.get(4)?),
                 last: 0,
                 chain: Hash::from_slice(&chain).ok_or_else(|| codec::damaged("chain"))?,

@@ -5,11 +5,12 @@ use crate::writer::{self, Queue};
 use crate::{OpenError, OpenTurns, Options, dir, open_turns};
 use loket_turn::{
     Accept, AcceptError, Accepted, AgentName, AgentState, Approval, ApprovalId, Ask, Asked,
-    CallState, Decide, Doubt, DoubtId, DynamicChild, End, Ended, EndedTurn, Enrol, Enrolled, Fail,
-    FailVerdict, GroupSize, Hash, Holder, InboxDepth, IntentId, IntentWrite, IntentWritten, Ledger,
-    LedgerError, LedgerEvent, LedgerStats, Letter, LetterId, LetterSummary, Life, Monitor,
-    NextTurn, Outcome, Pending, Quarantine, Quarantined, Release, Released, Removed, Resolution,
-    ResultWrite, RetriedLetter, Sleep, Timer, TurnKey, TurnNo, TurnSeen, TurnShown,
+    BrainStanding, CallState, Decide, Doubt, DoubtId, DynamicChild, End, Ended, EndedTurn, Enrol,
+    Enrolled, Fail, FailVerdict, GroupSize, Hash, Holder, InboxDepth, IntentId, IntentWrite,
+    IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter, LetterId, LetterSummary,
+    Life, Monitor, NextTurn, Outcome, Pending, Quarantine, Quarantined, Release, Released, Removed,
+    Resolution, ResultWrite, RetriedLetter, Sleep, Snapshot, Switch, Switched, Timer, TurnKey,
+    TurnNo, TurnSeen, TurnShown,
 };
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -249,6 +250,26 @@ impl Ledger for SqliteLedger {
         n: TurnNo,
     ) -> Pending<Result<(), LedgerError>> {
         self.queue.ask(move |engine| engine.brain_durable(&agent, life, n))
+    }
+
+    fn brain_standing(&self, agent: AgentName) -> Pending<Result<BrainStanding, LedgerError>> {
+        self.queue.ask(move |engine| engine.brain_standing(&agent))
+    }
+
+    fn switch_brain(&self, switch: Switch) -> Pending<Result<Switched, LedgerError>> {
+        self.queue.ask(move |engine| engine.switch_brain(&switch))
+    }
+
+    fn note_snapshot(&self, agent: AgentName, it: Snapshot) -> Pending<Result<(), LedgerError>> {
+        self.queue.ask(move |engine| engine.note_snapshot(&agent, &it))
+    }
+
+    fn snapshots(&self, agent: AgentName) -> Pending<Result<Vec<Snapshot>, LedgerError>> {
+        self.queue.look(move |engine| engine.snapshots_of(&agent))
+    }
+
+    fn drop_snapshot(&self, it: Snapshot) -> Pending<Result<(), LedgerError>> {
+        self.queue.ask(move |engine| engine.drop_snapshot(&it))
     }
 
     fn letters(&self) -> Pending<Result<Vec<LetterSummary>, LedgerError>> {

@@ -37,6 +37,10 @@ pub const DOUBTS: &str = "loket_doubts_total";
 
 /// Agents that were put into quarantine (rule G4).
 pub const QUARANTINED: &str = "loket_quarantines_total";
+/// Brains that were exchanged for another file (rule E7).
+pub const SWITCHED: &str = "loket_brain_switches_total";
+/// Snapshots of brains that were noted.
+pub const SNAPSHOTS: &str = "loket_brain_snapshots_total";
 /// Seconds by which a timer fired after its time.
 pub const TIMER_LATE_SECONDS: &str = "loket_timer_late_seconds";
 /// Times that a due timer found its agent's inbox full and was put off.
@@ -61,6 +65,8 @@ pub fn describe() {
     metrics::describe_counter!(FENCED, Unit::Count, "Refused writes of old incarnations.");
     metrics::describe_counter!(DOUBTS, Unit::Count, "Once calls that came in doubt.");
     metrics::describe_counter!(QUARANTINED, Unit::Count, "Agents put into quarantine.");
+    metrics::describe_counter!(SWITCHED, Unit::Count, "Brains exchanged for another file.");
+    metrics::describe_counter!(SNAPSHOTS, Unit::Count, "Snapshots of brains that were noted.");
     metrics::describe_counter!(HISTORY_DROPPED, Unit::Count, "Reports that were not kept.");
     metrics::describe_histogram!(TIMER_LATE_SECONDS, Unit::Seconds, "How late a timer fired.");
     metrics::describe_counter!(TIMERS_PUT_OFF, Unit::Count, "Due timers that found no room.");
@@ -85,6 +91,8 @@ pub(crate) struct Meters {
     pub(crate) cycles: Counter,
     pub(crate) doubts: Counter,
     pub(crate) quarantined: Counter,
+    pub(crate) switched: Counter,
+    pub(crate) snapshots: Counter,
     pub(crate) timer_late: Histogram,
     pub(crate) timers_put_off: Counter,
     pub(crate) downs: Counter,
@@ -108,6 +116,8 @@ impl Meters {
             cycles: metrics::counter!(CYCLES),
             doubts: metrics::counter!(DOUBTS),
             quarantined: metrics::counter!(QUARANTINED),
+            switched: metrics::counter!(SWITCHED),
+            snapshots: metrics::counter!(SNAPSHOTS),
             timer_late: metrics::histogram!(TIMER_LATE_SECONDS),
             timers_put_off: metrics::counter!(TIMERS_PUT_OFF),
             downs: metrics::counter!(DOWNS),

@@ -4,6 +4,7 @@
 //! fleet's level (rule A1). No method blocks. Order of requests from one caller is kept.
 
 mod accept;
+mod brains;
 mod doubt;
 mod letters;
 mod links;
@@ -14,6 +15,7 @@ mod waits;
 pub use accept::{
     Accept, AcceptError, Accepted, DynamicChild, Enrol, Enrolled, InboxDepth, Removed, ReplyTo,
 };
+pub use brains::{BrainStanding, Snapshot, Switch, Switched};
 pub use doubt::{
     CallState, Doubt, DoubtId, Holder, Quarantine, Quarantined, Release, Released, Resolution,
 };
@@ -42,6 +44,12 @@ pub enum LedgerError {
     /// The writer's incarnation is not current: its write is refused and it must end (rules C4, J4).
     #[error("a newer incarnation of {agent} has taken over")]
     Fenced {
+        /// The agent.
+        agent: AgentName,
+    },
+    /// The agent's brain was exchanged (rule E7): its incarnation has to take over anew.
+    #[error("the brain of {agent} was exchanged for another file")]
+    Switched {
         /// The agent.
         agent: AgentName,
     },
@@ -92,6 +100,7 @@ impl LedgerError {
             Self::InboxFull(_) => "L009",
             Self::OtherOutcome(_) => "L010",
             Self::NotSo(_) => "L011",
+            Self::Switched { .. } => "L012",
         }
     }
 }
@@ -236,6 +245,18 @@ pub trait Ledger: Send + Sync + 'static {
         life: Life,
         n: TurnNo,
     ) -> Pending<Result<(), LedgerError>>;
+
+    /// How an agent's brain stands (rule E7).
+    fn brain_standing(&self, agent: AgentName) -> Pending<Result<BrainStanding, LedgerError>>;
+    /// Makes another file the agent's brain, in one step with the new epoch that catch-up counts from (rule E7). An incarnation that
+    /// works on the old one is answered [`LedgerError::Switched`] until it has taken over anew.
+    fn switch_brain(&self, switch: Switch) -> Pending<Result<Switched, LedgerError>>;
+    /// Notes a snapshot; its file is on the disk already.
+    fn note_snapshot(&self, agent: AgentName, it: Snapshot) -> Pending<Result<(), LedgerError>>;
+    /// The snapshots of an agent's brain, oldest first.
+    fn snapshots(&self, agent: AgentName) -> Pending<Result<Vec<Snapshot>, LedgerError>>;
+    /// Forgets a snapshot, before its file goes.
+    fn drop_snapshot(&self, it: Snapshot) -> Pending<Result<(), LedgerError>>;
 
     /// All dead letters, newest last.
     fn letters(&self) -> Pending<Result<Vec<LetterSummary>, LedgerError>>;

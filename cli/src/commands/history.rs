@@ -1,13 +1,13 @@
 //! `history` and `why`: what supervisors reported, and the story it tells of one child. Of a running fleet, or of one that ended.
 
-use crate::args::{HistoryArgs, Target, WhyArgs};
+use crate::args::{HistoryArgs, WhyArgs};
 use crate::client;
 use crate::exit::{self, CliError, Code};
 use crate::node::kept_in;
 use crate::output;
 use loket_supervision::story::{self, Row};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// How long it may take.
@@ -18,7 +18,7 @@ const STORY_ROWS: usize = 10_000;
 
 /// Prints reports, a line each.
 pub(super) fn history(args: HistoryArgs, json: bool) -> Result<Code, CliError> {
-    let data = data_of(args.target)?;
+    let data = client::find_data_with(args.target.data, loket_ledger::HISTORY_FILE)?;
     let rows = rows(&data, args.child.as_deref(), args.limit)?;
     if json {
         return Ok(output::versioned(json!({"rows": rows})));
@@ -32,7 +32,7 @@ pub(super) fn history(args: HistoryArgs, json: bool) -> Result<Code, CliError> {
 
 /// Prints the chain of causes of a child's present state. Exits with 1 when the child is unknown.
 pub(super) fn why(args: WhyArgs, json: bool) -> Result<Code, CliError> {
-    let data = data_of(args.target)?;
+    let data = client::find_data_with(args.target.data, loket_ledger::HISTORY_FILE)?;
     let tree = match client::call(&data, "agent.tree", json!({}), TIMEOUT) {
         Ok(tree) => Some(tree),
         Err(error) if error.exit == exit::NOT_RUNNING => None,
@@ -71,16 +71,6 @@ pub(super) fn why(args: WhyArgs, json: bool) -> Result<Code, CliError> {
         text.push_str(&format!(", incarnation {incarnation}"));
     }
     Ok(output::line(&output::safe(&text)))
-}
-
-/// The data directory that is meant: that of a running fleet, or the only one with reports here.
-fn data_of(target: Target) -> Result<PathBuf, CliError> {
-    match client::find_data(target.data) {
-        Err(error) if error.exit == exit::NOT_RUNNING => {
-            client::only_data_with(loket_ledger::HISTORY_FILE).ok_or(error)
-        }
-        found => found,
-    }
 }
 
 /// From the running fleet; from the file when none runs.

@@ -3,6 +3,8 @@
 mod approvals;
 mod ask;
 mod bench;
+mod brain;
+mod brain_files;
 mod check;
 mod explain;
 mod form;
@@ -11,6 +13,7 @@ mod letters;
 mod messages;
 mod planned;
 mod reload;
+mod replay;
 mod run;
 mod settle;
 mod simulate;
@@ -49,6 +52,9 @@ pub(crate) fn dispatch(args: Args) -> Result<Code, CliError> {
         Command::Letters(letters) => letters::letters(letters, json),
         Command::Turns(args) => turns::turns(args, json),
         Command::Turn(args) => turns::turn(args, json),
+        Command::Replay(args) => replay::replay(args, json),
+        Command::Brain(args) => brain::brain(args, json),
+        Command::Query(args) => brain::query(args, json),
         Command::Doubt(doubt) => settle::doubt(doubt, json),
         Command::Quarantine(quarantine) => settle::quarantine(quarantine, json),
         Command::Approvals(approvals) => approvals::approvals(approvals, json),

@@ -122,6 +122,9 @@ pub(super) fn quarantine(args: QuarantineArgs, json: bool) -> Result<Code, CliEr
             let answer = ask("show", json!({"agent": agent}))?;
             if json { Ok(output::versioned(answer)) } else { Ok(show_quarantine(&answer)) }
         }
+        QuarantineVerb::Resolve { agent, way, .. } if way.restore => {
+            super::brain_files::restore_exactly(&data, &agent, json)
+        }
         QuarantineVerb::Resolve { agent, way, yes } => {
             let args = json!({"agent": agent, "how": way_word(&way), "confirmed": yes});
             let answer = ask("resolve", args)?;
@@ -131,11 +134,7 @@ pub(super) fn quarantine(args: QuarantineArgs, json: bool) -> Result<Code, CliEr
 }
 
 fn way_word(way: &QuarantineWay) -> &'static str {
-    match (way.accept_rerun, way.skip) {
-        (true, _) => "accept_rerun",
-        (_, true) => "skip",
-        _ => "restore",
-    }
+    if way.accept_rerun { "accept_rerun" } else { "skip" }
 }
 
 fn released(agent: &str, answer: &Value, json: bool) -> Result<Code, CliError> {
@@ -204,7 +203,7 @@ fn show_quarantine(answer: &Value) -> Code {
         "\n\nThe ways out\n\
          \x20 loket quarantine resolve {agent} --accept-rerun   what the re-run does counts, not the record\n\
          \x20 loket quarantine resolve {agent} --skip           the turn is given up\n\
-         \x20 loket quarantine resolve {agent} --restore        the brain of its last snapshot"
+         \x20 loket quarantine resolve {agent} --restore        the brain is made anew by its turns"
     ));
     output::line(&output::safe(&text))
 }

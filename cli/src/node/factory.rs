@@ -1,6 +1,7 @@
 //! How a child's spec becomes an actor: the one match over all kinds of children.
 
 use super::assemble::names;
+use super::brains::Files;
 use super::catalog::source;
 use super::history::Kept;
 use super::reload::{Reloader, Reloads};
@@ -219,6 +220,7 @@ pub(super) fn factory(
             pools: Arc::clone(&reloader.pools),
             reports,
             reload: Arc::new(Reloads(Arc::clone(reloader))),
+            brains: Arc::new(Files::new(&checked.data)),
         },
         host,
     }

@@ -3,6 +3,7 @@
 //! Start reading at `start.rs`.
 
 mod assemble;
+mod brains;
 mod builtins;
 mod catalog;
 mod console;
@@ -17,6 +18,7 @@ mod metrics;
 mod obituaries;
 mod opening;
 mod operator;
+mod past;
 mod reload;
 mod screen;
 mod socket;
@@ -24,8 +26,10 @@ mod start;
 mod ticks;
 mod walk;
 
+pub(crate) use brains::at_rest;
 pub(crate) use catalog::FileCatalog;
 pub(crate) use facts::{FleetFacts, facts};
 pub(crate) use file::{parse_fleet, read_fleet, sets};
 pub(crate) use history::kept_in;
+pub(crate) use past::{Workshop, of_file, of_ledger};
 pub(crate) use start::{RunOptions, install_metrics, run};

@@ -161,7 +161,7 @@ fn make_data_directory(data: &Path) -> Result<(), CliError> {
 }
 
 /// Compiled code is kept in the data directory; without a place for it, it is compiled at each start.
-fn cache_in(data: &Path) -> Option<Cache> {
+pub(super) fn cache_in(data: &Path) -> Option<Cache> {
     match Cache::new(data.join("modules")) {
         Ok(cache) => Some(cache),
         Err(error) => {

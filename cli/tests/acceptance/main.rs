@@ -20,6 +20,9 @@ mod letters;
 #[path = "../../../tests/crash/driver/outside.rs"]
 mod outside;
 mod quarantine;
+mod query;
+mod replay;
+mod rewind;
 mod slots;
 mod supervision;
 mod turns;

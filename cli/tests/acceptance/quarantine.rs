@@ -80,11 +80,6 @@ fn g4_a_rerun_that_comes_out_otherwise_stops_the_agent_until_an_operator_accepts
     assert_eq!(fleet.status()["waiting"], 1);
     let shown = fleet.command(&["quarantine", "show", "desk"]);
     assert!(shown.out.contains("turn 2, an ended turn that its brain lacks"), "{shown:?}");
-    fleet.command(&["quarantine", "resolve", "desk", "--restore"]).failed(
-        1,
-        "no_snapshot",
-        &["desk"],
-    );
 
     let resolved = fleet.command(&["quarantine", "resolve", "desk", "--accept-rerun"]);
     assert_eq!((resolved.exit, resolved.out.trim()), (0, "desk goes on"), "{resolved:?}");
@@ -92,6 +87,18 @@ fn g4_a_rerun_that_comes_out_otherwise_stops_the_agent_until_an_operator_accepts
     assert_eq!(told[0]["ok"]["value"], 2, "the re-run counts: {told}");
     assert_eq!(fleet.child("desk")["state"], "running");
     fleet.command(&["quarantine", "resolve", "desk", "--skip"]).failed(1, "not_found", &["desk"]);
+    fleet.stop();
+}
+
+#[test]
+fn g4_a_forged_brain_is_made_anew_by_its_turns() {
+    let mut fleet = forged();
+    quarantined(&fleet);
+    let restored = fleet.command(&["quarantine", "resolve", "desk", "--restore"]);
+    assert_eq!(restored.exit, 0, "{restored:?}");
+    assert!(restored.out.contains("epoch 1"), "{restored:?}");
+    let told = fleet.call("desk", READ).json();
+    assert_eq!(told[0]["ok"]["value"], 1, "what the turns made, not what somebody wrote: {told}");
     fleet.stop();
 }
 
@@ -139,5 +146,9 @@ fn f3_a_brain_that_is_ahead_of_its_ledger_stops_its_agent_and_nobody_else() {
     );
     let status = fleet.status();
     assert_eq!((&status["lost"], &status["waiting"]), (&json!(0), &json!(1)), "{status}");
+    // Made anew where the ledger ends, it takes the message that waits.
+    let restored = fleet.command(&["quarantine", "resolve", "desk", "--restore"]);
+    assert_eq!(restored.exit, 0, "{restored:?}");
+    assert_eq!(fleet.call("desk", READ).json()[0]["ok"]["value"], 4);
     fleet.stop();
 }

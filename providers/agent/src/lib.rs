@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+pub mod brains;
 mod groups;
 mod mail;
 mod operations;
@@ -17,6 +18,7 @@ mod turns;
 mod watch;
 mod whereis;
 
+pub use brains::{Brain, Brains, Exchange, Keeping, OfFiles};
 pub use groups::{Grouping, News};
 pub use operations::OPERATIONS;
 pub use provider::{

@@ -7,15 +7,19 @@ use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 
 pub(crate) fn ledger_failed(error: &LedgerError) -> Performed {
-    let failure = match error {
+    Performed::failed(failure_of(error))
+}
+
+/// The ledger's error as a caller is told it.
+pub(crate) fn failure_of(error: &LedgerError) -> Failure {
+    match error {
         LedgerError::NotFound(_) => Failure::new("not_found", error.to_string()),
         LedgerError::NoSuchAgent(_) => Failure::new("no_such_agent", error.to_string()),
         LedgerError::DiskFull(_) | LedgerError::Stopped => {
             Failure::retryable(error.code(), error.to_string(), None)
         }
         _ => Failure::new(error.code(), error.to_string()),
-    };
-    Performed::failed(failure)
+    }
 }
 
 pub(crate) fn list(services: &AgentServices, under: AgentName) -> Performed {

@@ -3,6 +3,7 @@
 use crate::args::{
     self, History, Kill, LetterArgs, List, Nothing, Shutdown, Spawn, Stop, Turn, Turns,
 };
+use crate::brains::{self, Brain, Brains, Keeping};
 use crate::groups::{self, Grouping};
 use crate::mail::{self, Mail};
 use crate::operator;
@@ -44,6 +45,16 @@ pub struct AgentServices {
     pub reports: Arc<dyn Reports>,
     /// Who applies a changed fleet file.
     pub reload: Arc<dyn Reload>,
+    /// The files of brains.
+    pub brains: Arc<dyn Brains>,
+}
+
+impl AgentServices {
+    /// What the files of brains are kept with.
+    fn keeping(&self) -> Keeping {
+        let (ledger, brains) = (Arc::clone(&self.ledger), Arc::clone(&self.brains));
+        Keeping { ledger, brains, clock: self.clock.clone() }
+    }
 }
 
 /// What became of a reload, as JSON, on its way.
@@ -152,6 +163,8 @@ pub enum Prepared {
     Turn(AgentName, TurnNo),
     /// `agent.doubt.*` and `agent.quarantine.*`.
     Settle(Settle),
+    /// `agent.brain.*`.
+    Brain(Brain),
     /// `agent.shutdown`.
     Shutdown(bool),
     /// `human.ask`, and what is done about approvals, questions and timers.
@@ -204,6 +217,9 @@ impl Provider for AgentProvider {
                 let Turn { agent, turn } = parse_args(call)?;
                 Ok(Prepared::Turn(agent.into(), TurnNo(turn)))
             }
+            brain if brain.starts_with("agent.brain.") => {
+                brains::prepare(call).map(Prepared::Brain)
+            }
             letters if letters.starts_with("agent.letters.") => letter(call, letters),
             settled
                 if settled.starts_with("agent.doubt.")
@@ -245,6 +261,7 @@ impl Provider for AgentProvider {
             Prepared::Drop(id) => operator::drop_letter(services, id),
             Prepared::Turns(agent, before, limit) => turns::list(services, agent, before, limit),
             Prepared::Turn(agent, n) => turns::show(services, agent, n),
+            Prepared::Brain(what) => brains::perform(services.keeping(), what),
             Prepared::Settle(what) => settle::perform(services, what),
             Prepared::Shutdown(now) => operator::shutdown(services, now),
             Prepared::People(what) => people::perform(services, what),

@@ -71,7 +71,6 @@ struct ReleaseArgs {
 enum How {
     AcceptRerun,
     Skip,
-    Restore,
 }
 
 /// Checks a call of `agent.doubt.*` or `agent.quarantine.*`.
@@ -91,7 +90,6 @@ pub(crate) fn prepare(call: &CallView<'_>) -> Result<Settle, Failure> {
             let how = match args.how {
                 How::AcceptRerun => Release::AcceptRerun,
                 How::Skip => Release::Skip,
-                How::Restore => return Err(no_snapshot(&args.agent)),
             };
             Settle::Release(args.agent.into(), how, args.confirmed)
         }
@@ -110,14 +108,6 @@ fn resolution(args: ResolveArgs) -> Result<Resolution, Failure> {
             Err(Failure::new("bad_args", text))
         }
     }
-}
-
-fn no_snapshot(agent: &str) -> Failure {
-    let text = format!(
-        "{agent} has no snapshot to restore from: this version makes none. Stop the fleet and put a copy of the \
-         brain's file in its place, or resolve with accept_rerun or skip"
-    );
-    Failure::new("no_snapshot", text)
 }
 
 /// Does it.

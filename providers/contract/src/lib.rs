@@ -11,6 +11,7 @@ mod foreign;
 pub mod kit;
 pub mod metrics;
 mod provider;
+pub mod rerun;
 mod serve;
 mod wrapper;
 

@@ -7,7 +7,9 @@
 #![forbid(unsafe_code)]
 
 mod brain;
+pub mod keep;
 pub mod limits;
+pub mod look;
 pub mod metrics;
 mod ops;
 mod provider;

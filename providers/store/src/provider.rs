@@ -82,10 +82,10 @@ fn open_brains_max() -> usize {
 
 /// A call that was checked.
 #[derive(Debug)]
-pub struct Prepared(What);
+pub struct Prepared(pub(crate) What);
 
 #[derive(Debug)]
-enum What {
+pub(crate) enum What {
     Settings(Outcome),
     Brain(Call),
 }
@@ -115,24 +115,7 @@ impl Provider for StoreProvider {
     }
 
     fn prepare(&mut self, call: &CallView<'_>) -> Result<Prepared, Failure> {
-        let name = call.operation.capability;
-        let Some(turn) = call.turn else {
-            let message = format!("{name} is for agents: a caller without turns has no brain");
-            return Err(Failure::new("no_turn", message));
-        };
-        if name == SETTINGS {
-            let NoArgs {} = loket_contract::parse_args(call)?;
-            return Ok(Prepared(What::Settings(settings(&turn.key().agent, turn.settings()))));
-        }
-        let op = Op::parse(name, call.args)?;
-        let key = turn.key();
-        Ok(Prepared(What::Brain(Call {
-            agent: Arc::clone(&key.agent),
-            life: key.life,
-            incarnation: key.incarnation,
-            now: Now { message: turn.message(), clock_ms: turn.clock_ms() },
-            op,
-        })))
+        prepare(call)
     }
 
     fn perform(&mut self, prepared: Prepared) -> Performed {
@@ -151,6 +134,28 @@ impl Provider for StoreProvider {
     fn brain(&mut self, request: BrainRequest) {
         self.shard.request(request);
     }
+}
+
+/// Reads a call's arguments and refuses what is over a limit; nothing is touched.
+pub(crate) fn prepare(call: &CallView<'_>) -> Result<Prepared, Failure> {
+    let name = call.operation.capability;
+    let Some(turn) = call.turn else {
+        let message = format!("{name} is for agents: a caller without turns has no brain");
+        return Err(Failure::new("no_turn", message));
+    };
+    if name == SETTINGS {
+        let NoArgs {} = loket_contract::parse_args(call)?;
+        return Ok(Prepared(What::Settings(settings(&turn.key().agent, turn.settings()))));
+    }
+    let op = Op::parse(name, call.args)?;
+    let key = turn.key();
+    Ok(Prepared(What::Brain(Call {
+        agent: Arc::clone(&key.agent),
+        life: key.life,
+        incarnation: key.incarnation,
+        now: Now { message: turn.message(), clock_ms: turn.clock_ms() },
+        op,
+    })))
 }
 
 #[cfg(test)]

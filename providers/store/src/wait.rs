@@ -1,4 +1,4 @@
-//! Waiting for a future on a store thread, which has no runtime.
+//! Waiting for a future on a store thread, which has no runtime; and how long an operator's question may take.
 #![allow(clippy::disallowed_methods, reason = "bounds a wait of this thread; no turn sees it")]
 
 use std::future::Future;
@@ -28,6 +28,22 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>, at_most: Duration) ->
         }
         let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
         thread::park_timeout(left);
+    }
+}
+
+/// When a question's time is over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// So long from now; longer than the machine can count is for ever.
+    pub(crate) fn after(time: Duration) -> Self {
+        Self(Instant::now().checked_add(time))
+    }
+
+    /// Whether it has passed.
+    pub(crate) fn is_over(self) -> bool {
+        self.0.is_some_and(|until| Instant::now() >= until)
     }
 }
 

@@ -9,6 +9,7 @@ mod of_turn;
 mod timers;
 
 pub use civil::rfc3339;
+pub use of_turn::OfTurn;
 pub use timers::Timing;
 
 use loket_contract::{CallView, Operation, Performed, Provider};

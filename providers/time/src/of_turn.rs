@@ -3,12 +3,40 @@
 //! It never reads a clock of the machine for a turn.
 
 use crate::{Prepared, RANDOM_BYTES_MAX, civil};
-use loket_contract::{CallView, Performed, parse_args};
+use loket_contract::{CallView, Operation, Performed, Provider, parse_args};
 use loket_runtime::Clock;
 use loket_turn::Failure;
 use rand_chacha::ChaCha12Rng;
 use rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
+
+/// The part of the provider that is a function of the turn: for a turn that is run again beside the fleet. It has no timers.
+pub struct OfTurn(pub Clock);
+
+impl Provider for OfTurn {
+    type Prepared = Prepared;
+
+    fn operations(&self) -> &'static [Operation] {
+        crate::OPERATIONS
+    }
+
+    fn prepare(&mut self, call: &CallView<'_>) -> Result<Prepared, Failure> {
+        match call.operation.capability {
+            "time.now" | "random.bytes" => prepare(call, &self.0),
+            other => Err(Failure::new("unknown_operation", format!("no {other} without a ledger"))),
+        }
+    }
+
+    fn perform(&mut self, prepared: Prepared) -> Performed {
+        match prepared {
+            Prepared::Now(ms) => now(ms),
+            Prepared::Random { n, seed } => random(n, seed),
+            Prepared::Timing(_) => {
+                Performed::failed(Failure::new("unknown_operation", "no timers without a ledger"))
+            }
+        }
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,35 +98,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use loket_contract::kit::Caller;
-    use loket_contract::{Operation, Provider};
     use loket_kernel::Scope;
     use serde_json::{Value, json};
 
-    /// The part of the provider that needs no ledger.
-    struct Clockwork(Clock);
-
-    impl Provider for Clockwork {
-        type Prepared = Prepared;
-
-        fn operations(&self) -> &'static [Operation] {
-            crate::OPERATIONS
-        }
-
-        fn prepare(&mut self, call: &CallView<'_>) -> Result<Prepared, Failure> {
-            prepare(call, &self.0)
-        }
-
-        fn perform(&mut self, prepared: Prepared) -> Performed {
-            match prepared {
-                Prepared::Now(ms) => now(ms),
-                Prepared::Random { n, seed } => random(n, seed),
-                Prepared::Timing(_) => panic!("no timer is asked for here"),
-            }
-        }
-    }
-
     fn answer(caller: &Caller, capability: &str, args: &Value) -> Result<Value, Failure> {
-        let mut clockwork = Clockwork(Clock::manual(loket_kernel::Moment(5)));
+        let mut clockwork = OfTurn(Clock::manual(loket_kernel::Moment(5)));
         let prepared = caller.prepare(&mut clockwork, capability, args)?;
         match clockwork.perform(prepared) {
             Performed::Done(outcome) => Ok(serde_json::from_slice(&outcome?).unwrap()),

@@ -79,6 +79,7 @@ impl Engine {
             incarnation: 0,
             running: false,
             epoch: Epoch(0),
+            taken: Epoch(0),
             done: 0,
             last: 0,
             chain,
@@ -131,6 +132,7 @@ impl Engine {
             "DELETE FROM children WHERE life = ?1",
             "DELETE FROM timers WHERE life = ?1",
             "DELETE FROM approvals WHERE life = ?1",
+            "DELETE FROM epochs WHERE life = ?1",
         ] {
             self.conn.prepare_cached(sql)?.execute([db(agent.life)])?;
         }
@@ -183,6 +185,11 @@ impl Engine {
             if let Some(agent) = self.book.change(agent.life) {
                 agent.incarnation = incarnation;
             }
+        }
+        if agent.taken != agent.epoch
+            && let Some(agent) = self.book.change(agent.life)
+        {
+            agent.taken = agent.epoch;
         }
         self.took_over(&agent, incarnation)?;
         Ok(AgentState {

@@ -4,12 +4,13 @@
 mod accept;
 mod agents;
 mod approvals;
+pub(crate) mod brains;
 mod calls;
 mod doubt;
 mod end;
 mod fail;
 mod groups;
-mod history;
+pub(crate) mod history;
 mod letters;
 mod monitors;
 mod next;

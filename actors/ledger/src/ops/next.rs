@@ -6,7 +6,7 @@ use loket_turn::{
     AgentName, Begin, CallNo, EffectClass, Hash, IntentId, LedgerError, Message, MessageId,
     NextTurn, Record, Survival, TurnNo,
 };
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// The columns of a message, in the order that [`message_at`] reads.
 pub(crate) const MESSAGE: &str = "id, sender, kind, accepted_ms, chain, body";
@@ -64,6 +64,16 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         effect: effect.as_deref().map(codec::effect).transpose()?,
         args: row.get(8)?,
     })
+}
+
+/// The records of a turn, in order.
+pub(crate) fn records(conn: &Connection, life: u64, n: TurnNo) -> rusqlite::Result<Vec<Record>> {
+    conn.prepare_cached(
+        "SELECT call, class, capability, intent, ok, stamp_ms, effect, outcome, args
+           FROM records WHERE life = ?1 AND n = ?2 ORDER BY call",
+    )?
+    .query_map(params![db(life), db(n.0)], record)?
+    .collect()
 }
 
 impl Engine {
@@ -147,15 +157,9 @@ impl Engine {
         })
     }
 
-    /// The records of a turn, in order.
+    /// See [`records`].
     pub(crate) fn records(&self, life: u64, n: TurnNo) -> rusqlite::Result<Vec<Record>> {
-        self.conn
-            .prepare_cached(
-                "SELECT call, class, capability, intent, ok, stamp_ms, effect, outcome, args
-                   FROM records WHERE life = ?1 AND n = ?2 ORDER BY call",
-            )?
-            .query_map(params![db(life), db(n.0)], record)?
-            .collect()
+        records(&self.conn, life, n)
     }
 
     /// Failed attempts at a turn so far.

@@ -2,7 +2,8 @@
 
 use super::begin::Pinned;
 use super::brain::{Brain, CORRUPT, HELD};
-use super::end::{Failed, Stopped};
+use super::end::{EXCHANGED, Failed, Stopped};
+use super::patience::Patience;
 use super::turn::Agent;
 use super::{AgentPlan, HostServices, ModuleSource, metrics};
 use crate::engine::Background;
@@ -13,13 +14,6 @@ use loket_turn::{
     Release, TurnNo, chain_after,
 };
 use std::rc::Rc;
-use std::time::Duration;
-
-/// The first pause while the machine is at fault; doubled each time.
-const PAUSE_MIN: Duration = Duration::from_millis(50);
-
-/// The longest: an agent is back at most so long after the disk has room again.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// The body of an agent's incarnation.
 ///
@@ -122,18 +116,6 @@ enum Stepped {
     On(Next),
     Quarantined(Quarantine),
     Ended(Exit),
-}
-
-/// Growing pauses while the machine is at fault.
-#[derive(Default)]
-struct Patience(u32);
-
-impl Patience {
-    fn next(&mut self) -> Duration {
-        let pause = PAUSE_MIN.saturating_mul(1 << self.0.min(8)).min(PAUSE_MAX);
-        self.0 = self.0.saturating_add(1);
-        pause
-    }
 }
 
 /// Loads what the agent runs. Nothing of the ledger is touched yet.
@@ -277,6 +259,9 @@ impl Agent {
         if failed.blame != Blame::Environment || failed.fatal {
             return Err(failed.exit());
         }
+        if failed.cause == EXCHANGED {
+            return Ok(Next::TakeOver);
+        }
         // The machine's fault costs no attempt and no restart: the agent waits until it is over (rules F2, J3).
         metrics::turn("environment");
         if let Some(exit) = self.ruled(&failed) {
@@ -319,10 +304,18 @@ impl Agent {
         if state.map_err(|error| Failed::ledger(&error))? == CallState::MaySend {
             return Ok(true);
         }
-        tokio::select! {
-            biased;
-            () = context.control.stop() => Ok(false),
-            _ = arrives => Ok(true),
+        let Door::Agent(door) = &context.door else { return Ok(true) };
+        let mut arrives = std::pin::pin!(arrives);
+        loop {
+            tokio::select! {
+                biased;
+                () = context.control.stop() => return Ok(false),
+                _ = &mut arrives => return Ok(true),
+                // A message that waits behind the turn, or the turn was given up for another brain (rule E7).
+                () = door.notified() => if self.is_elsewhere().await? {
+                    return Ok(true);
+                },
+            }
         }
     }
 

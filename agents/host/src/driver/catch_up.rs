@@ -11,6 +11,13 @@ use loket_turn::{Blame, EndedTurn, Mode, Quarantine, TurnNo, chain_after};
 const AHEAD: &str = "ahead";
 
 impl Agent {
+    /// Whether the ledger has moved on without this incarnation: its brain was exchanged, or its turn given up for that (rule E7).
+    pub(super) async fn is_elsewhere(&self) -> Result<bool, Failed> {
+        let standing = self.services.ledger.brain_standing(self.plan.name.clone()).await;
+        let standing = standing.map_err(|error| Failed::ledger(&error))?;
+        Ok((standing.epoch, standing.done) != (self.epoch, self.done))
+    }
+
     /// Leaves the brain with a transaction open for turn `n`, every turn before it applied.
     pub(super) async fn bring_up(&mut self, n: TurnNo) -> Result<(), Stopped> {
         let state = self.brain.begin(self.life, self.epoch).await?;

@@ -34,6 +34,9 @@ impl From<Failed> for Stopped {
     }
 }
 
+/// The cause when the agent's brain was exchanged under the turn: the incarnation takes over anew (rule E7).
+pub(super) const EXCHANGED: &str = "exchanged";
+
 /// The cause of a turn that made no progress.
 const HUNG: &str = "hung";
 
@@ -59,8 +62,12 @@ impl Failed {
         Self { cause, blame: Blame::Environment, message, backtrace: String::new(), fatal: false }
     }
 
-    /// The ledger did not do it. A fence, or its end, cannot be waited out (rule J4).
+    /// The ledger did not do it. A fence, or its end, cannot be waited out (rule J4); of a brain that was exchanged the incarnation
+    /// takes over anew (rule E7).
     pub(super) fn ledger(error: &LedgerError) -> Self {
+        if let LedgerError::Switched { .. } = error {
+            return Self::environment(EXCHANGED, error.to_string());
+        }
         let passes =
             matches!(error, LedgerError::DiskFull(_) | LedgerError::Storage(_) | LedgerError::Busy);
         Self { fatal: !passes, ..Self::environment("ledger", error.to_string()) }

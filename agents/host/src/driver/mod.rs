@@ -14,6 +14,7 @@ mod end;
 mod lane_time;
 pub mod metrics;
 mod modules;
+mod patience;
 mod services;
 mod turn;
 

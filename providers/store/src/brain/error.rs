@@ -35,6 +35,12 @@ pub(crate) enum OpenError {
         /// Asked for.
         wanted: Epoch,
     },
+    /// Rule E7.
+    #[error("the file of epoch {epoch} is gone")]
+    Missing {
+        /// Which.
+        epoch: Epoch,
+    },
     /// SQLite says that the file is damaged.
     #[error("the file is damaged: {0}")]
     Damaged(rusqlite::Error),
@@ -57,6 +63,7 @@ impl OpenError {
             Self::Damaged(_) => "S005",
             Self::Io(_) => "S006",
             Self::Sqlite(_) => "S007",
+            Self::Missing { .. } => "S008",
         }
     }
 

@@ -1,11 +1,11 @@
 //! Where brains lie: `<data>/brains/<low byte of the life>/<life>.db`, two levels so that no
-//! directory grows too long.
+//! directory grows too long; of a later epoch than the first, `<life>-<epoch>.db` (rule E7).
 //!
 //! A brain is made whole under another name, fsynced, renamed, and its directory fsynced (rule E1):
 //! a file under a brain's name is never half made.
 
 use super::{OpenError, schema};
-use loket_turn::Life;
+use loket_turn::{Epoch, Life};
 use rusqlite::Connection;
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -24,8 +24,8 @@ pub(crate) struct BrainFiles {
     root: PathBuf,
     /// The bytes of an empty brain: copying them costs half of running the schema.
     template: Arc<OnceLock<Vec<u8>>>,
-    /// Lives whose file had an fsync that failed: renewed before it is opened again (rule J2). At most one a brain.
-    suspects: Arc<Mutex<HashSet<Life>>>,
+    /// Whose file had an fsync that failed: renewed before it is opened again (rule J2). At most one a brain.
+    suspects: Arc<Mutex<HashSet<(Life, Epoch)>>>,
 }
 
 impl BrainFiles {
@@ -34,39 +34,47 @@ impl BrainFiles {
         Self { root: data.join("brains"), template: Arc::default(), suspects: Arc::default() }
     }
 
-    /// The file of a life.
-    pub(crate) fn path(&self, life: Life) -> PathBuf {
-        self.root.join(format!("{:02x}", life.0 & 0xff)).join(format!("{life}.db"))
+    /// The file of a life in an epoch.
+    pub(crate) fn path(&self, life: Life, epoch: Epoch) -> PathBuf {
+        let name = match epoch {
+            Epoch(0) => format!("{life}.db"),
+            epoch => format!("{life}-{}.db", epoch.0),
+        };
+        self.root.join(format!("{:02x}", life.0 & 0xff)).join(name)
     }
 
-    /// Notes that an fsync of this life's file failed.
-    pub(super) fn suspect(&self, life: Life) {
-        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).insert(life);
+    /// Notes that an fsync of this file failed.
+    pub(super) fn suspect(&self, life: Life, epoch: Epoch) {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).insert((life, epoch));
     }
 
-    /// Whether an fsync of this life's file failed.
-    pub(super) fn is_suspect(&self, life: Life) -> bool {
-        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).contains(&life)
+    /// Whether an fsync of this file failed.
+    pub(super) fn is_suspect(&self, life: Life, epoch: Epoch) -> bool {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).contains(&(life, epoch))
     }
 
     /// Ends a renewal that a crash cut off, and renews the file if an fsync of it has failed (rule J2). What the new file
     /// lacks is run again from the ledger, which keeps what was never told to be durable.
-    pub(super) fn mend(&self, life: Life) -> Result<(), OpenError> {
-        let path = self.path(life);
+    pub(super) fn mend(&self, life: Life, epoch: Epoch) -> Result<(), OpenError> {
+        let path = self.path(life, epoch);
         loket_renew::settle(&path)?;
-        if self.is_suspect(life) {
+        if self.is_suspect(life, epoch) {
             loket_renew::renew(&path)?;
             crate::metrics::renewed();
-            self.suspects.lock().unwrap_or_else(PoisonError::into_inner).remove(&life);
+            self.suspects.lock().unwrap_or_else(PoisonError::into_inner).remove(&(life, epoch));
         }
         Ok(())
     }
 
-    /// Makes an empty brain file for a life, unless there is one. Tells whether it made one.
-    pub(crate) fn ensure(&self, life: Life) -> Result<bool, OpenError> {
-        let path = self.path(life);
+    /// Makes an empty brain file for a life, unless there is one. Tells whether it made one. The file of a later epoch is never
+    /// made empty: it was there, whole and on the disk, before the ledger named it (rule E7).
+    pub(crate) fn ensure(&self, life: Life, epoch: Epoch) -> Result<bool, OpenError> {
+        let path = self.path(life, epoch);
         if path.try_exists()? {
             return Ok(false);
+        }
+        if epoch != Epoch(0) {
+            return Err(OpenError::Missing { epoch });
         }
         let _alone = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         if path.try_exists()? {
@@ -111,7 +119,7 @@ impl BrainFiles {
 }
 
 /// Makes a directory and those above it, and fsyncs the parents of what it made.
-fn make_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
@@ -127,11 +135,13 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+/// Fsyncs a directory.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn remove_if_there(path: &Path) -> io::Result<()> {
+/// Removes a file; that it is not there is no error.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -7,13 +7,13 @@
 //! [`Brain::open`].
 
 mod error;
-mod files;
+pub(crate) mod files;
 mod flush;
 pub(crate) mod forget;
 pub(crate) mod kv;
 pub(crate) mod memory;
 pub(crate) mod query;
-mod schema;
+pub(crate) mod schema;
 pub(crate) mod search;
 mod steps;
 #[cfg(test)]
@@ -84,10 +84,10 @@ pub(crate) enum TurnError {
 impl Brain {
     /// Opens the brain of a life, or makes an empty one. Blocks: for store threads.
     pub(crate) fn open(files: &BrainFiles, owner: Owner) -> Result<Self, OpenError> {
-        files.mend(owner.life)?;
-        files.ensure(owner.life)?;
+        files.mend(owner.life, owner.epoch)?;
+        files.ensure(owner.life, owner.epoch)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut conn = Connection::open_with_flags(files.path(owner.life), flags)?;
+        let mut conn = Connection::open_with_flags(files.path(owner.life, owner.epoch), flags)?;
         conn.busy_timeout(Duration::from_millis(BUSY_MS))?;
         schema::check(&conn)?;
         schema::configure(&conn)?;
@@ -120,7 +120,7 @@ impl Brain {
 
     /// Whether an fsync of the file failed: it must be closed, and is renewed when it is opened again (rule J2).
     pub(crate) fn is_suspect(&self) -> bool {
-        self.files.is_suspect(self.owner.life)
+        self.files.is_suspect(self.owner.life, self.owner.epoch)
     }
 
     /// Whether a turn's transaction is open.
@@ -235,7 +235,7 @@ impl Brain {
                 self.damage = Some(error.to_string());
             }
             if loket_renew::is_failed_sync(error) {
-                self.files.suspect(self.owner.life);
+                self.files.suspect(self.owner.life, self.owner.epoch);
             }
         }
         done

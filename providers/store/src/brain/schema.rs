@@ -46,9 +46,14 @@ CREATE VIRTUAL TABLE memory_words USING fts5 (
 INSERT INTO memory_words (memory_words, rank) VALUES ('hashsize', 65536);
 ";
 
-/// Writes the schema into an empty file.
+/// Writes the schema into an empty file, with its log.
 pub(crate) fn create(conn: &Connection) -> Result<(), OpenError> {
     loket_renew::switch_to_log(conn)?;
+    define(conn)
+}
+
+/// Writes the schema.
+pub(crate) fn define(conn: &Connection) -> Result<(), OpenError> {
     conn.execute_batch("BEGIN IMMEDIATE")?;
     conn.execute_batch(SCHEMA)?;
     conn.pragma_update(None, "application_id", APPLICATION_ID)?;

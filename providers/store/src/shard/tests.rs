@@ -163,7 +163,7 @@ pub(super) fn value_on_disk(dir: &std::path::Path, without_log: bool) -> Option<
     let files = BrainFiles::new(dir);
     if without_log {
         for side in ["db-wal", "db-shm"] {
-            let _ = std::fs::remove_file(files.path(Life(1)).with_extension(side));
+            let _ = std::fs::remove_file(files.path(Life(1), Epoch(0)).with_extension(side));
         }
     }
     let owner = Owner { agent: "ada".into(), life: Life(1), epoch: Epoch(0) };

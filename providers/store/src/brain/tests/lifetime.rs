@@ -56,7 +56,7 @@ fn e3_a_file_of_another_life_or_epoch_is_not_taken() {
     let files = BrainFiles::new(dir.path());
     drop(open(dir.path(), 1));
     // Lives have files of their own; so somebody must have put it there.
-    fs::create_dir_all(files.path(Life(2)).parent().unwrap()).unwrap();
+    fs::create_dir_all(files.path(Life(2), Epoch(0)).parent().unwrap()).unwrap();
     copy_brain(&files, 1, 2);
     let refused = Brain::open(&files, owner(2)).unwrap_err();
     assert!(matches!(refused, OpenError::OtherLife { found: Life(1), .. }), "{refused}");
@@ -73,9 +73,9 @@ fn e3_a_file_of_another_life_or_epoch_is_not_taken() {
 
 fn copy_brain(files: &BrainFiles, from: u64, to: u64) {
     for side in ["db", "db-wal"] {
-        let from = files.path(Life(from)).with_extension(side);
+        let from = files.path(Life(from), Epoch(0)).with_extension(side);
         if from.exists() {
-            fs::copy(from, files.path(Life(to)).with_extension(side)).unwrap();
+            fs::copy(from, files.path(Life(to), Epoch(0)).with_extension(side)).unwrap();
         }
     }
 }
@@ -94,11 +94,15 @@ fn e1_wal_and_normal_and_no_checkpoint_on_close() {
     assert_eq!(number("PRAGMA user_version"), 1);
     put(&mut brain, "k", "1");
     brain.commit(TurnNo(1), Hash::default()).unwrap();
-    let before = fs::read(files.path(Life(1))).unwrap();
+    let before = fs::read(files.path(Life(1), Epoch(0))).unwrap();
     drop(brain);
-    let log = files.path(Life(1)).with_extension("db-wal");
+    let log = files.path(Life(1), Epoch(0)).with_extension("db-wal");
     assert!(fs::metadata(&log).unwrap().len() > 0, "the log is still there after the close");
-    assert_eq!(fs::read(files.path(Life(1))).unwrap(), before, "nothing was copied by the close");
+    assert_eq!(
+        fs::read(files.path(Life(1), Epoch(0))).unwrap(),
+        before,
+        "nothing was copied by the close"
+    );
 }
 
 #[test]
@@ -111,7 +115,7 @@ fn e6_made_durable_the_file_stands_without_its_log() {
     assert_eq!(brain.make_durable().unwrap(), Some(TurnNo(7)));
     drop(brain);
     for side in ["db-wal", "db-shm"] {
-        fs::remove_file(files.path(Life(1)).with_extension(side)).unwrap();
+        fs::remove_file(files.path(Life(1), Epoch(0)).with_extension(side)).unwrap();
     }
     let mut brain = begun(dir.path());
     assert_eq!(brain.state().0, TurnNo(7));
@@ -132,7 +136,7 @@ fn a_newer_format_is_refused_and_says_so() {
 #[test]
 fn something_else_under_a_brains_name_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let path = BrainFiles::new(dir.path()).path(Life(1));
+    let path = BrainFiles::new(dir.path()).path(Life(1), Epoch(0));
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, "x".repeat(8192)).unwrap();
     let refused = Brain::open(&BrainFiles::new(dir.path()), owner(1)).unwrap_err();
@@ -152,7 +156,7 @@ fn e1_a_log_without_its_file_does_not_reach_a_new_brain() {
     put(&mut brain, "k", "1");
     brain.commit(TurnNo(1), Hash::default()).unwrap();
     drop(brain);
-    fs::remove_file(files.path(Life(1))).unwrap();
+    fs::remove_file(files.path(Life(1), Epoch(0))).unwrap();
     let mut brain = begun(dir.path());
     assert_eq!(brain.state().0, TurnNo(0));
     assert_eq!(get(&mut brain, "k"), None);
@@ -215,7 +219,8 @@ fn e6_what_a_reader_holds_back_is_not_called_durable() {
     let dir = tempfile::tempdir().unwrap();
     let mut brain = begun(dir.path());
     brain.commit(TurnNo(1), Hash::default()).unwrap();
-    let reader = rusqlite::Connection::open(BrainFiles::new(dir.path()).path(Life(1))).unwrap();
+    let reader =
+        rusqlite::Connection::open(BrainFiles::new(dir.path()).path(Life(1), Epoch(0))).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM kv").unwrap();
     let _: i64 = reader.query_row("SELECT count(*) FROM kv", [], |row| row.get(0)).unwrap();
     brain.begin(false).unwrap();

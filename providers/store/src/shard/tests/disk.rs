@@ -146,7 +146,7 @@ fn e6_a_brain_found_behind_its_log_is_made_durable_without_another_turn() {
 fn a_newer_format_is_told_as_corrupt_with_the_reason() {
     on_a_lane(8, |bench| async move {
         bench.turn("ada", 1).await;
-        let path = BrainFiles::new(bench.dir.path()).path(Life(1));
+        let path = BrainFiles::new(bench.dir.path()).path(Life(1), Epoch(0));
         let conn = rusqlite::Connection::open(path).unwrap();
         conn.pragma_update(None, "user_version", 9).unwrap();
         drop(conn);

@@ -1,0 +1,167 @@
+//! Another file in a brain's place (rule E7): rewind, restore, import, of a running fleet and of a stopped one.
+
+use crate::fleet::{Fleet, PATIENCE, file, within};
+use serde_json::{Value, json};
+
+const DESK: &str = r#"
+    Provider(id: "llm", use: Llm(models: [(name: "m", api: Extractive)])),
+    Agent(id: "desk", module: "builtin:echo", grants: [
+        (cap: "store.brain"),
+        (cap: "llm.chat", scope: { "models": ["m"] }, approve: ["llm.chat"]),
+    ]),
+    Agent(id: "twin", module: "builtin:echo", grants: [(cap: "store.brain")]),"#;
+
+const CHAT: &str =
+    r#"call llm.chat {"model": "m", "messages": [{"role": "user", "content": "One word."}]}"#;
+
+fn fleet() -> Fleet {
+    let mut fleet = Fleet::of(&file("keep_turns: 100,", DESK));
+    fleet.start();
+    fleet
+}
+
+fn count(fleet: &Fleet) -> Value {
+    fleet.call("desk", "count").json()
+}
+
+fn brain(fleet: &Fleet, words: &[&str]) -> Value {
+    let words: Vec<_> = ["brain", "desk"].iter().chain(words).chain(&["--json"]).copied().collect();
+    fleet.command(&words).json()
+}
+
+/// Which epoch the desk's brain is in, and how far it is.
+fn standing(fleet: &Fleet) -> Value {
+    brain(fleet, &["query", "SELECT epoch, applied_n FROM loket"])["rows"].clone()
+}
+
+#[test]
+fn e7_a_rewind_holds_across_kills_and_can_be_taken_back() {
+    let mut fleet = fleet();
+    for n in 1..=5 {
+        assert_eq!(count(&fleet), n);
+    }
+    within(PATIENCE, "the brain has the turns", || {
+        (standing(&fleet) == json!([[0, 5]])).then_some(())
+    });
+    let done = brain(&fleet, &["rewind", "--to", "2"]);
+    assert_eq!((&done["epoch"], &done["n"]), (&json!(1), &json!(5)), "{done}");
+    assert_eq!(count(&fleet), 3, "it knows what it knew after turn 2");
+    fleet.kill_process();
+    fleet.start();
+    assert_eq!(count(&fleet), 4, "catch-up does not undo it");
+    assert_eq!(fleet.child("desk")["restarts"], 0, "no crash is charged for it");
+    // Turns before and after it can still be run again, each from its own epoch's files.
+    for n in ["3", "5", "6", "7"] {
+        let said = fleet.command(&["replay", "desk", n, "--json"]).json();
+        assert_eq!(said["agrees"], true, "{said}");
+    }
+    let kept = brain(&fleet, &["snapshots"]);
+    let ids: Vec<_> =
+        kept["snapshots"].as_array().unwrap().iter().map(|it| it["id"].clone()).collect();
+    assert_eq!(ids, ["0-5", "1-5"], "what was, and what it became: {kept}");
+    let back = fleet.command(&["brain", "desk", "restore", "0-5"]);
+    assert!(back.exit == 0 && back.out.contains("epoch 2"), "{back:?}");
+    assert_eq!(count(&fleet), 6, "as before the rewind");
+    fleet.command(&["brain", "desk", "rewind", "--to", "99"]).failed(1, "not_found", &["turn 99"]);
+    fleet.command(&["brain", "desk", "restore", "7-7"]).failed(1, "not_found", &["7-7"]);
+    fleet.stop();
+
+    // The same without a fleet.
+    let done = brain(&fleet, &["rewind", "--to", "7"]);
+    assert_eq!(done["epoch"], 3, "{done}");
+    let taken = brain(&fleet, &["snapshot"]);
+    assert_eq!(taken["snapshot"]["epoch"], 3, "{taken}");
+    fleet.start();
+    assert_eq!(count(&fleet), 5, "turn 7 had counted to 4");
+    // The brain follows the ledger, which has answered already.
+    within(PATIENCE, "the brain has the turn", || {
+        (standing(&fleet) == json!([[3, 9]])).then_some(())
+    });
+    let status = fleet.status();
+    assert_eq!((&status["lost"], &status["letters"]), (&json!(0), &json!(0)), "{status}");
+    fleet.stop();
+}
+
+#[test]
+fn e7_an_open_turn_is_not_put_on_another_brain_unless_it_is_given_up() {
+    let mut fleet = fleet();
+    assert_eq!(count(&fleet), 1);
+    assert_eq!(count(&fleet), 2);
+    let sent = |key: &str| {
+        assert_eq!(fleet.command(&["send", "desk", CHAT, "--key", key]).exit, 0);
+        within(PATIENCE, "the call is held", || {
+            let held = fleet.command(&["approvals", "--json"]).json();
+            held["approvals"].as_array()?.first().map(|it| it["id"].clone())
+        })
+    };
+    let held = sent("first");
+    fleet.command(&["brain", "desk", "rewind", "--to", "1"]).failed(1, "open_turn", &["turn 3"]);
+    let wrong = ["brain", "desk", "rewind", "--to", "1", "--abandon", "2"];
+    fleet.command(&wrong).failed(1, "open_turn", &["--abandon 3"]);
+    // To be exactly where the ledger is does not cost the open turn.
+    let made = fleet.command(&["brain", "desk", "restore"]);
+    assert_eq!(made.exit, 0, "{made:?}");
+    assert_eq!(fleet.command(&["approvals", "approve", &held.to_string()]).exit, 0);
+    let told = fleet.command(&["call", "desk", CHAT, "--key", "first", "--json"]).json();
+    assert!(told["content"].is_string(), "the open turn went on: {told}");
+    sent("second");
+    let done = brain(&fleet, &["rewind", "--to", "1", "--abandon", "4"]);
+    assert!(done["letter"].is_u64(), "{done}");
+    assert_eq!(count(&fleet), 2, "it goes on with what it knew after turn 1");
+    let letter = fleet.command(&["letters", "show", &done["letter"].to_string(), "--json"]).json();
+    assert!(letter.to_string().contains("abandoned"), "{letter}");
+    assert_eq!(fleet.status()["lost"], 0);
+    fleet.stop();
+}
+
+#[test]
+fn e7_an_exported_brain_becomes_anothers() {
+    let mut fleet = fleet();
+    fleet.call("desk", "append a red fox").json();
+    assert_eq!(count(&fleet), 1);
+    let out = fleet.path("out.db");
+    let out = out.to_str().unwrap();
+    assert_eq!(fleet.command(&["brain", "desk", "export", out]).exit, 0);
+    fleet.command(&["brain", "desk", "export", out]).failed(73, "S009", &["out.db"]);
+    let taken = fleet.command(&["brain", "twin", "import", out]);
+    assert_eq!(taken.exit, 0, "{taken:?}");
+    assert_eq!(fleet.call("twin", "count").json(), 2);
+    let odd = fleet.write("odd.db", "no brain");
+    let no = fleet.command(&["brain", "twin", "import", odd.to_str().unwrap()]);
+    assert!(no.exit == 1 && no.err.contains("error[S0"), "{no:?}");
+    assert_eq!(fleet.call("twin", "count").json(), 3, "nothing was touched");
+    fleet.stop();
+}
+
+#[test]
+fn e5_a_damaged_brain_is_made_anew_by_its_turns() {
+    let mut fleet = fleet();
+    for n in 1..=3 {
+        assert_eq!(count(&fleet), n);
+    }
+    fleet.stop();
+    let path = rusqlite::Connection::open(fleet.data().join("ledger.db")).unwrap();
+    let life: i64 = path
+        .query_row("SELECT life FROM agents WHERE name = 'desk'", [], |row| row.get(0))
+        .unwrap();
+    drop(path);
+    let path = fleet.data().join(format!("brains/{life:02x}/{life}.db"));
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4096..].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    // The log has copies of the pages that were changed last.
+    for end in ["db-wal", "db-shm"] {
+        drop(std::fs::remove_file(path.with_extension(end)));
+    }
+    fleet.start();
+    assert_eq!(fleet.command(&["send", "desk", "count", "--key", "k"]).exit, 0);
+    within(PATIENCE, "the damage is found", || {
+        let held = fleet.command(&["quarantine", "--json"]).json();
+        held["quarantined"].as_array()?.iter().any(|it| it["agent"] == "desk").then_some(())
+    });
+    let restored = fleet.command(&["quarantine", "resolve", "desk", "--restore"]);
+    assert_eq!(restored.exit, 0, "{restored:?}");
+    let told = fleet.command(&["call", "desk", "count", "--key", "k", "--json"]).json();
+    assert_eq!(told, 4, "it knows all that it knew");
+    fleet.stop();
+}

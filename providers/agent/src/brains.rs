@@ -1,0 +1,229 @@
+//! `agent.brain`: snapshots of brains, and another file in a brain's place (rule E7), for operators.
+//!
+//! The order is the promise: the file is whole and on the disk first, then one step of the ledger names it; a crash in between
+//! leaves the old brain. What is exchanged is kept as a snapshot. Start reading at [`switch`].
+
+use crate::operator::failure_of;
+use loket_contract::{CallView, Performed, parse_args};
+use loket_runtime::Clock;
+use loket_turn::{
+    AgentName, BrainStanding, Epoch, Failure, Ledger, Life, Snapshot, Switch, Switched, TurnNo,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// Snapshots of one life that are kept; the oldest goes when another is taken.
+pub const SNAPSHOTS_MAX: usize = 32;
+
+/// How often the file is made anew because the agent has ended a turn meanwhile.
+const TRIES: u32 = 10;
+
+/// Bytes of a reason: a sentence or two.
+const REASON_BYTES_MAX: usize = 1_000;
+
+/// Something about files, on its way.
+pub type OfFiles<T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>;
+
+/// The files of brains; whoever assembles the node plugs them in.
+pub trait Brains: Send + Sync + 'static {
+    /// Copies a brain as it is into the snapshots; the moment is the caller's to fill in.
+    fn snapshot(&self, life: Life, epoch: Epoch) -> OfFiles<Snapshot>;
+    /// Makes the file of the epoch after `at` out of this one, durably. Whether it was the very state that `at` says.
+    fn adopt(&self, from: PathBuf, at: BrainStanding) -> OfFiles<bool>;
+    /// Removes a snapshot's file.
+    fn remove(&self, name: String) -> OfFiles<()>;
+    /// Removes what epochs before the last one left.
+    fn forget_before(&self, life: Life, epoch: Epoch);
+}
+
+/// A call after its check.
+#[derive(Debug)]
+pub enum Brain {
+    /// `agent.brain.snapshots`.
+    List(AgentName),
+    /// `agent.brain.snapshot`.
+    Snapshot(AgentName),
+    /// `agent.brain.switch`.
+    Switch(Exchange),
+}
+
+/// Another file in a brain's place.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exchange {
+    /// The agent.
+    pub agent: String,
+    /// The file, a path that the fleet's process can read.
+    pub file: PathBuf,
+    /// Why, in words.
+    pub reason: String,
+    /// The open turn that is given up.
+    #[serde(default)]
+    pub abandon: Option<u64>,
+    /// Only if the file is the very state of the ledger's last turn.
+    #[serde(default)]
+    pub only_exact: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfAgent {
+    agent: String,
+}
+
+/// Checks a call of `agent.brain.*`.
+pub(crate) fn prepare(call: &CallView<'_>) -> Result<Brain, Failure> {
+    let agent = || parse_args::<OfAgent>(call).map(|args| AgentName::from(args.agent));
+    match call.operation.capability {
+        "agent.brain.snapshots" => agent().map(Brain::List),
+        "agent.brain.snapshot" => agent().map(Brain::Snapshot),
+        _ => {
+            let exchange: Exchange = parse_args(call)?;
+            if exchange.reason.len() > REASON_BYTES_MAX {
+                let text = format!("the reason is over the limit of {REASON_BYTES_MAX} bytes");
+                return Err(Failure::new("too_large", text));
+            }
+            Ok(Brain::Switch(exchange))
+        }
+    }
+}
+
+/// Who does it.
+#[derive(Clone)]
+pub struct Keeping {
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// The files.
+    pub brains: Arc<dyn Brains>,
+    /// The node's clock.
+    pub clock: Clock,
+}
+
+pub(crate) fn perform(keeping: Keeping, what: Brain) -> Performed {
+    Performed::Later(Box::pin(async move {
+        let done = match what {
+            Brain::List(agent) => list(&keeping, agent).await,
+            Brain::Snapshot(agent) => snapshot(&keeping, agent).await,
+            Brain::Switch(exchange) => switch(&keeping, exchange).await,
+        };
+        match done {
+            Ok(answer) => Performed::json(&answer),
+            Err(failure) => Performed::failed(failure),
+        }
+    }))
+}
+
+/// The snapshots of an agent's brain, oldest first.
+///
+/// # Errors
+/// The ledger's.
+pub async fn list(keeping: &Keeping, agent: AgentName) -> Result<Value, Failure> {
+    let found = keeping.ledger.snapshots(agent.clone()).await;
+    let found = found.map_err(|error| failure_of(&error))?;
+    Ok(json!({"agent": agent, "snapshots": found}))
+}
+
+/// Takes a snapshot.
+///
+/// # Errors
+/// The ledger's, or a file's.
+pub async fn snapshot(keeping: &Keeping, agent: AgentName) -> Result<Value, Failure> {
+    let standing = keeping.ledger.brain_standing(agent.clone()).await;
+    let at = standing.map_err(|error| failure_of(&error))?;
+    let taken = take(keeping, &agent, at.life, at.epoch).await?;
+    Ok(json!({"agent": agent, "snapshot": taken}))
+}
+
+async fn take(
+    keeping: &Keeping,
+    agent: &AgentName,
+    life: Life,
+    epoch: Epoch,
+) -> Result<Snapshot, Failure> {
+    let taken = keeping.brains.snapshot(life, epoch).await?;
+    let taken = Snapshot { at_ms: keeping.clock.now().0, ..taken };
+    let noted = keeping.ledger.note_snapshot(agent.clone(), taken.clone()).await;
+    noted.map_err(|error| failure_of(&error))?;
+    let all = keeping.ledger.snapshots(agent.clone()).await;
+    let mut all = all.map_err(|error| failure_of(&error))?;
+    all.sort_by_key(|it| it.at_ms);
+    // The row first: a row without a file would promise what is not there.
+    for old in all.iter().take(all.len().saturating_sub(SNAPSHOTS_MAX)) {
+        let dropped = keeping.ledger.drop_snapshot(old.clone()).await;
+        dropped.map_err(|error| failure_of(&error))?;
+        keeping.brains.remove(old.file.clone()).await?;
+    }
+    Ok(taken)
+}
+
+/// Puts another file in the place of an agent's brain (rule E7).
+///
+/// # Errors
+/// `open_turn`, `brain_busy`, the ledger's, or a file's.
+pub async fn switch(keeping: &Keeping, exchange: Exchange) -> Result<Value, Failure> {
+    let agent: AgentName = exchange.agent.into();
+    let mut before = None;
+    for _ in 0..TRIES {
+        let standing = keeping.ledger.brain_standing(agent.clone()).await;
+        let at = standing.map_err(|error| failure_of(&error))?;
+        let exact = keeping.brains.adopt(exchange.file.clone(), at.clone()).await?;
+        if exchange.only_exact && !exact {
+            return Err(moved(&agent));
+        }
+        if before.is_none() {
+            before = Some(kept_before(keeping, &agent, &at).await);
+        }
+        let switch = Switch {
+            from: at.clone(),
+            exact,
+            abandon: exchange.abandon.map(TurnNo),
+            reason: exchange.reason.clone(),
+            now_ms: keeping.clock.now().0,
+        };
+        let switched = keeping.ledger.switch_brain(switch).await;
+        match switched.map_err(|error| failure_of(&error))? {
+            Switched::Moved => {}
+            Switched::Open(n) => return Err(open_turn(&agent, n)),
+            Switched::Done { epoch, letter } => {
+                keeping.brains.forget_before(at.life, epoch);
+                // What the epoch began with: turns of it can be run again from there.
+                if let Err(failure) = take(keeping, &agent, at.life, epoch).await {
+                    tracing::warn!(%agent, "no snapshot of the new brain: {failure}");
+                }
+                return Ok(json!({
+                    "agent": agent, "epoch": epoch, "n": at.done, "letter": letter, "before": before.flatten(),
+                }));
+            }
+        }
+    }
+    Err(moved(&agent))
+}
+
+fn moved(agent: &AgentName) -> Failure {
+    let text = format!(
+        "{agent} has ended turns while its brain was to be exchanged: try again, or stop the fleet first"
+    );
+    Failure::retryable("brain_busy", text, None)
+}
+
+/// What is given up stays as a snapshot; of a damaged file there is none to be had.
+async fn kept_before(keeping: &Keeping, agent: &AgentName, at: &BrainStanding) -> Option<Snapshot> {
+    match take(keeping, agent, at.life, at.epoch).await {
+        Ok(taken) => Some(taken),
+        Err(failure) => {
+            tracing::warn!(%agent, "the brain before the exchange is not kept: {failure}");
+            None
+        }
+    }
+}
+
+fn open_turn(agent: &AgentName, n: TurnNo) -> Failure {
+    let text = format!(
+        "turn {n} of {agent} is open: its records would not fit another brain. Wait for its end, or give it up with \
+         --abandon {n}: its message becomes a dead letter"
+    );
+    Failure::new("open_turn", text)
+}

@@ -1,0 +1,113 @@
+//! Copies and exchanges of brains.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::brain::{Brain, Owner, kv};
+use loket_turn::AgentName;
+use serde_json::value::RawValue;
+
+fn owner(life: u64, epoch: u64) -> Owner {
+    Owner { agent: "ada".into(), life: Life(life), epoch: Epoch(epoch) }
+}
+
+fn put(brain: &mut Brain, n: u64, value: &str) {
+    brain.begin(true).unwrap();
+    let value = RawValue::from_string(value.to_owned()).unwrap();
+    brain.call(|conn| kv::put(conn, "k", &value)).unwrap();
+    brain.commit(TurnNo(n), Hash([n as u8; 32])).unwrap();
+}
+
+fn get(brain: &mut Brain) -> Option<String> {
+    brain.begin(true).unwrap();
+    let found = brain.call(|conn| kv::get(conn, "k")).unwrap();
+    brain.roll_back();
+    found.map(|value| value.get().to_owned())
+}
+
+fn standing(epoch: u64, done: u64) -> BrainStanding {
+    BrainStanding {
+        agent: AgentName::from("ada"),
+        life: Life(1),
+        epoch: Epoch(epoch),
+        done: TurnNo(done),
+        chain: Hash([9; 32]),
+        open: None,
+    }
+}
+
+#[test]
+fn e7_a_snapshot_of_a_brain_in_use_is_whole_and_takes_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let keeper = Keeper::new(dir.path());
+    let mut brain = Brain::open(&BrainFiles::new(dir.path()), owner(1, 0)).unwrap();
+    put(&mut brain, 1, "1");
+    // A turn is open, and what it did is not in the copy.
+    brain.begin(true).unwrap();
+    let other = RawValue::from_string("7".to_owned()).unwrap();
+    brain.call(|conn| kv::put(conn, "k", &other)).unwrap();
+    let (name, state) = keeper.snapshot(Life(1), Epoch(0)).unwrap();
+    assert_eq!((&*name, state.n, state.epoch), ("1-0-1.db", TurnNo(1), Epoch(0)));
+    assert_eq!(state_of(&keeper.snapshot_file(&name)).unwrap(), state);
+    brain.commit(TurnNo(2), Hash([2; 32])).unwrap();
+
+    keeper.adopt(&keeper.snapshot_file(&name), &standing(0, 5)).unwrap();
+    let mut next = Brain::open(&BrainFiles::new(dir.path()), owner(1, 1)).unwrap();
+    assert_eq!(next.state(), (TurnNo(5), Hash([9; 32])), "its state is the ledger's");
+    assert_eq!(get(&mut next).as_deref(), Some("1"), "its content is the snapshot's");
+    assert_eq!(get(&mut brain).as_deref(), Some("7"), "the old file is as it was");
+    keeper.remove_snapshot(&name).unwrap();
+    assert_eq!(state_of(&keeper.snapshot_file(&name)).unwrap_err().code(), "S008");
+}
+
+#[test]
+fn e7_a_file_of_a_later_epoch_that_is_gone_is_not_made_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let gone = Brain::open(&BrainFiles::new(dir.path()), owner(1, 1)).unwrap_err();
+    assert_eq!(gone.code(), "S008");
+    assert!(!gone.may_pass(), "no wait brings it back");
+}
+
+#[test]
+fn e7_what_is_no_whole_brain_is_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let keeper = Keeper::new(dir.path());
+    let mut brain = Brain::open(&BrainFiles::new(dir.path()), owner(1, 0)).unwrap();
+    put(&mut brain, 1, "1");
+    let out = dir.path().join("out.db");
+    let code = |from: &Path| keeper.adopt(from, &standing(0, 1)).unwrap_err().code();
+    assert_eq!(code(&out), "S008");
+    keeper.export(Life(1), Epoch(0), &out).unwrap();
+    assert_eq!(keeper.export(Life(1), Epoch(0), &out).unwrap_err().code(), "S009");
+    for (sql, wanted) in [
+        ("CREATE TRIGGER t AFTER INSERT ON kv BEGIN DELETE FROM memory; END", "S010"),
+        ("CREATE TABLE more (a)", "S010"),
+        ("DROP INDEX memory_by_source", "S010"),
+        ("DELETE FROM loket", "S010"),
+        ("PRAGMA user_version = 99", "S001"),
+        ("PRAGMA application_id = 1", "S002"),
+    ] {
+        let odd = dir.path().join("odd.db");
+        std::fs::copy(&out, &odd).unwrap();
+        Connection::open(&odd).unwrap().execute_batch(sql).unwrap();
+        let said = code(&odd);
+        assert!(said == wanted || (sql.starts_with("DELETE") && said == "S007"), "{sql}: {said}");
+    }
+    std::fs::write(&out, b"no database at all, but long enough to have a head").unwrap();
+    assert!(["S005", "S007", "S002"].contains(&code(&out)));
+    assert!(!keeper.brain(Life(1), Epoch(1)).exists(), "nothing has the brain's name");
+}
+
+#[test]
+fn a_scratch_brain_leaves_its_source_alone() {
+    let (dir, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut brain = Brain::open(&BrainFiles::new(dir.path()), owner(1, 0)).unwrap();
+    put(&mut brain, 1, "1");
+    let whose = (Life(1), Epoch(0));
+    let from = Keeper::new(dir.path()).brain(whose.0, whose.1);
+    let scratch = Scratch::new(folder.path(), &"ada".into(), whose, Some(&from)).unwrap();
+    assert_eq!(scratch.state().0, TurnNo(1));
+    put(&mut scratch.brain.borrow_mut(), 2, "2");
+    assert_eq!((scratch.state().0, get(&mut brain).as_deref()), (TurnNo(2), Some("1")));
+    let empty = Scratch::new(&folder.path().join("e"), &"ada".into(), whose, None).unwrap();
+    assert_eq!(empty.state(), (TurnNo(0), Hash::default()));
+}
