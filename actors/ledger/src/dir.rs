@@ -29,6 +29,7 @@ fn io(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
 pub(crate) fn not_renewed(why: RenewError) -> OpenError {
     match why {
         RenewError::Io { path, source } => OpenError::Io { path, source },
+        RenewError::Sync { path, source } => OpenError::Sync { path, source },
         RenewError::Sqlite { path, source } => {
             OpenError::Sqlite { file: path, reason: source.to_string() }
         }
@@ -36,10 +37,21 @@ pub(crate) fn not_renewed(why: RenewError) -> OpenError {
     }
 }
 
+/// What SQLite says of the ledger's file, as a failure to open.
+pub(crate) fn sqlite(file: &Path) -> impl Fn(rusqlite::Error) -> OpenError + use<> {
+    let file = file.to_owned();
+    move |why| match loket_renew::is_failed_sync(&why) {
+        true => OpenError::Sync { path: file.clone(), source: io::Error::other(why) },
+        false => OpenError::Sqlite { file: file.clone(), reason: why.to_string() },
+    }
+}
+
 /// Fsyncs a file or directory; nothing to do where there is none.
 pub(crate) fn sync(path: &Path) -> Result<(), OpenError> {
     match File::open(path) {
-        Ok(file) => file.sync_all().map_err(io(path)),
+        Ok(file) => {
+            file.sync_all().map_err(|source| OpenError::Sync { path: path.to_owned(), source })
+        }
         Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(why) => Err(io(path)(why)),
     }

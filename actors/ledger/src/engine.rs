@@ -122,8 +122,7 @@ pub(crate) fn connect(options: &Options) -> Result<Opened, OpenError> {
     let file = options.dir.join(dir::LEDGER_FILE);
     loket_renew::settle(&file).map_err(dir::not_renewed)?;
     dir::sync_leftovers(&options.dir)?;
-    let sqlite =
-        |why: rusqlite::Error| OpenError::Sqlite { file: file.clone(), reason: why.to_string() };
+    let sqlite = dir::sqlite(&file);
     let mut conn = schema::open(options)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     let wal_pages = Arc::new(AtomicU32::new(0));
@@ -133,7 +132,7 @@ pub(crate) fn connect(options: &Options) -> Result<Opened, OpenError> {
         seen.store(u32::try_from(pages).unwrap_or(0), Ordering::Relaxed);
         Ok(())
     }))
-    .map_err(sqlite)?;
+    .map_err(&sqlite)?;
     let sql = "SELECT accepted, completed, letters_made, boots, clock_ms FROM counters";
     let (counts, boots, high_water_ms) = conn
         .query_row(sql, [], |row| {
@@ -144,11 +143,11 @@ pub(crate) fn connect(options: &Options) -> Result<Opened, OpenError> {
             };
             Ok((counts, un(row.get(3)?), un(row.get(4)?)))
         })
-        .map_err(sqlite)?;
+        .map_err(&sqlite)?;
     let seed = conn
         .query_row("SELECT value FROM meta WHERE name = 'seed'", [], |row| row.get(0))
-        .map_err(sqlite)?;
-    let book = Book::rebuild(&conn).map_err(sqlite)?;
+        .map_err(&sqlite)?;
+    let book = Book::rebuild(&conn).map_err(&sqlite)?;
     let path = dir::wal_path(&options.dir);
     let wal = File::options()
         .create(true)

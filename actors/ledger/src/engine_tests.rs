@@ -3,8 +3,9 @@
 
 use crate::engine::{Engine, Fault, Op};
 use crate::kit::{message, wait};
+use crate::mend::Mending;
 use crate::writer::{self, Queue};
-use crate::{Options, dir};
+use crate::{OpenError, Options, dir};
 use loket_turn::{Enrol, LedgerError};
 
 #[test]
@@ -60,4 +61,33 @@ fn j3_who_only_looks_is_answered_though_the_group_fails() {
     assert_eq!(wait(seen).unwrap().accepted, 0);
     queue.stop();
     writer.join().unwrap();
+}
+
+/// J2: a sync that fails while the file is opened anew is a failed sync like any other. `/dev/null` in the log's place is one: it
+/// opens, and cannot be synced.
+#[test]
+fn j2_a_sync_that_fails_during_the_mending_is_not_tried_again_on_that_file() {
+    let data = tempfile::tempdir().unwrap();
+    let _lock = dir::lock(data.path()).unwrap();
+    let mut engine = Engine::open(Options::new(data.path())).unwrap();
+    let enrol = Enrol { agent: "a".into(), inbox_rows: 9, inbox_bytes: 900, dynamic: None };
+    engine.begin();
+    engine.request(|engine| engine.enrol(std::slice::from_ref(&enrol))).unwrap();
+    engine.request(|engine| engine.accept(&message("a", "kept"))).unwrap();
+    engine.commit().unwrap();
+    let (file, log) = (data.path().join(dir::LEDGER_FILE), dir::wal_path(data.path()));
+    let inode = || std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&file).unwrap());
+    let before = inode();
+    engine.needs(Mending::Reopen);
+    let aside = data.path().join("aside");
+    std::fs::rename(&log, &aside).unwrap();
+    std::os::unix::fs::symlink("/dev/null", &log).unwrap();
+    let failed = engine.mend().unwrap_err();
+    assert!(matches!(failed, OpenError::Sync { .. }), "{failed:?}");
+    assert_eq!(engine.mending, Mending::Renew);
+    std::fs::rename(&aside, &log).unwrap();
+    engine.mend().unwrap();
+    assert_ne!(inode(), before, "the same file was used again");
+    let stats = engine.request(|engine| engine.stats()).unwrap();
+    assert_eq!((stats.accepted, stats.waiting), (1, 1));
 }

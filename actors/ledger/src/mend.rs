@@ -57,7 +57,12 @@ impl Engine {
             self.meters.renewed.increment(1);
             self.mending = Mending::Reopen;
         }
-        let opened = connect(&self.options)?;
+        let opened = connect(&self.options).inspect_err(|why| {
+            // Also when it is the new file: it is no better than the old one was.
+            if matches!(why, OpenError::Sync { .. }) {
+                self.mending = Mending::Renew;
+            }
+        })?;
         self.conn = opened.conn;
         let older = std::mem::replace(&mut self.book, opened.book);
         self.book.running_as_in(&older);

@@ -93,6 +93,14 @@ pub enum OpenError {
         /// Why.
         source: std::io::Error,
     },
+    /// An fsync failed: what was to be on the disk is not known to be there (rule J2).
+    #[error("{}: not synced: {source}", path.display())]
+    Sync {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// SQLite refused: damaged file, no space.
     #[error("{}: {reason}", file.display())]
     Sqlite {
@@ -110,7 +118,7 @@ impl OpenError {
             Self::Locked { .. } => "L101",
             Self::Newer { .. } => "L102",
             Self::NotALedger { .. } => "L103",
-            Self::Io { .. } => "L104",
+            Self::Io { .. } | Self::Sync { .. } => "L104",
             Self::Sqlite { .. } => "L105",
         }
     }

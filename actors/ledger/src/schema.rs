@@ -29,31 +29,31 @@ const LOG_KEPT_BYTES: i64 = 64 * 1024 * 1024;
 /// Opens or makes the file.
 pub(crate) fn open(options: &Options) -> Result<Connection, OpenError> {
     let file = options.dir.join(dir::LEDGER_FILE);
-    let sqlite =
-        |why: rusqlite::Error| OpenError::Sqlite { file: file.clone(), reason: why.to_string() };
+    let sqlite = dir::sqlite(&file);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(&file, flags).map_err(sqlite)?;
-    let found: u32 = conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
+    let conn = Connection::open_with_flags(&file, flags).map_err(&sqlite)?;
+    let found: u32 =
+        conn.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(&sqlite)?;
     if found > FORMAT {
         return Err(OpenError::Newer { file, found, known: FORMAT });
     }
     let application: i32 =
-        conn.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(sqlite)?;
+        conn.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(&sqlite)?;
     let objects: i64 = conn
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(sqlite)?;
+        .map_err(&sqlite)?;
     if application != APPLICATION_ID && objects > 0 {
         return Err(OpenError::NotALedger { file });
     }
     if found == 0 {
         // Only here: on a file that is there already this writes, and a full disk must not keep it
         // from being opened (rule J3).
-        conn.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(sqlite)?;
-        conn.pragma_update(None, "page_size", PAGE_BYTES as i64).map_err(sqlite)?;
+        conn.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(&sqlite)?;
+        conn.pragma_update(None, "page_size", PAGE_BYTES as i64).map_err(&sqlite)?;
     }
-    let mode = configure(&conn, options).map_err(sqlite)?;
+    let mode = configure(&conn, options).map_err(&sqlite)?;
     if mode != "wal" {
         return Err(OpenError::Sqlite {
             file,
@@ -61,9 +61,9 @@ pub(crate) fn open(options: &Options) -> Result<Connection, OpenError> {
         });
     }
     if found == 0 {
-        make(&conn).map_err(sqlite)?;
+        make(&conn).map_err(&sqlite)?;
     }
-    migrate::migrate(&conn, found.max(FIRST)).map_err(sqlite)?;
+    migrate::migrate(&conn, found.max(FIRST)).map_err(&sqlite)?;
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&file, private)
         .map_err(|source| OpenError::Io { path: file.clone(), source })?;

@@ -45,6 +45,14 @@ pub enum RenewError {
         /// Why.
         source: io::Error,
     },
+    /// An fsync failed: what it was to keep is not known to be on the disk.
+    #[error("{}: not synced: {source}", path.display())]
+    Sync {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// What there is cannot be read, or not copied.
     #[error("{}: {source}", path.display())]
     Sqlite {
@@ -158,7 +166,8 @@ fn remove(path: &Path) -> Result<(), RenewError> {
 }
 
 fn sync(path: &Path) -> Result<(), RenewError> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(at(path))
+    let file = File::open(path).map_err(at(path))?;
+    file.sync_all().map_err(|source| RenewError::Sync { path: path.to_owned(), source })
 }
 
 fn sync_folder(file: &Path) -> Result<(), RenewError> {
