@@ -23,6 +23,11 @@ fn files(brain: &std::path::Path) -> [PathBuf; 3] {
     ["db", "db-wal", "db-shm"].map(|end| brain.with_extension(end))
 }
 
+fn put_back(fleet: &Fleet, bytes: &[u8]) {
+    files(&brain(fleet)).iter().for_each(|file| drop(std::fs::remove_file(file)));
+    std::fs::write(brain(fleet), bytes).unwrap();
+}
+
 /// A fleet whose desk has a brain that is one turn behind, and that somebody has written to: its re-run reads another value.
 fn forged() -> Fleet {
     (0..5).find_map(|_| try_forge()).expect("five kills came too late")
@@ -43,8 +48,7 @@ fn try_forge() -> Option<Fleet> {
     if durable > 1 {
         return None;
     }
-    files(&brain(&fleet)).iter().for_each(|file| drop(std::fs::remove_file(file)));
-    std::fs::write(brain(&fleet), old).unwrap();
+    put_back(&fleet, &old);
     let forged = rusqlite::Connection::open(brain(&fleet)).unwrap();
     assert_eq!(forged.execute("UPDATE kv SET value = '2' WHERE key = 'a'", []).unwrap(), 1);
     forged.close().unwrap();
@@ -150,5 +154,33 @@ fn f3_a_brain_that_is_ahead_of_its_ledger_stops_its_agent_and_nobody_else() {
     let restored = fleet.command(&["quarantine", "resolve", "desk", "--restore"]);
     assert_eq!(restored.exit, 0, "{restored:?}");
     assert_eq!(fleet.call("desk", READ).json()[0]["ok"]["value"], 4);
+    fleet.stop();
+}
+
+#[test]
+fn e5_an_older_file_of_a_brain_is_not_built_upon() {
+    let mut fleet = Fleet::of(&file("keep_turns: 100,", DESKS));
+    fleet.start();
+    fleet.call("desk", &put(1)).json();
+    fleet.stop();
+    let old = std::fs::read(brain(&fleet)).unwrap();
+    fleet.start();
+    fleet.call("desk", &put(2)).json();
+    fleet.call("desk", &put(3)).json();
+    fleet.stop();
+    let new = std::fs::read(brain(&fleet)).unwrap();
+    put_back(&fleet, &old);
+    fleet.start();
+    fleet.command(&["send", "desk", &put(4), "--json"]).json();
+    let row = quarantined(&fleet);
+    assert_eq!((&row["agent"], &row["cause"]), (&json!("desk"), &json!("corrupt")), "{row}");
+    assert_eq!(fleet.child("desk")["restarts"], 0, "no crash loop");
+    assert_eq!(fleet.call("other", "still here").json(), "still here");
+    fleet.stop();
+    // Whoever puts the right file there has mended it.
+    put_back(&fleet, &new);
+    fleet.start();
+    let get = r#"[{"call": "store.brain.kv.get", "args": {"key": "a"}}]"#;
+    assert_eq!(fleet.call("desk", get).json()[0]["ok"]["value"], 4);
     fleet.stop();
 }

@@ -15,6 +15,8 @@ pub const BRAIN_COMMITS: &str = "loket_brain_commits_total";
 pub const BRAIN_CHECKPOINTS: &str = "loket_brain_checkpoints_total";
 /// Brain files renewed after a failed fsync (rule J2).
 pub const BRAINS_RENEWED: &str = "loket_brains_renewed_total";
+/// Brains that were not closed well and were looked through when they were opened (rule E5).
+pub const BRAINS_CHECKED: &str = "loket_brains_checked_total";
 /// Jobs that went to a store thread, by kind.
 pub const STORE_JOBS: &str = "loket_store_jobs_total";
 
@@ -25,6 +27,8 @@ pub fn describe() {
     describe_counter!(BRAIN_COMMITS, Unit::Count, "Turns committed into brains");
     describe_counter!(BRAIN_CHECKPOINTS, Unit::Count, "Brains brought to the disk");
     describe_counter!(BRAINS_RENEWED, Unit::Count, "Brain files renewed after a failed fsync");
+    let help = "Brains that were looked through because they were not closed well";
+    describe_counter!(BRAINS_CHECKED, Unit::Count, help);
     describe_counter!(STORE_JOBS, Unit::Count, "Jobs that went to a store thread, by kind");
 }
 
@@ -50,6 +54,10 @@ pub(crate) fn checkpointed() {
 
 pub(crate) fn renewed() {
     counter!(BRAINS_RENEWED).increment(1);
+}
+
+pub(crate) fn checked() {
+    counter!(BRAINS_CHECKED).increment(1);
 }
 
 pub(crate) fn job(kind: &'static str) {

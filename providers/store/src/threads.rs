@@ -166,7 +166,7 @@ pub(crate) fn close(orphan: Orphan) {
     match brain.make_durable() {
         Ok(Some(n)) => {
             metrics::checkpointed();
-            drop(brain);
+            brain.close_well();
             let told = report(owner.agent.clone(), owner.life, n);
             match wait::block_on(told, Duration::from_millis(REPORT_MS)) {
                 // A stopped ledger or a life that is over: nobody wants to know any more.

@@ -2,6 +2,7 @@
 //!
 //! Nothing is sent, logged or paid; the running hash must agree.
 
+use super::brain::CORRUPT;
 use super::end::{Failed, Stopped, diverged};
 use super::metrics;
 use super::turn::{Agent, Play};
@@ -31,6 +32,14 @@ impl Agent {
             let text = format!("the brain has turn {}, the ledger ends at {before}", state.applied);
             return Err(Stopped::Quarantined(self.because(AHEAD, text, n, None)));
         }
+        if state.applied < self.durable {
+            // What the ledger still has could be run again, but on pages of which some are newer.
+            let text = format!(
+                "turn {} was on the disk, the brain ends at {}",
+                self.durable, state.applied
+            );
+            return Err(self.lost(text));
+        }
         let mut applied = state.applied;
         let mut chain = state.chain;
         while applied < before {
@@ -41,12 +50,12 @@ impl Agent {
                 .map_err(|error| Failed::ledger(&error))?;
             if missing.is_empty() {
                 let text = format!("the ledger lacks turn {} that the brain needs", applied.0 + 1);
-                return Err(Failed::host("catch_up", text).into());
+                return Err(self.lost(text));
             }
             for ended in missing {
                 if ended.n.0 != applied.0 + 1 || ended.n > before {
                     let text = format!("turn {} follows turn {applied} in the ledger", ended.n);
-                    return Err(Failed::host("catch_up", text).into());
+                    return Err(self.lost(text));
                 }
                 let expected = ended.chain;
                 let n = ended.n;
@@ -54,8 +63,7 @@ impl Agent {
                 let free = ended.ran.as_ref().is_none_or(|ran| ran.accepted);
                 let hash = self.play_again(ended).await?;
                 if !free && chain_after(chain, n, hash) != expected {
-                    let text = format!("turn {n} has another past");
-                    return Err(Failed::host("catch_up", text).into());
+                    return Err(self.lost(format!("turn {n} has another past")));
                 }
                 self.brain.commit(n, expected).await?;
                 (applied, chain) = (n, expected);
@@ -64,9 +72,14 @@ impl Agent {
             }
         }
         if chain != self.chain {
-            return Err(Failed::host("catch_up", "the brain's past is not the ledger's").into());
+            return Err(self.lost("the brain's past is not the ledger's"));
         }
         Ok(())
+    }
+
+    /// The file is not what it was: an older one, or turns are gone that were on the disk (rule E5). No restart mends it.
+    fn lost(&self, text: impl Into<String>) -> Stopped {
+        Stopped::Quarantined(self.because(CORRUPT, text, TurnNo(self.done.0 + 1), None))
     }
 
     /// Brings up a brain that has nothing to do, so that it neither pins the ledger (rule E6) nor is behind after a clean
@@ -77,7 +90,7 @@ impl Agent {
     pub(super) async fn bring_up_idle(&mut self) -> Result<Option<Quarantine>, Failed> {
         let _permit = self.services.slots.acquire().await;
         let brought = self.bring_up(TurnNo(self.done.0 + 1)).await;
-        self.brain.roll_back().await;
+        self.brain.release().await;
         match brought {
             Err(Stopped::Quarantined(why)) => Ok(Some(why)),
             Err(Stopped::Failed(failed)) if failed.blame == Blame::Environment => Err(failed),

@@ -41,12 +41,15 @@ pub(crate) enum OpenError {
         /// Which.
         epoch: Epoch,
     },
-    /// SQLite says that the file is damaged.
+    /// The file is damaged (rule E5).
     #[error("the file is damaged: {0}")]
-    Damaged(rusqlite::Error),
+    Damaged(String),
     /// The file system refused.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// An fsync failed (rule J2).
+    #[error("not synced: {0}")]
+    Sync(RenewError),
     /// SQLite refused: no space, no descriptors, locked.
     #[error("{0}")]
     Sqlite(rusqlite::Error),
@@ -61,7 +64,7 @@ impl OpenError {
             Self::OtherLife { .. } => "S003",
             Self::OtherEpoch { .. } => "S004",
             Self::Damaged(_) => "S005",
-            Self::Io(_) => "S006",
+            Self::Io(_) | Self::Sync(_) => "S006",
             Self::Sqlite(_) => "S007",
             Self::Missing { .. } => "S008",
         }
@@ -69,7 +72,16 @@ impl OpenError {
 
     /// Whether it is the machine's fault and may pass (rule F2); everything else is the file's.
     pub(crate) fn may_pass(&self) -> bool {
-        matches!(self, Self::Io(_) | Self::Sqlite(_))
+        matches!(self, Self::Io(_) | Self::Sync(_) | Self::Sqlite(_))
+    }
+
+    /// Whether an fsync of the file, or of its directory, failed: it is renewed before it is opened again (rule J2).
+    pub(crate) fn is_failed_sync(&self) -> bool {
+        match self {
+            Self::Sync(_) => true,
+            Self::Sqlite(error) => loket_renew::is_failed_sync(error),
+            _ => false,
+        }
     }
 }
 
@@ -77,6 +89,7 @@ impl From<RenewError> for OpenError {
     fn from(error: RenewError) -> Self {
         match error {
             RenewError::Sqlite { source, .. } => source.into(),
+            failed @ RenewError::Sync { .. } => Self::Sync(failed),
             other => Self::Io(std::io::Error::other(other)),
         }
     }
@@ -84,13 +97,27 @@ impl From<RenewError> for OpenError {
 
 impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> Self {
-        if is_damage(&error) { Self::Damaged(error) } else { Self::Sqlite(error) }
+        if is_damage(&error) { Self::Damaged(error.to_string()) } else { Self::Sqlite(error) }
     }
 }
 
-/// Whether SQLite says that the file itself is wrong.
+/// Whether the file itself is wrong: SQLite says so, or it holds what was never put into it (text that is none, numbers that are too
+/// large, values that are no JSON). What we ask never changes, so a question that makes no sense to SQLite means a table or an index
+/// that is not as it was made.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+    use rusqlite::Error;
+    match error {
+        Error::SqliteFailure(code, _) => {
+            matches!(code.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+                || code.extended_code == rusqlite::ffi::SQLITE_ERROR
+        }
+        Error::FromSqlConversionFailure(..)
+        | Error::IntegralValueOutOfRange(..)
+        | Error::InvalidColumnType(..)
+        | Error::Utf8Error(..)
+        | Error::SqlInputError { .. } => true,
+        _ => false,
+    }
 }
 
 /// What a call on a brain came to when it has no result.

@@ -6,6 +6,7 @@
 //! by one thread at a time and travels with the job. Start reading at
 //! [`Brain::open`].
 
+mod check;
 mod error;
 pub(crate) mod files;
 mod flush;
@@ -84,13 +85,26 @@ pub(crate) enum TurnError {
 impl Brain {
     /// Opens the brain of a life, or makes an empty one. Blocks: for store threads.
     pub(crate) fn open(files: &BrainFiles, owner: Owner) -> Result<Self, OpenError> {
+        let (life, epoch) = (owner.life, owner.epoch);
+        Self::try_open(files, owner).inspect_err(|error| {
+            if error.is_failed_sync() {
+                files.suspect(life, epoch);
+            }
+        })
+    }
+
+    fn try_open(files: &BrainFiles, owner: Owner) -> Result<Self, OpenError> {
         files.mend(owner.life, owner.epoch)?;
         files.ensure(owner.life, owner.epoch)?;
+        let closed_well = check::was_closed_well(&files.path(owner.life, owner.epoch))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut conn = Connection::open_with_flags(files.path(owner.life, owner.epoch), flags)?;
         conn.busy_timeout(Duration::from_millis(BUSY_MS))?;
         schema::check(&conn)?;
         schema::configure(&conn)?;
+        if !closed_well {
+            check::look_through(&conn)?;
+        }
         let (applied, chain) = claim(&conn, &owner)?;
         let steps = Steps::watch(&mut conn)?;
         crate::metrics::opened();
@@ -227,6 +241,14 @@ impl Brain {
         let done = self.conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
         let (busy, log, done): (i64, i64, i64) = self.noting(done)?;
         Ok((busy == 0 && log == done).then_some(self.applied))
+    }
+
+    /// The last step of a good close, after [`make_durable`](Self::make_durable): the next opening need not look the file through
+    /// (rule E5). Blocks: for store threads.
+    pub(crate) fn close_well(self) {
+        if !self.is_suspect() && self.damage.is_none() {
+            check::mark_closed_well(&self.conn);
+        }
     }
 
     fn noting<T>(&mut self, done: rusqlite::Result<T>) -> rusqlite::Result<T> {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod crash;
+mod damage;
 mod determinism;
 mod lifetime;
 mod model;
