@@ -340,9 +340,13 @@ pub(crate) struct AskArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct StopArgs {
-    /// Do not wait for turns to end.
+    /// Do not wait for turns to end: kill all children.
     #[arg(long)]
     pub(crate) now: bool,
+    /// The emergency stop: acts whatever the fleet is busy with. No turn begins any more, those that run are broken off; what
+    /// was accepted stays. Then the fleet stops in order.
+    #[arg(long, conflicts_with = "now")]
+    pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) target: Target,
 }

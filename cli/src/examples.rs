@@ -158,7 +158,8 @@ Examples:
 pub(crate) const STOP: &str = "\
 Examples:
   loket stop          turns may end first
-  loket stop --now";
+  loket stop --now
+  loket stop --all    whatever the fleet is busy with";
 pub(crate) const EXPLAIN: &str = "\
 Examples:
   loket explain K003

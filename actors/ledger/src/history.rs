@@ -60,9 +60,10 @@ pub struct HistoryQuery {
 /// Reports with the run of the process each is of, in the order they came; or why there are none.
 pub type HistoryAnswer = Result<Vec<(u64, HistoryRecord)>, String>;
 
+/// Small, for the queue is there as a whole from the beginning.
 enum Ask {
-    Keep(HistoryRecord),
-    Read(HistoryQuery, oneshot::Sender<HistoryAnswer>),
+    Keep(Box<HistoryRecord>),
+    Read(Box<HistoryQuery>, oneshot::Sender<HistoryAnswer>),
     Stop,
 }
 
@@ -96,7 +97,7 @@ impl HistoryFile {
 
     /// Keeps a report. Never waits.
     pub fn keep(&self, record: HistoryRecord) {
-        if self.asks.try_send(Ask::Keep(record)).is_err() {
+        if self.asks.try_send(Ask::Keep(Box::new(record))).is_err() {
             metrics::counter!(HISTORY_DROPPED).increment(1);
         }
     }
@@ -107,7 +108,7 @@ impl HistoryFile {
     /// In words, why they cannot be read.
     pub async fn read(&self, query: HistoryQuery) -> HistoryAnswer {
         let (reply, answer) = oneshot::channel();
-        if self.asks.try_send(Ask::Read(query, reply)).is_err() {
+        if self.asks.try_send(Ask::Read(Box::new(query), reply)).is_err() {
             return Err("too much waits to be kept; ask again".to_owned());
         }
         answer.await.unwrap_or_else(|_| Err("reports are not kept any more".to_owned()))
@@ -192,7 +193,7 @@ fn serve(conn: &Connection, boot: i64, asked: &Receiver<Ask>) {
         let mut ends = false;
         while let Some(ask) = next.take() {
             match ask {
-                Ask::Keep(record) => batch.push(record),
+                Ask::Keep(record) => batch.push(*record),
                 Ask::Read(query, reply) => {
                     write(conn, boot, &mut batch, &mut left);
                     let _ = reply.send(rows(conn, &query).map_err(|error| error.to_string()));

@@ -117,6 +117,8 @@ pub enum BrainAction {
     },
     /// Drop what the open transaction did (rule G1).
     RollBack,
+    /// The same, and the brain is not needed for a while: its turn waits, or there is none (rule H1).
+    Release,
 }
 
 /// How far a brain is (rule F1).

@@ -48,7 +48,7 @@ pub struct ChildPlan {
 #[non_exhaustive]
 pub enum ChildKind {
     /// An agent of the fleet file; for a dynamic child, its template with its own settings.
-    Agent(Box<loket_supervision::fleet::AgentSpec>),
+    Agent(Arc<loket_supervision::fleet::AgentSpec>),
     /// A provider of the fleet file.
     Provider(Box<loket_supervision::fleet::ProviderSpec>),
     /// A child that every fleet has: a kernel shard, a store shard, the ledger, `time`, `log`, `agent`. The word is the

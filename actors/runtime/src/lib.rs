@@ -35,6 +35,7 @@ mod shared;
 mod siblings;
 mod signals;
 mod slots;
+mod stop_all;
 mod supervisor_actor;
 mod supervisor_handle;
 mod tree;
@@ -71,6 +72,7 @@ pub use relations::{
 };
 pub use runtime::Runtime;
 pub use slots::{SlotPermit, Slots};
+pub use stop_all::StopAll;
 pub use supervisor_handle::SupervisorHandle;
 pub use tree::{
     DoorSpec, LaneChoice, NodeSpec, PrincipalSpec, Service, SupervisorNode, TreeError, TreeSpec,

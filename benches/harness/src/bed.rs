@@ -119,7 +119,7 @@ impl Bed {
         let modules = modules(engine);
         let factory = Factory {
             dir: dir.path().to_owned(),
-            host: host(&node, &ledger, &waiters, modules),
+            host: Arc::new(host(&node, &ledger, &waiters, modules)),
             authority: Arc::clone(node.authority()),
             registry: Arc::clone(node.registry()),
             store_threads: threads.clone(),
@@ -234,6 +234,7 @@ fn host(
             let tree = node.control();
             Arc::new(move |agent| tree.letter(agent))
         },
+        stop_all: loket_runtime::StopAll::default(),
         pure_version: loket_store::PURE_VERSION,
     }
 }
@@ -310,7 +311,7 @@ fn agent(index: usize, guest: Guest, grants: Arc<GrantSet>) -> Result<NodeSpec, 
     let spec = spec::agent(&agent_name(index), guest)?;
     Ok(NodeSpec::Worker(WorkerNode {
         spec: Child::Agent(spec.clone()).child_spec(),
-        kind: Arc::new(ChildKind::Agent(Box::new(spec))),
+        kind: Arc::new(ChildKind::Agent(Arc::new(spec))),
         door: DoorSpec::Agent,
         lane: LaneChoice::Lane(0),
         grants: Some(grants),

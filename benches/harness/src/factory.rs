@@ -23,7 +23,7 @@ pub(crate) mod names {
 
 pub(crate) struct Factory {
     pub(crate) dir: PathBuf,
-    pub(crate) host: HostServices,
+    pub(crate) host: Arc<HostServices>,
     pub(crate) authority: Arc<Authority>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) store_threads: StoreThreads,
@@ -68,7 +68,7 @@ impl Factory {
         }
     }
 
-    fn agent(&self, child: &ChildPlan, spec: &AgentSpec) -> Result<Body, Exit> {
+    fn agent(&self, child: &ChildPlan, spec: &Arc<AgentSpec>) -> Result<Body, Exit> {
         let place = self.registry.find(&child.name);
         let Some(principal) = place.and_then(|place| place.principal()) else {
             return Err(start_failed(format!("{} is no principal", child.name)));
@@ -77,13 +77,13 @@ impl Factory {
         let plan = AgentPlan {
             name: Arc::clone(&child.name),
             principal,
-            spec: Arc::new(spec.clone()),
+            spec: Arc::clone(spec),
             settings: "{}".into(),
             grants,
         };
         let module = if spec.module == guest::CALLING { guest::CALLING } else { guest::WRITING };
         let source = ModuleSource::Builtin(module.to_owned());
-        Ok(agent_body(self.host.clone(), plan, source, lane_background))
+        Ok(agent_body(Arc::clone(&self.host), plan, source, lane_background))
     }
 }
 

@@ -26,7 +26,8 @@ pub(super) fn kill(args: KillArgs, json: bool) -> Result<Code, CliError> {
 /// Stops the fleet.
 pub(super) fn stop(args: StopArgs, json: bool) -> Result<Code, CliError> {
     let data = client::find_data(args.target.data)?;
-    let answer = client::call(&data, "agent.shutdown", json!({"now": args.now}), STOP_TIMEOUT)?;
+    let how = if args.all { json!({"all": true}) } else { json!({"now": args.now}) };
+    let answer = client::call(&data, "agent.shutdown", how, STOP_TIMEOUT)?;
     if json {
         return Ok(output::json(&answer));
     }

@@ -176,7 +176,7 @@ impl Builder<'_> {
     fn agent(&self, spec: &AgentSpec) -> Result<NodeSpec, CliError> {
         Ok(NodeSpec::Worker(WorkerNode {
             spec: Node::Agent(spec.clone()).child_spec(),
-            kind: Arc::new(ChildKind::Agent(Box::new(spec.clone()))),
+            kind: Arc::new(ChildKind::Agent(Arc::new(spec.clone()))),
             door: DoorSpec::Agent,
             lane: LaneChoice::Any,
             grants: Some(grant_set(self.ids, &spec.grants)?),

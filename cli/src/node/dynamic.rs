@@ -4,7 +4,7 @@
 use super::walk;
 use loket_runtime::{ChildKind, ControlError, DynamicSpec, TreeControl};
 use loket_supervision::fleet::{AgentSpec, Dynamic, SupervisorSpec};
-use loket_turn::{DynamicChild, Enrol, Ledger, LedgerError};
+use loket_turn::{AgentName, DynamicChild, Enrol, Ledger, LedgerError};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -15,7 +15,7 @@ pub(super) struct Templates {
 }
 
 /// The template, the bound on its children, and whether they are forgotten with the process (`dynamic: Otp`).
-type BySupervisor = HashMap<String, (AgentSpec, Option<u32>, bool)>;
+type BySupervisor = HashMap<String, (Arc<AgentSpec>, Option<u32>, bool)>;
 
 impl Templates {
     pub(super) fn of(root: &SupervisorSpec) -> Self {
@@ -28,7 +28,9 @@ impl Templates {
     pub(super) fn replace(&self, root: &SupervisorSpec) {
         let forgets = |pool: &SupervisorSpec| pool.dynamic == Dynamic::Otp;
         let by_supervisor = walk::templates(root)
-            .map(|(pool, spec)| (pool.id.clone(), (spec.clone(), pool.max_children, forgets(pool))))
+            .map(|(pool, spec)| {
+                (pool.id.clone(), (Arc::new(spec.clone()), pool.max_children, forgets(pool)))
+            })
             .collect();
         *self.by_supervisor.write().unwrap_or_else(PoisonError::into_inner) = by_supervisor;
     }
@@ -51,12 +53,16 @@ impl Templates {
         self.all().iter().map(|(name, (_, max, _))| (name.as_str().into(), *max)).collect()
     }
 
-    /// The child of a row: its template with its own name, and its own settings over the template's.
-    fn spec(&self, row: &DynamicChild) -> Option<AgentSpec> {
-        let mut spec = self.all().get(&*row.under)?.0.clone();
-        spec.id = row.agent.to_string();
+    /// The child of a row: its template, which all share that have no settings of their own to put over the template's.
+    fn spec(&self, row: &DynamicChild) -> Option<Arc<AgentSpec>> {
+        let template = Arc::clone(&self.all().get(&*row.under)?.0);
         let own: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(&row.settings).unwrap_or_default();
+        if own.is_empty() {
+            return Some(template);
+        }
+        let mut spec = AgentSpec::clone(&template);
+        spec.id = row.agent.to_string();
         for (key, value) in own {
             let text = match value {
                 serde_json::Value::String(text) => text,
@@ -64,7 +70,7 @@ impl Templates {
             };
             spec.settings.insert(key, text);
         }
-        Some(spec)
+        Some(Arc::new(spec))
     }
 }
 
@@ -102,7 +108,7 @@ impl Spawner {
                 );
                 continue;
             };
-            let enrol = enrol(&spec, Some(row.clone()));
+            let enrol = enrol(Arc::clone(&row.agent), &spec, Some(row.clone()));
             let last_incarnation = match self.ledger.enrol(vec![enrol]).await {
                 Ok(enrolled) => enrolled.first().map_or(0, |known| known.incarnation),
                 Err(error) => {
@@ -110,7 +116,7 @@ impl Spawner {
                     continue;
                 }
             };
-            let kind = Arc::new(ChildKind::Agent(Box::new(spec)));
+            let kind = Arc::new(ChildKind::Agent(spec));
             let child = DynamicSpec { name: row.agent.clone(), kind, last_incarnation };
             match self.tree.start_dynamic(&row.under, child).await {
                 // It came with its supervisor meanwhile.
@@ -159,9 +165,9 @@ pub(super) async fn remove_unnamed(
 }
 
 /// An agent's row for the ledger.
-pub(super) fn enrol(spec: &AgentSpec, dynamic: Option<DynamicChild>) -> Enrol {
+fn enrol(agent: AgentName, spec: &AgentSpec, dynamic: Option<DynamicChild>) -> Enrol {
     Enrol {
-        agent: spec.id.as_str().into(),
+        agent,
         inbox_rows: u64::from(spec.mailbox.capacity),
         inbox_bytes: spec.inbox_bytes,
         dynamic,
@@ -170,5 +176,5 @@ pub(super) fn enrol(spec: &AgentSpec, dynamic: Option<DynamicChild>) -> Enrol {
 
 /// The rows of all static agents.
 pub(super) fn static_agents(root: &SupervisorSpec) -> Vec<Enrol> {
-    walk::static_agents(root).map(|spec| enrol(spec, None)).collect()
+    walk::static_agents(root).map(|spec| enrol(spec.id.as_str().into(), spec, None)).collect()
 }

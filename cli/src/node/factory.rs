@@ -18,7 +18,7 @@ use loket_llm::LlmProvider;
 use loket_log::LogProvider;
 use loket_runtime::{
     Authority, Body, ChildContext, ChildFactory, ChildKind, ChildPlan, Node, Registry, Slots,
-    TreeControl, Waiters, kernel_body,
+    StopAll, TreeControl, Waiters, kernel_body,
 };
 use loket_store::{StoreOptions, StoreProvider, StoreThreads};
 use loket_supervision::fleet::{AgentSpec, ProviderSpec};
@@ -32,7 +32,7 @@ use std::sync::Arc;
 pub(super) struct Factory {
     pub(super) folder: PathBuf,
     pub(super) data: PathBuf,
-    pub(super) host: HostServices,
+    pub(super) host: Arc<HostServices>,
     pub(super) authority: Arc<Authority>,
     pub(super) registry: Arc<Registry>,
     pub(super) tree: Arc<dyn TreeControl>,
@@ -126,7 +126,7 @@ impl Factory {
         }
     }
 
-    fn agent(&self, child: &ChildPlan, spec: &AgentSpec) -> Result<Body, Exit> {
+    fn agent(&self, child: &ChildPlan, spec: &Arc<AgentSpec>) -> Result<Body, Exit> {
         let place = self.registry.find(&child.name);
         let Some(principal) = place.and_then(|place| place.principal()) else {
             return Err(start_failed(format!("{} is no principal", child.name)));
@@ -138,12 +138,12 @@ impl Factory {
         let plan = AgentPlan {
             name: Arc::clone(&child.name),
             principal,
-            spec: Arc::new(spec.clone()),
+            spec: Arc::clone(spec),
             settings: settings.into(),
             grants,
         };
         let source = source(&self.folder, &spec.module);
-        Ok(agent_body(self.host.clone(), plan, source, lane_background))
+        Ok(agent_body(Arc::clone(&self.host), plan, source, lane_background))
     }
 }
 
@@ -203,6 +203,7 @@ pub(super) fn factory(
             let tree = node.control();
             Arc::new(move |agent| tree.letter(agent))
         },
+        stop_all: StopAll::default(),
         pure_version: loket_store::PURE_VERSION,
     };
     Factory {
@@ -222,6 +223,6 @@ pub(super) fn factory(
             reload: Arc::new(Reloads(Arc::clone(reloader))),
             brains: Arc::new(Files::new(&checked.data)),
         },
-        host,
+        host: Arc::new(host),
     }
 }

@@ -8,6 +8,7 @@ mod builtins;
 mod catalog;
 mod console;
 mod dynamic;
+mod emergency;
 mod factory;
 mod facts;
 mod file;

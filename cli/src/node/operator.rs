@@ -1,6 +1,6 @@
 //! Calls of the principals that have no turns: `@operator` and `@timer`. Through the kernel, like everyone.
 
-use loket_kernel::{Address, Chain, Envelope, Principal};
+use loket_kernel::{Address, Admission, Chain, Envelope, Moment, Principal, admit};
 use loket_runtime::{Authority, CallEnvelope, Cargo, Mailbox, Reply};
 use loket_turn::{Failure, Outcome};
 use tokio::sync::oneshot;
@@ -28,6 +28,36 @@ impl Outsider {
             .find(|&principal| table.name(principal).is_some_and(|known| &**known == name))?;
         let incarnation = table.incarnation(principal)?;
         Some(Self { address: Address { principal, incarnation }, kernel })
+    }
+
+    /// Asks the kernel whether it may call this, without calling it.
+    ///
+    /// # Errors
+    /// The refusal, or that a person must approve it first.
+    pub(super) fn may(
+        &self,
+        authority: &Authority,
+        capability: &str,
+        args: Vec<u8>,
+        now: Moment,
+    ) -> Result<(), Failure> {
+        let envelope = Envelope {
+            from: self.address,
+            capability: capability.into(),
+            args,
+            chain: Chain::default(),
+            deadline: None,
+            cargo: (),
+        };
+        match admit(&authority.table(), envelope, now) {
+            Admission::Admitted(_) => Ok(()),
+            Admission::Hold(held) => {
+                let text =
+                    format!("{capability} needs an approval (approve: {})", held.rule.as_str());
+                Err(Failure::new("approval_required", text))
+            }
+            Admission::Refused(refusal, _) => Err(Failure::new("refused", refusal.to_string())),
+        }
     }
 
     /// Calls a capability.

@@ -1,7 +1,9 @@
 //! The control socket: a Unix socket in the data directory, JSON lines, every call as `@operator` through the kernel.
 //!
-//! It never decides what is allowed: the directory's mode and the peer's user say who may speak, the kernel what.
+//! It never decides what is allowed: the directory's mode and the peer's user say who may speak, the kernel what. All but the
+//! emergency stop takes a lane's kernel shard.
 
+use super::emergency::Emergency;
 use super::operator::Outsider;
 use crate::client::{LINE_BYTES_MAX, Request, Response, SOCKET};
 use loket_turn::Failure;
@@ -34,7 +36,11 @@ pub(super) fn bind(data: &Path) -> io::Result<std::os::unix::net::UnixListener> 
 }
 
 /// Serves connections until it is dropped.
-pub(super) async fn serve(listener: std::os::unix::net::UnixListener, operator: Outsider) {
+pub(super) async fn serve(
+    listener: std::os::unix::net::UnixListener,
+    operator: Outsider,
+    emergency: Emergency,
+) {
     let listener = match UnixListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -47,9 +53,9 @@ pub(super) async fn serve(listener: std::os::unix::net::UnixListener, operator: 
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let operator = operator.clone();
+                let (operator, emergency) = (operator.clone(), emergency.clone());
                 tokio::task::spawn_local(async move {
-                    if let Err(error) = connection(stream, operator).await {
+                    if let Err(error) = connection(stream, operator, emergency).await {
                         tracing::debug!("a control connection ended: {error}");
                     }
                     drop(place);
@@ -64,7 +70,11 @@ pub(super) async fn serve(listener: std::os::unix::net::UnixListener, operator: 
 }
 
 /// One client: a line in, a line out.
-async fn connection(stream: UnixStream, operator: Outsider) -> io::Result<()> {
+async fn connection(
+    stream: UnixStream,
+    operator: Outsider,
+    emergency: Emergency,
+) -> io::Result<()> {
     let peer = stream.peer_cred()?.uid();
     let own = rustix::process::geteuid().as_raw();
     if peer != own && peer != 0 {
@@ -82,7 +92,7 @@ async fn connection(stream: UnixStream, operator: Outsider) -> io::Result<()> {
         }
         let whole = line.ends_with(b"\n");
         let response = if whole {
-            answer(&line, &operator).await
+            answer(&line, &operator, &emergency).await
         } else {
             let text = format!("a line of more than {LINE_BYTES_MAX} bytes");
             Response::Error(Failure::new("too_large", text))
@@ -96,7 +106,7 @@ async fn connection(stream: UnixStream, operator: Outsider) -> io::Result<()> {
     }
 }
 
-async fn answer(line: &[u8], operator: &Outsider) -> Response {
+async fn answer(line: &[u8], operator: &Outsider, emergency: &Emergency) -> Response {
     let request: Request = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(error) => {
@@ -105,7 +115,11 @@ async fn answer(line: &[u8], operator: &Outsider) -> Response {
         }
     };
     let args = request.args.to_string().into_bytes();
-    match operator.call(&request.capability, args).await {
+    let outcome = match Emergency::is_meant(&request) {
+        true => emergency.stop(operator, args),
+        false => operator.call(&request.capability, args).await,
+    };
+    match outcome {
         Ok(result) => Response::Ok(as_json(&result)),
         Err(failure) => Response::Error(failure),
     }

@@ -3,6 +3,7 @@
 use super::assemble::{self, names};
 use super::catalog::{FileCatalog, folder_of, scope_hints};
 use super::dynamic::{Spawner, Templates, remove_unnamed, static_agents};
+use super::emergency::Emergency;
 use super::factory::factory;
 use super::grants::GrantIds;
 use super::history::{self, Kept};
@@ -18,7 +19,8 @@ use loket_host::engine::{Cache, Engine, EngineConfig, LoadLimits, SLICE};
 use loket_kernel::Moment;
 use loket_ledger::{HistoryFile, Options, SqliteLedger};
 use loket_runtime::{
-    Clock, Hooks, Listening, Node, NodeConfig, Runtime, StartError, Waiters, WatchdogConfig,
+    Clock, Hooks, Listening, Node, NodeConfig, Runtime, StartError, StopAll, Waiters,
+    WatchdogConfig,
 };
 use loket_store::StoreThreads;
 use loket_supervision::fleet::{self, Durability, Fleet};
@@ -93,7 +95,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
             return Err(error);
         }
     };
-    let serving = serve(&checked, &runtime, metrics, &spare.reloader);
+    let serving = serve(&checked, &runtime, metrics, &spare);
     let code = match serving {
         Ok(operator) => console::watch(options, &checked.fleet, &runtime, operator, &*ledger),
         Err(error) => {
@@ -248,6 +250,7 @@ struct Spare {
     _obituaries: Listening,
     reports: Arc<HistoryFile>,
     reloader: Arc<Reloader>,
+    all: StopAll,
 }
 
 impl Spare {
@@ -304,6 +307,7 @@ fn start(
     });
     let kept = Arc::new(Kept(Arc::clone(&reports)));
     let factory = factory(checked, &node, waiters, &sqlite, &threads, (&reloader, kept));
+    let all = factory.host.stop_all.clone();
     let system = node.system().clone();
     let on_up = move |name: &str| {
         let (spawner, name) = (spawner.clone(), name.to_owned());
@@ -331,7 +335,7 @@ fn start(
         on_report: Some(Arc::new(move |row| history::keep(&file, &row))),
     };
     let runtime = node.run(tree, Arc::new(factory), hooks).map_err(start_failed)?;
-    Ok((runtime, Spare { threads, reports, reloader, _obituaries: obituaries }))
+    Ok((runtime, Spare { threads, reports, reloader, all, _obituaries: obituaries }))
 }
 
 /// Opens the doors to the outside once the tree is up.
@@ -339,9 +343,9 @@ fn serve(
     checked: &Checked,
     runtime: &Runtime,
     metrics: PrometheusHandle,
-    reloader: &Reloader,
+    spare: &Spare,
 ) -> Result<Outsider, CliError> {
-    let node = runtime.node();
+    let (node, reloader) = (runtime.node(), &spare.reloader);
     if let Err(exit) = runtime.wait_up() {
         return Err(ended(&exit));
     }
@@ -354,8 +358,8 @@ fn serve(
         let text = format!("no control socket in {}: {error}", checked.data.display());
         CliError::new("C010", exit::DATA, text)
     })?;
-    let caller = operator.clone();
-    node.system().spawn(move || socket::serve(listener, caller));
+    let (caller, emergency) = (operator.clone(), Emergency::of(runtime, &spare.all));
+    node.system().spawn(move || socket::serve(listener, caller, emergency));
     let kept = metrics.clone();
     node.system().spawn(move || super::metrics::upkeep(kept));
     if let Some(listen) = &checked.fleet.listen {

@@ -24,6 +24,7 @@ mod query;
 mod replay;
 mod rewind;
 mod slots;
+mod stop_all;
 mod supervision;
 mod turns;
 mod waits;

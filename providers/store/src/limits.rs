@@ -66,6 +66,9 @@ pub const OPEN_BRAINS_MAX: usize = 2_048;
 /// The least bound on open brains, whatever the limit of descriptors: below it a fleet would only
 /// open and close.
 pub const OPEN_BRAINS_MIN: usize = 16;
+/// Brains of all shards together that stay open though their turn is parked, or though they were opened only to be brought up
+/// (rule H1): 2 MiB. Enough for chains of calls, whose waits are short; ten thousand turns that wait for a person hold no more.
+pub const RELEASED_OPEN_MAX: usize = 16;
 /// Jobs that wait for a store thread, of all shards together. Above it a lane's tasks wait for
 /// room.
 pub const JOBS_MAX: usize = 4_096;

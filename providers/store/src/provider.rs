@@ -1,7 +1,7 @@
 //! The store as a provider: its operations, and how a call becomes one on a brain.
 
 use crate::brain::BrainFiles;
-use crate::limits::{OPEN_BRAINS_MAX, OPEN_BRAINS_MIN};
+use crate::limits::{OPEN_BRAINS_MAX, OPEN_BRAINS_MIN, RELEASED_OPEN_MAX};
 use crate::ops::{Now, Op};
 use crate::shard::{Call, Called, Shard, Tools};
 use crate::threads::{Report, StoreThreads};
@@ -68,15 +68,19 @@ impl StoreProvider {
     }
 
     fn of(tools: Tools) -> Self {
-        Self { shard: Shard::new(tools, open_brains_max()) }
+        let released_max = (RELEASED_OPEN_MAX / lanes()).max(1);
+        Self { shard: Shard::new(tools, open_brains_max(), released_max) }
     }
+}
+
+fn lanes() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Half of the process's descriptors for brains, three each, shared by the lanes.
 fn open_brains_max() -> usize {
-    let lanes = std::thread::available_parallelism().map_or(1, usize::from);
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let brains = usize::try_from(descriptors / 2 / 3).unwrap_or(usize::MAX) / lanes;
+    let brains = usize::try_from(descriptors / 2 / 3).unwrap_or(usize::MAX) / lanes();
     brains.clamp(OPEN_BRAINS_MIN, OPEN_BRAINS_MAX)
 }
 

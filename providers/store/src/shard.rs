@@ -20,7 +20,7 @@ use loket_runtime::{BrainError, BrainRequest, Clock};
 use loket_turn::{AgentName, Failure, Life, Outcome};
 use slot::{Place, Slot, Work};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -67,6 +67,11 @@ struct Inner {
     slots: HashMap<AgentName, Slot>,
     /// Most brains that may be open.
     bound: usize,
+    /// Brains that are not needed for a while, with the slot's `used` of that moment: the newest stay open, for most waits are
+    /// short.
+    released: VecDeque<(AgentName, u64)>,
+    /// How many of them.
+    released_max: usize,
     /// Newest incarnations of agents without a slot. Forgetting some is safe: only an incarnation
     /// whose end the ledger took commits, and the ledger keeps the fence (rule J4).
     fences: HashMap<AgentName, u64>,
@@ -76,12 +81,15 @@ struct Inner {
 }
 
 impl Shard {
-    /// A shard with at most `bound` open brains. Needs an arbiter (a local task set) around it.
-    pub(crate) fn new(tools: Tools, bound: usize) -> Self {
+    /// A shard with at most `bound` open brains, of which at most `released_max` are not needed for a while. Needs an arbiter (a
+    /// local task set) around it.
+    pub(crate) fn new(tools: Tools, bound: usize, released_max: usize) -> Self {
         let inner = Rc::new(RefCell::new(Inner {
             tools,
             slots: HashMap::new(),
             bound,
+            released: VecDeque::new(),
+            released_max,
             fences: HashMap::new(),
             uses: 0,
             timers: Timers::default(),
@@ -187,11 +195,11 @@ fn advance(shard: &Rc<RefCell<Inner>>, agent: &AgentName) {
             return;
         }
         let Some(work) = slot.waiting.pop_front() else {
-            let due = slot.take_due();
+            let rest = slot.at_rest(agent);
             inner.forget_closed(agent);
             drop(inner);
-            if let Some(brain) = due {
-                jobs::make_durable(shard, agent, brain);
+            if let Some(job) = rest {
+                jobs::start(shard, agent, job);
             }
             return;
         };

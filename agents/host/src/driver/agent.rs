@@ -1,115 +1,23 @@
-//! An agent's incarnation: takes over in the ledger, then one turn after the other until it is stopped or one fails.
+//! What an agent's incarnation does: takes over in the ledger, then one turn after the other until it is stopped or one fails.
+//!
+//! When it does what is in [`super::body`]. Start reading at [`Agent::work`].
 
 use super::begin::Pinned;
+use super::body::Next;
 use super::brain::{Brain, CORRUPT, HELD};
 use super::end::{EXCHANGED, Failed, Stopped};
 use super::patience::Patience;
 use super::turn::Agent;
 use super::{AgentPlan, HostServices, ModuleSource, metrics};
 use crate::engine::Background;
-use loket_runtime::{Body, ChildContext, Door};
+use loket_runtime::ChildContext;
 use loket_supervision::machine::{Exit, Rule};
 use loket_turn::{
-    Blame, CallNo, CallState, Epoch, Fail, FailVerdict, Hash, IntentId, Life, NextTurn, Quarantine,
-    Release, TurnNo, chain_after,
+    Blame, CallNo, Epoch, Fail, FailVerdict, Hash, Life, NextTurn, Quarantine, Release, TurnNo,
+    chain_after,
 };
 use std::rc::Rc;
-
-/// The body of an agent's incarnation.
-///
-/// `background` gives the background queue of the lane that it is called on.
-pub fn agent_body(
-    services: HostServices,
-    plan: AgentPlan,
-    source: ModuleSource,
-    background: fn() -> Background,
-) -> Body {
-    Box::new(move |context| Box::pin(live(services, plan, source, background, context)))
-}
-
-async fn live(
-    services: HostServices,
-    plan: AgentPlan,
-    source: ModuleSource,
-    background: fn() -> Background,
-    mut context: ChildContext,
-) -> Exit {
-    let Door::Agent(door) = context.door.clone() else {
-        return Failed::host("start", "an agent was given a door that is not an agent's").exit();
-    };
-    let mut agent = match make(services, plan, source, background(), &context).await {
-        Ok(agent) => agent,
-        Err(failed) => return failed.exit(),
-    };
-    context.control.started();
-    let mut next = Next::TakeOver;
-    let mut patience = Patience::default();
-    loop {
-        if context.control.is_stopping() {
-            return agent.leave().await;
-        }
-        let step = match next {
-            Next::TakeOver => agent.take_over().await,
-            Next::Look => agent.look().await,
-            Next::Idle => {
-                context.control.stuck(false);
-                tokio::select! {
-                    biased;
-                    () = context.control.stop() => return agent.leave().await,
-                    () = door.notified() => Ok(Next::Look),
-                }
-            }
-            Next::Held => {
-                tokio::select! {
-                    biased;
-                    () = context.control.stop() => return Exit::Shutdown,
-                    // A message that waits on, or an operator's word: the ledger knows which.
-                    () = door.notified() => Ok(Next::TakeOver),
-                }
-            }
-            Next::Turn(turn) => match agent.step(*turn, &context).await {
-                Ok(Stepped::On(next)) => {
-                    context.control.stuck(false);
-                    patience = Patience::default();
-                    Ok(next)
-                }
-                Ok(Stepped::Quarantined(why)) => {
-                    agent.quarantine(why).await;
-                    Ok(Next::Held)
-                }
-                Ok(Stepped::Ended(exit)) => return exit,
-                Err(failed) => Err(failed),
-            },
-        };
-        next = match step {
-            Ok(next) => next,
-            Err(failed) => match agent.recover(failed, &mut patience, &context).await {
-                Ok(next) => next,
-                Err(exit) => return exit,
-            },
-        };
-    }
-}
-
-/// What an incarnation does next.
-enum Next {
-    /// Ask the ledger who it is: at first, and whenever it cannot know what became of its last write.
-    TakeOver,
-    /// Ask for the next message.
-    Look,
-    /// Wait for one.
-    Idle,
-    /// Handle one.
-    Turn(Box<NextTurn>),
-    /// Take none until an operator acts (rule G4).
-    Held,
-}
-
-impl Next {
-    fn of(turn: Option<NextTurn>) -> Self {
-        turn.map_or(Self::Idle, |turn| Self::Turn(Box::new(turn)))
-    }
-}
+use std::sync::Arc;
 
 /// What a turn came to, for the loop.
 enum Stepped {
@@ -119,14 +27,14 @@ enum Stepped {
 }
 
 /// Loads what the agent runs. Nothing of the ledger is touched yet.
-async fn make(
-    services: HostServices,
+pub(super) async fn make(
+    services: Arc<HostServices>,
     plan: AgentPlan,
     source: ModuleSource,
     background: Background,
-    context: &ChildContext,
-) -> Result<Agent, Failed> {
-    let doors = context.lane.index().and_then(|lane| services.doors.get(lane)).cloned();
+    (lane, incarnation): (Option<usize>, u64),
+) -> Result<Box<Agent>, Failed> {
+    let doors = lane.and_then(|lane| services.doors.get(lane)).cloned();
     let Some(doors) = doors else {
         return Err(Failed::host("start", "the lane has no doors"));
     };
@@ -137,29 +45,85 @@ async fn make(
         backtrace: String::new(),
         fatal: true,
     })?;
-    let brain = Brain {
-        agent: plan.name.clone(),
-        incarnation: context.incarnation,
-        store: doors.store.clone(),
-    };
-    Ok(Agent {
+    let brain = Brain { agent: plan.name.clone(), incarnation, store: doors.store.clone() };
+    Ok(Box::new(Agent {
         present: Pinned::present(&plan, module)?,
         services,
         plan,
         doors,
         background,
-        incarnation: context.incarnation,
+        incarnation,
         brain,
         life: Life::default(),
         epoch: Epoch::default(),
         level: false,
         done: TurnNo::default(),
+        durable: TurnNo::default(),
         chain: Hash::default(),
         in_call: Rc::default(),
-    })
+    }))
 }
 
 impl Agent {
+    /// Works, until all is to stop. What is dropped then is dropped as by a kill: nothing of it is lost, the next start runs it
+    /// again.
+    pub(super) async fn work_or_stop(
+        &mut self,
+        next: Next,
+        patience: &mut Patience,
+        context: &ChildContext,
+    ) -> Result<Next, Exit> {
+        let all = self.services.stop_all.clone();
+        let done = tokio::select! {
+            biased;
+            () = all.raised() => None,
+            done = self.work(next, patience, context) => Some(done),
+        };
+        match done {
+            Some(done) => done,
+            None => {
+                // An end before the supervisor asks for it would be a crash to restart from.
+                context.control.stop().await;
+                Err(Exit::Shutdown)
+            }
+        }
+    }
+
+    /// Does what an incarnation does next, and sorts what went wrong.
+    async fn work(
+        &mut self,
+        next: Next,
+        patience: &mut Patience,
+        context: &ChildContext,
+    ) -> Result<Next, Exit> {
+        let done = match next {
+            Next::TakeOver => self.take_over().await,
+            Next::Turn(turn) => match self.step(*turn, context).await {
+                Ok(Stepped::On(next)) => {
+                    context.control.stuck(false);
+                    *patience = Patience::default();
+                    Ok(next)
+                }
+                Ok(Stepped::Quarantined(why)) => {
+                    self.quarantine(why).await;
+                    Ok(Next::Held)
+                }
+                Ok(Stepped::Ended(exit)) => return Err(exit),
+                Err(failed) => Err(failed),
+            },
+            Next::Woken(waits) => match self.is_elsewhere().await {
+                Ok(true) => Ok(Next::Look),
+                Ok(false) => Ok(Next::Parked(waits)),
+                Err(failed) => Err(failed),
+            },
+            _ => self.look().await,
+        };
+        match done {
+            Ok(next) => Ok(next),
+            Err(failed) => self.recover(failed, patience, context).await,
+        }
+    }
+
     /// Pins what it runs, fences older incarnations and learns how far the ledger is (rules B1, J4).
     async fn take_over(&mut self) -> Result<Next, Failed> {
         self.present.pin(&self.services).await?;
@@ -167,7 +131,7 @@ impl Agent {
         let state = opened.map_err(|error| Failed::ledger(&error))?;
         let first = self.life == Life::default();
         (self.life, self.epoch) = (state.life, state.epoch);
-        (self.done, self.chain) = (state.done, state.chain);
+        (self.done, self.durable, self.chain) = (state.done, state.durable, state.chain);
         if let Some(why) = state.quarantine {
             if first && why.cause == CORRUPT {
                 // Somebody may have mended the file before this start; if not, the next turn finds it damaged again.
@@ -192,7 +156,7 @@ impl Agent {
 
     /// An orderly end leaves no brain behind the ledger (rule E4), also one that had not been looked at yet. The supervisor's
     /// `shutdown` bounds it; what is left undone, the next start does.
-    async fn leave(&mut self) -> Exit {
+    pub(super) async fn leave(&mut self) -> Exit {
         let known = self.life != Life::default();
         let left = match (self.level, known) {
             (true, _) => Ok(()),
@@ -217,7 +181,7 @@ impl Agent {
 
     /// One turn, and what follows from it.
     async fn step(&mut self, turn: NextTurn, context: &ChildContext) -> Result<Stepped, Failed> {
-        let (n, key) = (turn.n, self.key(turn.n));
+        let n = turn.n;
         let ran = match turn.parked_on {
             // It was parked when the process or the incarnation ended, and nothing has come since.
             Some(intent) => Err(Stopped::Parked(intent)),
@@ -227,11 +191,8 @@ impl Agent {
             Ok(next) => Ok(Stepped::On(Next::of(next))),
             Err(Stopped::Parked(intent)) => {
                 metrics::turn("parked");
-                let _parked = metrics::Parked::new();
-                match self.parked(intent, &key, context).await? {
-                    true => Ok(Stepped::On(Next::Look)),
-                    false => Ok(Stepped::Ended(Exit::Shutdown)),
-                }
+                let waits = self.park(intent, self.key(n)).await?;
+                Ok(Stepped::On(waits.map_or(Next::Look, Next::Parked)))
             }
             Err(Stopped::Failed(failed)) if failed.cause == CORRUPT => Err(failed),
             Err(Stopped::Failed(failed)) if failed.blame == Blame::Environment => Err(failed),
@@ -284,39 +245,6 @@ impl Agent {
     fn ruled(&self, failed: &Failed) -> Option<Exit> {
         let exit = failed.exit();
         Rule::named(&self.plan.spec.rules, &exit).then_some(exit)
-    }
-
-    /// Waits without an instance until the call's result is there. `false` when the agent was stopped meanwhile (rule H1).
-    async fn parked(
-        &self,
-        intent: IntentId,
-        turn: &loket_turn::TurnKey,
-        context: &ChildContext,
-    ) -> Result<bool, Failed> {
-        let arrives = self.services.waiters.result(intent);
-        let arrives = arrives.map_err(|error| Failed::environment("park", error.to_string()))?;
-        let known = self.services.ledger.park(turn.clone(), intent).await;
-        if known.map_err(|error| Failed::ledger(&error))?.is_some() {
-            return Ok(true);
-        }
-        // An operator's word may have come before there was anybody to hear it (rule C4).
-        let state = self.services.ledger.state_of(intent).await;
-        if state.map_err(|error| Failed::ledger(&error))? == CallState::MaySend {
-            return Ok(true);
-        }
-        let Door::Agent(door) = &context.door else { return Ok(true) };
-        let mut arrives = std::pin::pin!(arrives);
-        loop {
-            tokio::select! {
-                biased;
-                () = context.control.stop() => return Ok(false),
-                _ = &mut arrives => return Ok(true),
-                // A message that waits behind the turn, or the turn was given up for another brain (rule E7).
-                () = door.notified() => if self.is_elsewhere().await? {
-                    return Ok(true);
-                },
-            }
-        }
     }
 
     /// Notes the failed attempt in the ledger, then ends with the exit that the supervisor is to see (rules G1, G3).

@@ -52,6 +52,11 @@ impl Brain {
         let _ = self.ask_once(BrainAction::RollBack).await;
     }
 
+    /// The same for a turn that waits, or when no turn follows: the brain need not stay open (rule H1).
+    pub(super) async fn release(&self) {
+        let _ = self.ask_once(BrainAction::Release).await;
+    }
+
     async fn ask(&self, what: BrainAction) -> Result<BrainState, Failed> {
         for _ in 0..TRIES {
             if let Some(answer) = self.ask_once(what.clone()).await {

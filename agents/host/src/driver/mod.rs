@@ -7,6 +7,7 @@
 mod agent;
 mod approval;
 mod begin;
+mod body;
 mod brain;
 mod calls;
 mod catch_up;
@@ -14,11 +15,12 @@ mod end;
 mod lane_time;
 pub mod metrics;
 mod modules;
+mod parked;
 mod patience;
 mod services;
 mod turn;
 
-pub use agent::agent_body;
+pub use body::agent_body;
 pub use lane_time::LANE_TIME;
 pub use modules::{ModuleSource, Modules};
 pub use services::{AgentPlan, HostServices, LaneDoors};

@@ -3,7 +3,7 @@
 use super::Modules;
 use loket_kernel::{GrantSet, Principal};
 use loket_runtime::{
-    Authority, CallEnvelope, Clock, Mailbox, ProviderWork, RunningGuests, Slots, Waiters,
+    Authority, CallEnvelope, Clock, Mailbox, ProviderWork, RunningGuests, Slots, StopAll, Waiters,
 };
 use loket_supervision::fleet::AgentSpec;
 use loket_turn::{AgentName, Ledger, OpenTurns};
@@ -32,6 +32,8 @@ pub struct HostServices {
     pub running_guests: RunningGuests,
     /// Told of each dead letter, by the agent's name: a supervisor may charge for it (rule G5).
     pub on_letter: Arc<dyn Fn(&str) + Send + Sync>,
+    /// The emergency stop: no turn begins once it is raised, and none goes on.
+    pub stop_all: StopAll,
     /// The store's pure version (rule E4).
     pub pure_version: u32,
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 /// One agent's incarnation, as its turns see it.
 pub(super) struct Agent {
-    pub(super) services: HostServices,
+    pub(super) services: Arc<HostServices>,
     pub(super) plan: AgentPlan,
     pub(super) doors: LaneDoors,
     pub(super) background: Background,
@@ -33,6 +33,8 @@ pub(super) struct Agent {
     /// The brain is known to have every turn that the ledger has ended.
     pub(super) level: bool,
     pub(super) done: TurnNo,
+    /// Turns up to this one were on the disk when the incarnation began.
+    pub(super) durable: TurnNo,
     pub(super) chain: Hash,
     /// Whether the guest waits for an answer at this moment.
     pub(super) in_call: Rc<Cell<bool>>,
@@ -116,7 +118,10 @@ impl Agent {
                 ended
             }
             Err(stopped) => {
-                self.brain.roll_back().await;
+                match &stopped {
+                    Stopped::Parked(_) => self.brain.release().await,
+                    _ => self.brain.roll_back().await,
+                }
                 in_turn.close();
                 self.services.ledger.release(self.key(n));
                 Err(stopped)

@@ -19,6 +19,10 @@ use tokio::sync::oneshot;
 pub(super) enum Job {
     /// Close one brain, open another and begin its turn.
     Open { owner: Owner, closing: Option<Box<Brain>>, request: BrainRequest },
+    /// Bring one to the disk and tell the ledger (rule E6).
+    Durable { agent: AgentName, brain: Box<Brain> },
+    /// Close one that is not needed for a while; `behind`: its file is behind its log, or the ledger behind the file.
+    Close { agent: AgentName, brain: Box<Brain>, behind: bool },
     /// A call that may take long.
     Call { brain: Box<Brain>, call: Call, reply: oneshot::Sender<Outcome> },
 }
@@ -31,16 +35,16 @@ pub(super) fn start(shard: &Rc<RefCell<Inner>>, agent: &AgentName, job: Job) {
         Job::Open { owner, closing, request } => {
             tokio::task::spawn_local(open(weak, tools, owner, closing, request));
         }
+        Job::Durable { agent, brain } => {
+            tokio::task::spawn_local(durable(weak, tools, agent, brain));
+        }
+        Job::Close { agent, brain, behind } => {
+            tokio::task::spawn_local(let_go(weak, tools, agent, brain, behind));
+        }
         Job::Call { brain, call, reply } => {
             tokio::task::spawn_local(run_call(weak, tools, agent, brain, call, reply));
         }
     }
-}
-
-/// Brings a brain to the disk and tells the ledger (rule E6).
-pub(super) fn make_durable(shard: &Rc<RefCell<Inner>>, agent: &AgentName, brain: Box<Brain>) {
-    let (weak, tools) = of(shard);
-    tokio::task::spawn_local(durable(weak, tools, Arc::clone(agent), brain));
 }
 
 fn of(shard: &Rc<RefCell<Inner>>) -> (Weak<RefCell<Inner>>, Tools) {
@@ -146,6 +150,26 @@ async fn run_call(
     let Ok((brain, outcome)) = done else { return back(&shard, &tools, &agent, None) };
     let _ = reply.send(outcome);
     back(&shard, &tools, &agent, Some(brain));
+}
+
+/// What is not on the disk yet goes there first (rule E6).
+async fn let_go(
+    shard: Weak<RefCell<Inner>>,
+    tools: Tools,
+    agent: AgentName,
+    brain: Box<Brain>,
+    behind: bool,
+) {
+    let report = Arc::clone(&tools.report);
+    let job = move || match behind {
+        true => close(Orphan { brain, report }),
+        // Nothing was ever committed: not worth two fsyncs, the next opening looks an empty file through.
+        false if brain.state().0 == TurnNo(0) => drop(brain),
+        false => brain.close_well(),
+    };
+    // Lost only with the store's end: then the next start finds the brain behind its log, which is whole.
+    let _ = tools.threads.run("close", job, |()| {}).await;
+    back(&shard, &tools, &agent, None);
 }
 
 async fn durable(

@@ -1,12 +1,14 @@
 //! One agent's place in a shard.
 
+use super::jobs::Job;
 use super::{Call, no_turn};
 use crate::brain::Brain;
 use crate::limits::COMMITS_BEFORE_DURABLE;
 use crate::ops::environment;
 use loket_runtime::BrainRequest;
-use loket_turn::Outcome;
+use loket_turn::{AgentName, Outcome};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// Where the brain is.
@@ -46,6 +48,8 @@ pub(super) struct Slot {
     /// When it was used last, in uses of the shard.
     pub(super) used: u64,
     pub(super) unsynced: Unsynced,
+    /// Closed as soon as it is idle: it is not needed for a while.
+    pub(super) let_go: bool,
 }
 
 impl Slot {
@@ -56,6 +60,7 @@ impl Slot {
             waiting: VecDeque::new(),
             used: 0,
             unsynced: Unsynced::default(),
+            let_go: false,
         }
     }
 
@@ -79,10 +84,19 @@ impl Slot {
         }
     }
 
-    /// Takes the brain out if it is to be made durable and no turn is open.
-    pub(super) fn take_due(&mut self) -> Option<Box<Brain>> {
+    /// What is to be done with the brain while no turn is open; it is taken out for that.
+    pub(super) fn at_rest(&mut self, agent: &AgentName) -> Option<Job> {
+        if !self.is_idle() {
+            return None;
+        }
+        let agent = Arc::clone(agent);
+        if self.let_go {
+            let behind = self.unsynced.since.is_some();
+            return self.take().map(|brain| Job::Close { agent, brain, behind });
+        }
         let due = self.unsynced.due || self.unsynced.commits >= COMMITS_BEFORE_DURABLE;
-        if due && self.is_idle() { self.take() } else { None }
+        let brain = if due { self.take() } else { None };
+        brain.map(|brain| Job::Durable { agent, brain })
     }
 
     /// The brain, if this call may use it; otherwise why not.

@@ -61,11 +61,14 @@ impl Inner {
                 None
             }
             BrainAction::RollBack => {
-                let _ = request.reply.send(with_turn(agent, slot, request.incarnation, |brain| {
-                    brain.roll_back();
-                    Ok(())
-                }));
+                let _ = request.reply.send(roll_back(agent, slot, request.incarnation));
                 None
+            }
+            BrainAction::Release => {
+                let answer = roll_back(agent, slot, request.incarnation);
+                let undone = answer.is_ok();
+                let _ = request.reply.send(answer);
+                if undone { self.release(agent) } else { None }
             }
         }
     }
@@ -78,6 +81,7 @@ impl Inner {
         request: BrainRequest,
     ) -> Option<Job> {
         let slot = self.slots.get_mut(agent)?;
+        slot.let_go = false;
         let owner = Owner { agent: Arc::clone(agent), life, epoch };
         let mut closing = None;
         if let Place::Here(brain) = &mut slot.place {
@@ -121,6 +125,21 @@ impl Inner {
         brain
     }
 
+    /// Notes that a brain is not needed for a while; gives the job of closing the one that was released first when too many of
+    /// these are open.
+    fn release(&mut self, agent: &AgentName) -> Option<Job> {
+        let used = self.slots.get(agent)?.used;
+        self.released.push_back((Arc::clone(agent), used));
+        if self.released.len() <= self.released_max {
+            return None;
+        }
+        let (agent, used) = self.released.pop_front()?;
+        // One that was used since is not released any more, or stands in the queue once more.
+        let slot = self.slots.get_mut(&agent).filter(|slot| slot.used == used)?;
+        slot.let_go = true;
+        slot.at_rest(&agent)
+    }
+
     fn commit(&mut self, agent: &AgentName, incarnation: u64, n: TurnNo, chain: Hash) -> Answer {
         let Some(slot) = self.slots.get_mut(agent) else {
             return Err(BrainError::NoTurn(Arc::clone(agent)));
@@ -151,6 +170,13 @@ fn with_turn(
         }
         _ => Err(BrainError::NoTurn(Arc::clone(agent))),
     }
+}
+
+fn roll_back(agent: &AgentName, slot: &mut Slot, incarnation: u64) -> Answer {
+    with_turn(agent, slot, incarnation, |brain| {
+        brain.roll_back();
+        Ok(())
+    })
 }
 
 /// How far a brain is, in the host's words.

@@ -27,6 +27,9 @@ pub(super) struct Bench {
     pub(super) told: Told,
 }
 
+/// Released brains that these shards keep open.
+pub(super) const RELEASED: usize = 1;
+
 /// Runs a test on a lane with a shard of `bound` brains and one store thread.
 pub(super) fn on_a_lane<F: Future<Output = ()>>(bound: usize, test: impl FnOnce(Bench) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -44,7 +47,7 @@ pub(super) fn bench(bound: usize, threads: StoreThreads) -> Bench {
     let clock = Clock::manual(Moment(1_000));
     let told = Told::default();
     let tools = tools(&dir, &threads, &clock, &told, Ok(()));
-    Bench { shard: Shard::new(tools, bound), threads, clock, dir, told }
+    Bench { shard: Shard::new(tools, bound, RELEASED), threads, clock, dir, told }
 }
 
 pub(super) fn tools(

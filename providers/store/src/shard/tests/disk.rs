@@ -67,7 +67,7 @@ fn e6_a_ledger_that_could_not_note_it_is_told_again() {
     on_a_lane(8, |bench| async move {
         let busy = Err(LedgerError::Storage("full".to_owned()));
         let tools = tools(&bench.dir, &bench.threads, &bench.clock, &bench.told, busy);
-        let bench = Bench { shard: Shard::new(tools, 8), ..bench };
+        let bench = Bench { shard: Shard::new(tools, 8, RELEASED), ..bench };
         bench.turn("ada", 1).await;
         for times in 1..=3 {
             settle().await;
@@ -152,7 +152,7 @@ fn a_newer_format_is_told_as_corrupt_with_the_reason() {
         drop(conn);
         // Another shard finds it.
         let tools = tools(&bench.dir, &bench.threads, &bench.clock, &bench.told, Ok(()));
-        let other = Bench { shard: Shard::new(tools, 8), ..bench };
+        let other = Bench { shard: Shard::new(tools, 8, RELEASED), ..bench };
         let refused = other.asks_to_begin("ada", 1).await.unwrap();
         let Err(BrainError::Corrupt { reason, .. }) = refused else { panic!("{refused:?}") };
         assert!(reason.contains("newer version"), "{reason}");

@@ -125,3 +125,59 @@ fn of_two_idle_brains_the_one_used_longer_ago_goes() {
         assert_eq!((open("a"), open("b"), open("c")), (true, false, true));
     });
 }
+
+#[test]
+fn h1_brains_whose_turns_wait_are_closed_but_for_the_newest() {
+    on_a_lane(8, |bench| async move {
+        let life = |agent: &str| u64::from(agent.as_bytes()[0]);
+        let begin = |agent: &'static str| bench.ask(agent, 1, begin_of(life(agent)));
+        let release = |agent: &'static str| bench.ask(agent, 1, BrainAction::Release);
+        let open = |agent| bench.shard.inner.borrow().slots.contains_key(agent);
+        begin("a").await.unwrap().unwrap();
+        bench.commit("a", 1).await.unwrap();
+        for agent in ["a", "b", "c"] {
+            begin(agent).await.unwrap().unwrap();
+            release(agent).await.unwrap().unwrap();
+        }
+        while open("a") || open("b") {
+            tokio::task::yield_now().await;
+        }
+        assert!(open("c"), "waits are short most times");
+        // Only "a" had something that was not on the disk.
+        assert_eq!(bench.told(), [("a".to_owned(), life("a"), 1)]);
+        // One that goes on is not released any more, whatever stands in the queue.
+        begin("c").await.unwrap().unwrap();
+        begin("b").await.unwrap().unwrap();
+        release("b").await.unwrap().unwrap();
+        begin("a").await.unwrap().unwrap();
+        release("a").await.unwrap().unwrap();
+        while open("b") {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((open("a"), open("c")), (true, true));
+        assert_eq!(
+            bench.ask("c", 1, BrainAction::RollBack).await.unwrap().unwrap().applied,
+            TurnNo(0)
+        );
+    });
+}
+
+#[test]
+fn h1_what_waits_behind_a_close_is_served_after_it() {
+    on_a_lane(8, |bench| async move {
+        bench.begin("ada").await;
+        bench.commit("ada", 1).await.unwrap();
+        bench.begin("ada").await;
+        bench.begin("bob").await;
+        let gate = bench.hold_the_thread();
+        settle().await;
+        for agent in ["ada", "bob"] {
+            bench.ask(agent, 1, BrainAction::Release).await.unwrap().unwrap();
+        }
+        let begun = bench.asks_to_begin("ada", 2);
+        settle().await;
+        drop(gate);
+        assert_eq!(begun.await.unwrap().unwrap().applied, TurnNo(1));
+        assert_eq!(bench.told(), [("ada".to_owned(), 1, 1)], "on the disk before it was closed");
+    });
+}
