@@ -145,9 +145,10 @@ fn a_new_template_gives_the_instances_new_lives_and_a_hangup_reloads() {
     fleet.write("fleet.ron", with(&pool("max_attempts: 7")));
     let pid = fleet.pid().to_string();
     assert!(std::process::Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    // Between its two lives it is not in the tree.
     within(PATIENCE, "the hangup was heard", || {
-        let x = fleet.child("pool/x");
-        Some(()).filter(|()| x["state"] == "running" && x["incarnation"] == 2)
+        let tree = fleet.command(&["tree"]).out;
+        Some(()).filter(|()| tree.contains("pool/x  agent  running  incarnation 2"))
     });
     assert_eq!(fleet.call("pool/x", "count").json(), json!(2), "its brain stays");
     // Without the pool its children are gone for good.

@@ -2,7 +2,8 @@
 //!
 //! SQLite notices a page that makes no sense when it reads that page, and a turn may be over before it does. So a file that was not
 //! closed well is read as a whole when it is opened. Whether it was closed well is told by its log: a good close empties it, and
-//! everything that is done with the file afterwards fills it again; and by its length. Blocks: for store threads. Must never write to the file.
+//! everything that is done with the file afterwards fills it again; and by its length. Blocks: for store threads. Must never write to
+//! the file.
 
 use super::OpenError;
 use rusqlite::Connection;
