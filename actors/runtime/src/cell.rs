@@ -99,6 +99,16 @@ impl CellControl {
         }
     }
 
+    /// It broke while it took a message in place, outside its own poll.
+    pub(crate) fn broke(&self, reason: Exit) {
+        self.end_with(reason);
+    }
+
+    /// It is to end, to stop or to give up: what comes now is for its own next poll, or for the next incarnation.
+    pub(crate) fn takes_no_more(&self) -> bool {
+        self.is_stopping() || self.doom.get().is_some() || self.progress.is_interrupted()
+    }
+
     /// The first reason counts.
     fn end_with(&self, reason: Exit) {
         let _ = self.doom.set(reason);
@@ -250,6 +260,9 @@ impl Cell {
             control: Control(Arc::clone(&seed.control)),
             links: links.clone(),
             relations: seed.control.relations.clone(),
+            thread: Arc::clone(&thread),
+            place: seed.place,
+            blame: seed.blame,
         };
         Self {
             thread,

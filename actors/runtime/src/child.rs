@@ -3,8 +3,9 @@
 //! The runtime knows neither providers nor wasmtime: whoever assembles a node plugs a [`ChildFactory`] in.
 
 use crate::cell::CellControl;
+use crate::lane::LaneThread;
 use crate::{Asked, ExitSignals, Lane, Mailbox, ProviderWork, Relations};
-use loket_supervision::machine::Exit;
+use loket_supervision::machine::{Blame, Exit};
 use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
@@ -84,6 +85,12 @@ pub struct ChildContext {
     pub links: Links,
     /// Monitors, links and groups of the node's children.
     pub relations: Relations,
+    /// The thread it runs on, as the watchdog sees it.
+    pub(crate) thread: Arc<LaneThread>,
+    /// The number of its place, for the watchdog.
+    pub(crate) place: u64,
+    /// Who is to blame for a panic.
+    pub(crate) blame: Blame,
 }
 
 /// How others reach a child. It belongs to the child's place in the tree, not to an incarnation.
@@ -177,8 +184,8 @@ impl Door {
     }
 }
 
-/// The control lane of one incarnation: overtakes all work.
-#[derive(Debug)]
+/// The control lane of one incarnation: overtakes all work. A clone is the same control lane.
+#[derive(Debug, Clone)]
 pub struct Control(pub(crate) Arc<CellControl>);
 
 impl Control {

@@ -1,7 +1,7 @@
 //! The kernel actor: receives an envelope, has it admitted, forwards it. Nothing else, and nobody else does it.
 //!
-//! One shard per lane, all on the same table. The reply goes straight from the provider to the caller; only a call that does
-//! not get there is answered here. Frozen together with the kernel. Start reading at [`kernel_body`].
+//! One shard per lane, all on the same table; an idle one handles its lane's calls in place. The reply goes straight from the
+//! provider to the caller; only a call that does not get there is answered here. Frozen together with the kernel. Start reading at [`kernel_body`].
 
 use crate::forward::{Counts, LaneForward, bounce, hold, refuse};
 use crate::{
@@ -9,6 +9,8 @@ use crate::{
 };
 use loket_kernel::{Admission, Forward, Moment, admit, admit_pinned};
 use loket_supervision::machine::{Blame, Cause, Exit};
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Calls that a shard hands on before the lane's other tasks get their turn; the time is read once for all of them.
@@ -23,13 +25,20 @@ async fn run(authority: Arc<Authority>, clock: Clock, mut context: ChildContext)
     let Door::Kernel(mailbox) = context.door.clone() else {
         return Exit::crash(Cause::Start, Blame::Host, "a kernel shard without a kernel's door");
     };
-    let mut shard = Shard {
+    let shard = Rc::new(RefCell::new(Shard {
         forward: LaneForward::new(&authority, context.lane.index()),
         table: authority.reader(),
         scopes: authority.scope_hints(),
         counts: Counts::new(),
-        clock,
-    };
+        clock: clock.clone(),
+    }));
+    let (taking, mut time) = (Rc::clone(&shard), context.poll_time(clock.clone(), BATCH_MAX));
+    let _in_place = context.take_in_place(&mailbox, move |slot| {
+        let Ok(mut shard) = taking.try_borrow_mut() else { return };
+        if let Some(envelope) = slot.take() {
+            shard.handle(envelope, time.now());
+        }
+    });
     context.control.started();
     loop {
         let first = tokio::select! {
@@ -37,15 +46,15 @@ async fn run(authority: Arc<Authority>, clock: Clock, mut context: ChildContext)
             () = context.control.stop() => return Exit::Shutdown,
             envelope = mailbox.recv() => envelope,
         };
-        let now = shard.clock.now();
+        let now = clock.now();
         let mut next = Some(first);
         for _ in 0..BATCH_MAX {
             let Some(envelope) = next else { break };
-            shard.handle(envelope, now);
+            shard.borrow_mut().handle(envelope, now);
             next = mailbox.try_recv();
         }
         if let Some(envelope) = next {
-            shard.handle(envelope, now);
+            shard.borrow_mut().handle(envelope, now);
             tokio::task::yield_now().await;
         }
     }
@@ -61,7 +70,6 @@ struct Shard {
 
 impl Shard {
     fn handle(&mut self, envelope: CallEnvelope, now: Moment) {
-        let name = Arc::clone(&envelope.capability);
         let began = self.counts.sample().then(|| self.clock.monotonic_ns());
         let table = self.table.table();
         // A turn that is run again is judged by the grants and the time of its begin (rule F1).
@@ -74,22 +82,22 @@ impl Shard {
         if let Some(began) = began {
             self.counts.took(self.clock.monotonic_ns().saturating_sub(began));
         }
-        let verdict = match admission {
+        match admission {
             Admission::Admitted(admitted) => {
-                match self.forward.forward(admitted.route(), admitted) {
+                let tally = self.counts.of(table, admitted.capability());
+                tally.count(match self.forward.forward(admitted.route(), admitted) {
                     Ok(()) => "admitted",
                     Err(undelivered) => bounce(undelivered),
-                }
+                });
             }
             Admission::Hold(held) => {
+                self.counts.of(table, &held.envelope.capability).count("held");
                 hold(held.rule.as_str(), held.envelope);
-                "held"
             }
             Admission::Refused(refusal, envelope) => {
+                self.counts.of(table, &envelope.capability).count("refused");
                 refuse(&self.scopes, table, &refusal, envelope);
-                "refused"
             }
-        };
-        self.counts.count(table, &name, verdict);
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::forward::{KERNEL_MAILBOX_CAPACITY, STORE_MAILBOX_CAPACITY};
 use crate::{CallEnvelope, Mailbox, ProviderWork};
 use actix_rt::{Arbiter, ArbiterHandle, System};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -54,20 +54,26 @@ struct Inner {
     store: Mailbox<ProviderWork>,
     /// Children placed here.
     placed: AtomicUsize,
+    /// Whether idle receivers take in place.
+    in_place: AtomicBool,
 }
 
 /// A thread that is, or was, a lane's.
+#[derive(Debug)]
 pub(crate) struct LaneThread {
     arbiter: ArbiterHandle,
     /// Odd while a cell is polled: with `current` all that the watchdog looks at.
     beat: AtomicU64,
     /// The number of the place whose cell is polled, or was last.
     current: AtomicU64,
+    /// How many polls of cells began.
+    polls: AtomicU64,
 }
 
 impl LaneThread {
     fn new(arbiter: ArbiterHandle) -> Arc<Self> {
-        Arc::new(Self { arbiter, beat: AtomicU64::new(0), current: AtomicU64::new(0) })
+        let (beat, current, polls) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Self { arbiter, beat, current, polls })
     }
 
     /// See [`Lane::spawn`].
@@ -89,12 +95,40 @@ impl LaneThread {
     /// Notes that a cell's poll begins.
     pub(crate) fn poll_begins(&self, place: u64) {
         self.current.store(place, Ordering::Relaxed);
-        self.beat.fetch_add(1, Ordering::Release);
+        self.polls.store(self.polls.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        self.beats(1);
+    }
+
+    /// The number of the poll that goes on, if one does. Only on the thread itself.
+    pub(crate) fn poll(&self) -> Option<u64> {
+        let polled = !self.beat.load(Ordering::Relaxed).is_multiple_of(2);
+        polled.then(|| self.polls.load(Ordering::Relaxed))
     }
 
     /// Notes that it is over.
     pub(crate) fn poll_ends(&self) {
-        self.beat.fetch_add(1, Ordering::Release);
+        self.beats(1);
+    }
+
+    /// A receiver takes in place, inside a poll or outside of any; gives the place that goes on afterwards.
+    pub(crate) fn nested_begins(&self, place: u64) -> u64 {
+        let outer = self.current.load(Ordering::Relaxed);
+        self.current.store(place, Ordering::Relaxed);
+        // Two: a poll that goes on stays one that goes on, and is another one.
+        self.beats(2);
+        outer
+    }
+
+    /// It is over.
+    pub(crate) fn nested_ends(&self, outer: u64) {
+        self.current.store(outer, Ordering::Relaxed);
+        self.beats(2);
+    }
+
+    /// Only the thread itself writes it, so that it need not be added to in one step.
+    fn beats(&self, count: u64) {
+        let beat = self.beat.load(Ordering::Relaxed);
+        self.beat.store(beat.wrapping_add(count), Ordering::Release);
     }
 
     /// How often polls began and ended (odd: one is going on), and of which place.
@@ -117,6 +151,7 @@ impl Lane {
             kernel: Mailbox::new(kernel),
             store: Mailbox::new(store),
             placed: AtomicUsize::new(0),
+            in_place: AtomicBool::new(true),
         }))
     }
 
@@ -155,6 +190,16 @@ impl Lane {
     /// Gives it another thread; the doors stay.
     pub(crate) fn renew(&self, arbiter: ArbiterHandle) {
         *crate::lock(&self.0.thread) = LaneThread::new(arbiter);
+    }
+
+    /// Whether idle receivers of this lane take in place.
+    pub(crate) fn takes_in_place(&self) -> bool {
+        self.0.in_place.load(Ordering::Relaxed)
+    }
+
+    /// From now on new incarnations take everything from their queues, or in place again.
+    pub(crate) fn set_in_place(&self, in_place: bool) {
+        self.0.in_place.store(in_place, Ordering::Relaxed);
     }
 
     /// Whether both are the same lane.

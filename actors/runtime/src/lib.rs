@@ -18,6 +18,7 @@ mod clock;
 mod control;
 mod forward;
 mod history;
+mod in_place;
 mod kernel_actor;
 mod ladder;
 mod lane;
@@ -59,11 +60,12 @@ pub use child::{
 pub use clock::Clock;
 pub use control::{ControlError, DynamicSpec, TreeControl, TreeFuture};
 pub use forward::{KERNEL_MAILBOX_CAPACITY, STORE_MAILBOX_CAPACITY};
+pub use in_place::InPlace;
 pub use kernel_actor::kernel_body;
 pub use lane::{Lane, Lanes, LanesError};
 pub use ledger_events::{DynamicChildren, LedgerEvents};
 pub use mailbox::{Mailbox, Overloaded, Rejected, SendError};
-pub use node::{Hooks, Node, NodeConfig, OnGone, OnReport, OnUp, StartError};
+pub use node::{Hooks, IN_PLACE, Node, NodeConfig, OnGone, OnReport, OnUp, StartError};
 pub use registry::{Place, PlaceState, Registry};
 pub use relations::{
     Down, ExitSignal, ExitSignals, GROUPS_MAX, GroupError, LINKS_MAX, LISTENERS_MAX, LinkError,

@@ -3,6 +3,7 @@
 //! It never grows, never blocks a sender and never loses a message in silence: what does not fit comes back. Control (stop,
 //! kill) does not go through here, so it overtakes all work. Start reading at [`Mailbox::send`].
 
+use crate::in_place::{self, Home, NOWHERE};
 use crossbeam_queue::ArrayQueue;
 use futures_util::task::AtomicWaker;
 use std::fmt;
@@ -69,6 +70,8 @@ struct Inner<M> {
     high_water: AtomicUsize,
     /// Only handles of this epoch receive: a receiver on a thread that is lost must take nothing more should it go on.
     epoch: AtomicU64,
+    /// Where the receiver takes in place, if it does.
+    home: AtomicU64,
 }
 
 impl<M> Mailbox<M> {
@@ -81,20 +84,27 @@ impl<M> Mailbox<M> {
             closed: AtomicBool::new(false),
             high_water: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
+            home: AtomicU64::new(NOWHERE),
         };
         Self(Arc::new(inner), 0)
     }
 
-    /// Puts a message in. Never waits.
+    /// Puts a message in, or has it handled in place. Never waits.
     ///
     /// # Errors
     /// The message comes back when the mailbox is full or closed.
-    pub fn send(&self, message: M) -> Result<(), Rejected<M>> {
+    pub fn send(&self, message: M) -> Result<(), Rejected<M>>
+    where
+        M: 'static,
+    {
         let inner = &*self.0;
         if inner.closed.load(Ordering::Acquire) {
             let error = SendError::Closed;
             return Err(Rejected { message, error });
         }
+        let mut slot = Some(message);
+        self.in_place(&mut slot);
+        let Some(message) = slot else { return Ok(()) };
         if let Err(message) = inner.ring.push(message) {
             let error = self.overloaded().into();
             return Err(Rejected { message, error });
@@ -113,6 +123,44 @@ impl<M> Mailbox<M> {
             self.drain();
         }
         Ok(())
+    }
+
+    /// Only a receiver that sleeps in front of an empty mailbox takes in place: nothing is overtaken. A look at a state that
+    /// another thread changes may be late; then it is a queue's order between threads, which nobody can know.
+    #[inline]
+    fn in_place(&self, slot: &mut Option<M>)
+    where
+        M: 'static,
+    {
+        let inner = &*self.0;
+        let home = inner.home.load(Ordering::Relaxed);
+        let idle = home != NOWHERE && inner.asleep.load(Ordering::Relaxed) && inner.ring.is_empty();
+        if !idle {
+            return;
+        }
+        in_place::deliver(home, slot);
+        if slot.is_none() && inner.high_water.load(Ordering::Relaxed) == 0 {
+            // Through the ring it would have been one that waits.
+            inner.high_water.fetch_max(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Where the receiver takes in place from now on.
+    pub(crate) fn set_home(&self, home: Home) {
+        self.0.home.store(home, Ordering::Relaxed);
+    }
+
+    /// The receiver at this home takes no more in place. Another one's home stays.
+    pub(crate) fn leave_home(&self, home: Home) {
+        let order = Ordering::Relaxed;
+        let _ = self.0.home.compare_exchange(home, NOWHERE, order, order);
+    }
+
+    /// Has the receiver polled though no message came: something else is there for it.
+    pub fn nudge(&self) {
+        if self.0.asleep.swap(false, Ordering::AcqRel) {
+            self.0.waker.wake();
+        }
     }
 
     /// Ready with the oldest message. Dropping the future loses nothing.
@@ -158,6 +206,7 @@ impl<M> Mailbox<M> {
     /// From now on no handle receives that is not attached anew. What waits stays.
     pub(crate) fn fence(&self) {
         self.0.epoch.fetch_add(1, Ordering::AcqRel);
+        self.set_home(NOWHERE);
     }
 
     /// Messages that wait.

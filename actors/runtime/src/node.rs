@@ -27,13 +27,21 @@ pub struct NodeConfig {
     pub clock: Clock,
     /// Epoch ticks and bounds of polls.
     pub watchdog: WatchdogConfig,
+    /// Whether messages for idle receivers are handled in place; off, all go through the queues: slower, and else the same.
+    /// The default is what [`IN_PLACE`] says.
+    pub in_place: bool,
 }
+
+/// The environment variable that has every message go through its receiver's queue when it is `off`. For measuring what
+/// delivery in place is worth, and for running the same tests both ways.
+pub const IN_PLACE: &str = "LOKET_IN_PLACE";
 
 impl Default for NodeConfig {
     /// One lane, the machine's clock without a high-water mark.
     fn default() -> Self {
         let (clock, watchdog) = (Clock::machine(Moment(0)), WatchdogConfig::default());
-        Self { lanes: 1, clock, watchdog }
+        let in_place = std::env::var_os(IN_PLACE).is_none_or(|word| word != "off");
+        Self { lanes: 1, clock, watchdog, in_place }
     }
 }
 
@@ -114,6 +122,7 @@ impl Node {
     pub fn new(config: NodeConfig) -> Result<Self, StartError> {
         crate::panic::install_hook();
         let lanes = Lanes::start(config.lanes)?;
+        lanes.lanes().iter().for_each(|lane| lane.set_in_place(config.in_place));
         let registry = Arc::new(Registry::default());
         let mut watched = lanes.lanes().to_vec();
         watched.push(lanes.system().clone());

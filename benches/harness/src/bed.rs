@@ -108,7 +108,12 @@ impl Bed {
             ..WatchdogConfig::default()
         };
         let clock = Clock::machine(Moment(0));
-        let config = NodeConfig { lanes: plan.lanes, clock: clock.clone(), watchdog };
+        let config = NodeConfig {
+            lanes: plan.lanes,
+            clock: clock.clone(),
+            watchdog,
+            ..NodeConfig::default()
+        };
         let node = Node::new(config).map_err(BenchError::setup)?;
         let waiters = Arc::<Waiters>::default();
         let (ledger, ends) = open_ledger(&dir, plan.durability, &node, &waiters)?;

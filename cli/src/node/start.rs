@@ -81,6 +81,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
             quarantine_max: checked.fleet.quarantine as usize,
             ..WatchdogConfig::default()
         },
+        ..NodeConfig::default()
     })
     .map_err(start_failed)?;
     let waiters = Arc::<Waiters>::default();

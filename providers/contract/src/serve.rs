@@ -3,13 +3,16 @@
 use crate::{Operation, Provider, metrics, wrapper};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use loket_runtime::{Body, ChildContext, Clock, Door, ProviderWork};
+use loket_runtime::{Body, ChildContext, Clock, Control, Door, Mailbox, ProviderWork};
 use loket_supervision::machine::{Blame, Cause, Exit};
 use loket_turn::{EffectClass, Holder, Ledger};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 /// Work items taken from the mailbox before the lane's other tasks get their turn.
 const BATCH_MAX: usize = 32;
@@ -93,47 +96,120 @@ where
     let desk = Desk { services, me };
     let operations = provider.borrow().operations();
     let _held = desk.holds_once(operations).await;
+    let serving = Rc::new(Serving {
+        provider,
+        desk,
+        mailbox,
+        in_flight: RefCell::default(),
+        in_flight_max,
+        ages: RefCell::default(),
+    });
+    let taking = Rc::clone(&serving);
+    let control = context.control.clone();
+    let in_place =
+        context.take_in_place(&serving.mailbox, move |slot| taking.take_now(&control, slot));
     context.control.started();
-    let mut in_flight = FuturesUnordered::new();
-    let mut ages = Ages::default();
     loop {
-        let room = in_flight.len() < in_flight_max;
         tokio::select! {
             biased;
             () = context.control.stop() => break,
             // Their callers send them again, under the same keys.
             () = context.control.interrupted() => return Exit::Hung,
-            Some(number) = in_flight.next(), if !in_flight.is_empty() => {
-                context.control.busy(ages.over(number));
+            number = poll_fn(|cx| serving.poll_in_flight(cx)) => {
+                context.control.busy(serving.ages.borrow_mut().over(number));
             }
-            work = mailbox.recv(), if room => {
-                let mut work = Some(work);
-                for _ in 0..BATCH_MAX {
-                    let Some(item) = work.take() else { break };
-                    if let Some(rest) = handle(&provider, &desk, item) {
-                        let (number, oldest) = ages.begin(desk.services.clock.monotonic_ms());
-                        in_flight.push(numbered(rest, number));
-                        context.control.busy(Some(oldest));
-                    }
-                    if in_flight.len() < in_flight_max {
-                        work = mailbox.try_recv();
-                    }
-                }
-                if let Some(item) = work {
-                    if let Some(rest) = handle(&provider, &desk, item) {
-                        let (number, oldest) = ages.begin(desk.services.clock.monotonic_ms());
-                        in_flight.push(numbered(rest, number));
-                        context.control.busy(Some(oldest));
-                    }
+            work = poll_fn(|cx| serving.poll_work(cx)) => {
+                if serving.batch(&context.control, work) {
                     tokio::task::yield_now().await;
                 }
             }
         }
     }
+    drop(in_place);
     // An orderly stop lets what is out come back: the supervisor's `shutdown` time bounds it.
-    while in_flight.next().await.is_some() {}
+    while !serving.in_flight.borrow().is_empty() {
+        poll_fn(|cx| serving.poll_in_flight(cx)).await;
+    }
     metrics::stopped();
     Exit::Shutdown
+}
+
+/// A call in flight, which ends with its number.
+type Numbered = Pin<Box<dyn Future<Output = u64>>>;
+
+/// An incarnation that serves, as its body and those who deliver in place share it.
+struct Serving<P> {
+    provider: Rc<RefCell<P>>,
+    desk: Desk,
+    mailbox: Mailbox<ProviderWork>,
+    in_flight: RefCell<FuturesUnordered<Numbered>>,
+    in_flight_max: usize,
+    ages: RefCell<Ages>,
+}
+
+impl<P: Provider> Serving<P> {
+    fn has_room(&self) -> bool {
+        self.in_flight.borrow().len() < self.in_flight_max
+    }
+
+    /// Ready with its number when a call in flight has come to its end.
+    fn poll_in_flight(&self, cx: &mut Context<'_>) -> Poll<u64> {
+        match self.in_flight.borrow_mut().poll_next_unpin(cx) {
+            Poll::Ready(Some(number)) => Poll::Ready(number),
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Ready with the oldest work, if there is room for what may come of it.
+    fn poll_work(&self, cx: &mut Context<'_>) -> Poll<ProviderWork> {
+        if self.has_room() { self.mailbox.poll_recv(cx) } else { Poll::Pending }
+    }
+
+    /// Handles this work and what waits behind it; true when there was more than the lane's other tasks should wait for.
+    fn batch(&self, control: &Control, first: ProviderWork) -> bool {
+        let mut work = Some(first);
+        for _ in 0..BATCH_MAX {
+            let Some(item) = work.take() else { return false };
+            self.handle(control, item);
+            if self.has_room() {
+                work = self.mailbox.try_recv();
+            }
+        }
+        let Some(item) = work else { return false };
+        self.handle(control, item);
+        true
+    }
+
+    /// Handles work in place; leaves it while there is no room, or while the provider is at work further up the stack.
+    fn take_now(&self, control: &Control, slot: &mut Option<ProviderWork>) {
+        let busy = self.provider.try_borrow_mut().is_err();
+        let room = self.in_flight.try_borrow().is_ok_and(|all| all.len() < self.in_flight_max);
+        if busy || !room {
+            return;
+        }
+        let Some(work) = slot.take() else { return };
+        if self.handle(control, work) {
+            // The body does not know of it yet.
+            self.mailbox.nudge();
+        }
+    }
+
+    /// True when something of it is in flight now.
+    fn handle(&self, control: &Control, work: ProviderWork) -> bool {
+        let rest = match work {
+            ProviderWork::Call(call) => wrapper::serve(&self.provider, &self.desk, call),
+            ProviderWork::Brain(request) => {
+                self.provider.borrow_mut().brain(request);
+                None
+            }
+        };
+        let Some(rest) = rest else { return false };
+        let now_ms = self.desk.services.clock.monotonic_ms();
+        let (number, oldest) = self.ages.borrow_mut().begin(now_ms);
+        self.in_flight.borrow_mut().push(Box::pin(numbered(rest, number)));
+        control.busy(Some(oldest));
+        true
+    }
 }
 
 /// Since when each call in flight is.
@@ -166,18 +242,4 @@ impl Ages {
 async fn numbered(rest: wrapper::InFlight, number: u64) -> u64 {
     rest.await;
     number
-}
-
-fn handle<P: Provider>(
-    provider: &Rc<RefCell<P>>,
-    desk: &Desk,
-    work: ProviderWork,
-) -> Option<wrapper::InFlight> {
-    match work {
-        ProviderWork::Call(call) => wrapper::serve(provider, desk, call),
-        ProviderWork::Brain(request) => {
-            provider.borrow_mut().brain(request);
-            None
-        }
-    }
 }
