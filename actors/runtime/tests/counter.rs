@@ -144,8 +144,7 @@ fn rerun(grants: std::sync::Arc<loket_kernel::GrantSet>, clock_ms: u64) -> loket
         pinned: grants,
         journal: Journal::new(life, message, Mode::CatchUp, begin, true, Vec::new()).into(),
     };
-    let key = loket_turn::derived_key(life, message, CallNo(1));
-    let live = Live { call: CallNo(1), key, pure_only: true, resend: None };
+    let live = Live { call: CallNo(1), life, message, pure_only: true, resend: None };
     loket_runtime::TurnCall { turn: turn.into(), live, clock_ms }
 }
 

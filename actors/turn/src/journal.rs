@@ -34,12 +34,22 @@ pub enum Step {
 pub struct Live {
     /// Its number.
     pub call: CallNo,
-    /// Its key, should it be Keyed or Once (rule C3), and the id of what it stages.
-    pub key: IntentId,
+    /// The life that its key is derived from.
+    pub life: Life,
+    /// The message that its key is derived from.
+    pub message: MessageId,
     /// It stands in the re-run part of a turn: only a Pure operation may be performed, against the pinned grants (rule F1).
     pub pure_only: bool,
     /// An intent of this key and class is in the ledger already. A Keyed call is sent again under the same key; a Once call waits.
     pub resend: Option<EffectClass>,
+}
+
+impl Live {
+    /// Its key, should it be Keyed or Once (rule C3), and the id of what it stages. Derived when it is asked for: most calls are
+    /// neither, and the derivation costs more than the rest of such a call here.
+    pub fn key(&self) -> IntentId {
+        derived_key(self.life, self.message, self.call)
+    }
 }
 
 /// The re-run made another call than the record holds (rule C11), or arrived at another end.
@@ -167,7 +177,8 @@ impl Journal {
         }
         Ok(Step::Send(Live {
             call,
-            key: derived_key(self.life, self.message, call),
+            life: self.life,
+            message: self.message,
             pure_only: resend.is_none() && (self.mode == Mode::CatchUp || call <= self.recorded_to),
             resend,
         }))
@@ -201,7 +212,7 @@ impl Journal {
                 args,
                 outcome: Some(outcome),
                 stamp_ms,
-                intent: durable.then_some(live.key),
+                intent: durable.then_some(live.key()),
                 effect,
             };
             self.bytes += record.bytes();
@@ -239,7 +250,7 @@ impl Journal {
     /// The intent to write for a live call of class Keyed or Once.
     pub fn intent(live: &Live, class: EffectClass, capability: &str, args: &[u8]) -> Intent {
         Intent {
-            id: live.key,
+            id: live.key(),
             call: live.call,
             class,
             capability: capability.to_owned(),

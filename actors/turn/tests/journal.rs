@@ -198,7 +198,7 @@ fn c3_a_lost_answer_is_asked_for_again_under_the_same_key() {
     answered(&mut it, "fs.read", "args").unwrap();
     let live = send(&mut it, "llm.chat", "args");
     assert!(live.resend == Some(EffectClass::Keyed) && !live.pure_only);
-    assert_eq!(Some(live.key), records[1].intent);
+    assert_eq!(Some(live.key()), records[1].intent);
     it.finish(
         &live,
         "llm.chat",

@@ -10,7 +10,6 @@ use loket_kernel::{
 use loket_runtime::{TurnCall, TurnContext};
 use loket_turn::{
     Begin, CallNo, Failure, Hash, Journal, Life, Live, MessageId, Mode, TurnKey, TurnNo,
-    derived_key,
 };
 use std::sync::{Arc, Mutex};
 
@@ -40,7 +39,6 @@ impl Caller {
     pub fn next_call(&mut self) {
         let call = CallNo(self.turn.live.call.0 + 1);
         self.turn.live.call = call;
-        self.turn.live.key = derived_key(self.turn.turn.key.life, self.turn.turn.message, call);
     }
 
     /// Sets the turn's clock, Unix milliseconds.
@@ -131,11 +129,6 @@ fn turn_of(agent: &Arc<str>) -> TurnCall {
         pinned: Arc::new(GrantSet::default()),
         journal: Mutex::new(journal),
     };
-    let live = Live {
-        call: CallNo(1),
-        key: derived_key(life, message, CallNo(1)),
-        pure_only: false,
-        resend: None,
-    };
+    let live = Live { call: CallNo(1), life, message, pure_only: false, resend: None };
     TurnCall { turn: Arc::new(context), live, clock_ms: 1_000_000 }
 }

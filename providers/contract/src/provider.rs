@@ -85,7 +85,7 @@ impl<'a> TurnView<'a> {
 
     /// The key of this call (rule C3): also the id of what it stages or sends.
     pub fn call_key(&self) -> IntentId {
-        self.0.live.key
+        self.0.live.key()
     }
 
     /// The number of this call in the turn.

@@ -30,7 +30,7 @@ impl Counter {
         args: &[u8],
     ) -> Result<Approval, Halt> {
         // Who waits registers first and asks then, so that no verdict is missed in between.
-        let said = self.waiters.result(live.key);
+        let said = self.waiters.result(live.key());
         let said = said.map_err(|error| Halt::Environment(error.to_string()))?;
         let id = match self.ask(live, name, args).await? {
             Asked::Waits { id } => id,
@@ -43,8 +43,8 @@ impl Counter {
         tokio::select! {
             biased;
             _ = said => {}
-            () = self.slots.contended() => return Err(Halt::Park(live.key)),
-            () = tokio::time::sleep(self.park_after) => return Err(Halt::Park(live.key)),
+            () = self.slots.contended() => return Err(Halt::Park(live.key())),
+            () = tokio::time::sleep(self.park_after) => return Err(Halt::Park(live.key())),
         }
         let decided = self.ask(live, name, args).await?;
         self.decided(live, name, decided)
@@ -52,7 +52,7 @@ impl Counter {
 
     fn decided(&self, live: &Live, name: &str, asked: Asked) -> Result<Approval, Halt> {
         match asked {
-            Asked::Waits { .. } => Err(Halt::Park(live.key)),
+            Asked::Waits { .. } => Err(Halt::Park(live.key())),
             Asked::Denied(failure) => {
                 let denied = self.unrecorded(EffectClass::Pure, Err(failure));
                 Ok(Approval::Denied(denied))
@@ -75,7 +75,7 @@ impl Counter {
                 turn: self.turn.key.clone(),
                 begin: journal.unwritten_begin().cloned(),
                 records: journal.unwritten().to_vec(),
-                intent: live.key,
+                intent: live.key(),
                 call: live.call,
                 capability: name.to_owned(),
                 args: args.to_vec(),

@@ -85,7 +85,10 @@ impl Counter {
     }
 
     async fn answer(&mut self, capability: &str, args: Vec<u8>) -> Result<Outcome, Halt> {
-        let step = self.journal().next_call(capability, &args);
+        let (step, clock_ms) = {
+            let mut journal = self.journal();
+            (journal.next_call(capability, &args), journal.clock_ms())
+        };
         let live = match step {
             Ok(Step::Answer(outcome)) => return Ok(outcome),
             Ok(Step::Send(live)) => live,
@@ -100,9 +103,9 @@ impl Counter {
         };
         let name: Arc<str> = capability.into();
         let answered = if live.resend == Some(EffectClass::Once) {
-            self.once_again(&live, &name, &args).await?
+            self.once_again(&live, clock_ms, &name, &args).await?
         } else {
-            self.live(&live, &name, &args).await?
+            self.live(&live, clock_ms, &name, &args).await?
         };
         let outcome = answered.outcome.clone();
         self.journal().finish(&live, capability, args, answered);
@@ -114,13 +117,14 @@ impl Counter {
     async fn once_again(
         &self,
         live: &Live,
+        clock_ms: u64,
         name: &Arc<str>,
         args: &[u8],
     ) -> Result<Answered, Halt> {
-        if self.state_of(live.key).await? != CallState::MaySend {
+        if self.state_of(live.key()).await? != CallState::MaySend {
             return self.wait(live, EffectClass::Once).await;
         }
-        let answered = self.live(live, name, args).await?;
+        let answered = self.live(live, clock_ms, name, args).await?;
         if answered.durable {
             return Ok(answered);
         }
@@ -128,24 +132,26 @@ impl Counter {
         if let Err(failure) = &answered.outcome {
             tracing::warn!(agent = %self.turn.key.agent, capability = %name, "not sent again: {failure}");
         }
-        let doubt = self.ledger.doubt(live.key).await;
+        let doubt = self.ledger.doubt(live.key()).await;
         doubt.map_err(|error| Halt::Environment(error.to_string()))?;
         self.wait(live, EffectClass::Once).await
     }
 
     /// Sends a call until it is answered or there is no use in it.
-    async fn live(&self, live: &Live, name: &Arc<str>, args: &[u8]) -> Result<Answered, Halt> {
+    async fn live(
+        &self,
+        live: &Live,
+        clock_ms: u64,
+        name: &Arc<str>,
+        args: &[u8],
+    ) -> Result<Answered, Halt> {
         let mut wait_ms = RESEND_AFTER_MS;
         let mut lost = false;
         // Taken back when the call has its answer, so that it lets nothing else pass.
         let mut lease = None;
         for _ in 0..SENDINGS_MAX {
             let (reply, answer) = oneshot::channel();
-            let turn = TurnCall {
-                turn: Arc::clone(&self.turn),
-                live: live.clone(),
-                clock_ms: self.journal().clock_ms(),
-            };
+            let turn = TurnCall { turn: Arc::clone(&self.turn), live: live.clone(), clock_ms };
             let envelope = Envelope {
                 from: self.from,
                 capability: Arc::clone(name),
@@ -219,20 +225,22 @@ impl Counter {
                 return Err(Halt::Environment(failure.to_string()));
             }
         }
-        let mut answered = self.unrecorded(class, outcome);
-        if let Some(stamp_ms) = recorded_ms {
-            (answered.stamp_ms, answered.durable) = (stamp_ms, true);
-        }
-        answered.effect = effect;
-        Ok(answered)
+        let unkept = outcome.is_ok() && !class.records_success() && live.resend.is_none();
+        let (stamp_ms, durable) = match recorded_ms {
+            Some(stamp_ms) => (stamp_ms, true),
+            // The journal keeps nothing of it: reading the clock for it would cost as much as the rest.
+            None if unkept => (0, false),
+            None => (self.clock.now().0, false),
+        };
+        Ok(Answered { class, outcome, stamp_ms, effect, durable })
     }
 
     /// Waits for a result that another event writes; parks when it takes long or when others want the slot (rule H1).
     async fn wait(&self, live: &Live, class: EffectClass) -> Result<Answered, Halt> {
-        let arrives = self.waiters.result(live.key);
+        let arrives = self.waiters.result(live.key());
         let arrives = arrives.map_err(|error| Halt::Environment(error.to_string()))?;
         // It may have been written before the line above: the ledger knows.
-        if let Some((outcome, stamp_ms)) = self.known(live.key).await? {
+        if let Some((outcome, stamp_ms)) = self.known(live.key()).await? {
             return Ok(Answered { class, outcome, stamp_ms, effect: None, durable: true });
         }
         tokio::select! {
@@ -241,10 +249,10 @@ impl Counter {
                 Some((outcome, stamp_ms)) => {
                     Ok(Answered { class, outcome, stamp_ms, effect: None, durable: true })
                 }
-                None => Err(Halt::Park(live.key)),
+                None => Err(Halt::Park(live.key())),
             },
-            () = self.slots.contended() => Err(Halt::Park(live.key)),
-            () = tokio::time::sleep(self.park_after) => Err(Halt::Park(live.key)),
+            () = self.slots.contended() => Err(Halt::Park(live.key())),
+            () = tokio::time::sleep(self.park_after) => Err(Halt::Park(live.key())),
         }
     }
 
@@ -260,14 +268,14 @@ impl Counter {
 
     /// The guest is told a failure. If an intent is out, the failure becomes its result, unless an answer came first (rule C4).
     async fn give_up(&self, live: &Live, failure: Failure) -> Result<Answered, Halt> {
-        if matches!(self.state_of(live.key).await?, CallState::Held | CallState::MaySend) {
+        if matches!(self.state_of(live.key()).await?, CallState::Held | CallState::MaySend) {
             // Nobody but a provider's answer or an operator ends a Once call that has left (rule C4).
             return self.wait(live, EffectClass::Once).await;
         }
         let stamp_ms = self.clock.now().0;
         let outcome = Err(failure);
         let write =
-            loket_turn::ResultWrite { intent: live.key, outcome: outcome.clone(), stamp_ms };
+            loket_turn::ResultWrite { intent: live.key(), outcome: outcome.clone(), stamp_ms };
         match self.ledger.result(write).await {
             Ok((kept, stamp_ms)) => {
                 let class = EffectClass::Keyed;
