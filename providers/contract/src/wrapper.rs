@@ -26,7 +26,8 @@ struct Ticket {
     turn: Option<TurnCall>,
     reply: oneshot::Sender<Reply>,
     clock: Clock,
-    came_ns: u64,
+    /// When it came, if it is to be timed.
+    came_ns: Option<u64>,
     /// A test has armed a fail point with these arguments.
     marked: bool,
 }
@@ -41,8 +42,13 @@ impl Ticket {
     }
 
     fn count(&self, ok: bool) {
-        let took_ns = self.clock.monotonic_ns().saturating_sub(self.came_ns);
+        let took_ns = self.came_ns.map(|came| self.clock.monotonic_ns().saturating_sub(came));
         metrics::answered(self.operation.capability, ok, took_ns);
+    }
+
+    /// It is not answered at once: its time is kept, and what went before is nothing beside it.
+    fn waits(&mut self) {
+        self.came_ns.get_or_insert_with(|| self.clock.monotonic_ns());
     }
 
     fn done(self, outcome: Outcome, recorded_ms: Option<u64>) {
@@ -70,9 +76,10 @@ pub(crate) fn serve<P: Provider>(
         return None;
     };
     let clock = desk.services.clock.clone();
-    let came_ns = clock.monotonic_ns();
+    let came_ns = metrics::sample().then(|| clock.monotonic_ns());
     let marked = failpoints::marked(&args);
-    let ticket = Ticket { operation, turn: cargo.turn, reply: cargo.reply, clock, came_ns, marked };
+    let (turn, reply) = (cargo.turn, cargo.reply);
+    let mut ticket = Ticket { operation, turn, reply, clock, came_ns, marked };
     if ticket.turn.as_ref().is_some_and(|turn| turn.live.pure_only)
         && !matches!(ticket.class(), EffectClass::Pure | EffectClass::Side)
     {
@@ -90,6 +97,7 @@ pub(crate) fn serve<P: Provider>(
     };
     ticket.at(Point::BeforeIntent);
     if ticket.class().has_intent() && ticket.turn.is_some() {
+        ticket.waits();
         let provider = Rc::clone(provider);
         return Some(Box::pin(journaled(provider, desk.clone(), ticket, prepared, args)));
     }
@@ -110,7 +118,7 @@ fn prepare<P: Provider>(
 }
 
 /// Answers a call that needs no intent, now or later.
-fn settle(ticket: Ticket, performed: Performed) -> Option<InFlight> {
+fn settle(mut ticket: Ticket, performed: Performed) -> Option<InFlight> {
     match performed {
         Performed::Done(outcome) => {
             ticket.at(Point::AfterCall);
@@ -135,18 +143,21 @@ fn settle(ticket: Ticket, performed: Performed) -> Option<InFlight> {
             let _ = ticket.reply.send(Reply::Deferred { class });
             None
         }
-        Performed::Later(later) => Some(Box::pin(async move {
-            let mut next = Some(later.await);
-            while let Some(performed) = next.take() {
-                match performed {
-                    Performed::Later(again) => next = Some(again.await),
-                    other => {
-                        settle(ticket, other);
-                        return;
+        Performed::Later(later) => {
+            ticket.waits();
+            Some(Box::pin(async move {
+                let mut next = Some(later.await);
+                while let Some(performed) = next.take() {
+                    match performed {
+                        Performed::Later(again) => next = Some(again.await),
+                        other => {
+                            settle(ticket, other);
+                            return;
+                        }
                     }
                 }
-            }
-        })),
+            }))
+        }
     }
 }
 
@@ -230,7 +241,7 @@ fn intent_write(turn: &TurnCall, ticket: &Ticket, args: &[u8], now_ms: u64) -> I
 /// Writes the result; the first durable one is the answer, whoever wrote it (rule C4).
 async fn record(services: ProviderServices, turn: TurnCall, ticket: Ticket, outcome: Outcome) {
     let stamp_ms = services.clock.now().0;
-    let write = ResultWrite { intent: turn.live.key, outcome, stamp_ms };
+    let write = ResultWrite { intent: turn.live.key(), outcome, stamp_ms };
     match services.ledger.result(write).await {
         Ok((kept, stamp_ms)) => ticket.done(kept, Some(stamp_ms)),
         Err(LedgerError::NotFound(_)) => {
