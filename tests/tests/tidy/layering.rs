@@ -178,6 +178,7 @@ const ROWS: [Row; 21] = [
             "loket-kernel",
             "loket-supervision",
             "loket-turn",
+            "loket-ledger",
             "loket-runtime",
             "loket-contract",
         ],
@@ -203,7 +204,7 @@ const OWNERS: [(&str, &[&str], &[&str]); 9] = [
     ("actix-rt", &["loket-runtime", "loket-cli"], &["loket-benches"]),
     ("axum", &["loket-cli"], &[]),
     ("clap", &["loket-cli"], &[]),
-    ("metrics-exporter-prometheus", &["loket-cli"], &[]),
+    ("metrics-exporter-prometheus", &["loket-cli", "loket-benches"], &[]),
     ("tracing-subscriber", &["loket-cli"], &[]),
 ];
 
