@@ -125,7 +125,8 @@ impl<M: 'static> Drop for InPlace<M> {
 
 impl ChildContext {
     /// Has messages for `mailbox` handled by `take` at once, when the body sleeps in front of the empty mailbox and the sender is
-    /// on its lane. `take` takes it out of the slot, or leaves what it cannot handle now: that is queued. The body must go on to receive what is queued.
+    /// on its lane. `take` takes it out of the slot, or leaves what it cannot handle now: that is queued. The body must go on to
+    /// receive what is queued.
     ///
     /// A panic in `take` ends this incarnation as one in the body does. What the body does not look at by itself, it is told by
     /// [`Mailbox::nudge`].

@@ -1,7 +1,8 @@
 //! The kernel actor: receives an envelope, has it admitted, forwards it. Nothing else, and nobody else does it.
 //!
 //! One shard per lane, all on the same table; an idle one handles its lane's calls in place. The reply goes straight from the
-//! provider to the caller; only a call that does not get there is answered here. Frozen together with the kernel. Start reading at [`kernel_body`].
+//! provider to the caller; only a call that does not get there is answered here. Frozen together with the kernel. Start reading
+//! at [`kernel_body`].
 
 use crate::forward::{Counts, LaneForward, bounce, hold, refuse};
 use crate::{
