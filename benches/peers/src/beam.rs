@@ -5,7 +5,7 @@ use crate::load::Load;
 use std::process::{Command, Stdio};
 
 /// The module, compiled by `erl` itself into a folder of its own.
-const SOURCE: &str = include_str!("peer.erl");
+const SOURCE: &str = include_str!("loket_peer.erl");
 
 pub(crate) fn installed() -> bool {
     let mut version = Command::new("erl");
@@ -15,9 +15,9 @@ pub(crate) fn installed() -> bool {
 
 pub(crate) fn forward(load: Load) -> Measured {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    std::fs::write(folder.path().join("peer.erl"), SOURCE).map_err(|error| error.to_string())?;
+    std::fs::write(folder.path().join("loket_peer.erl"), SOURCE).map_err(|error| error.to_string())?;
     let run = format!(
-        "{{ok, peer}} = c:c(peer), io:format(\"~nns ~p~n\", [peer:run({}, {})]), halt().",
+        "{{ok, loket_peer}} = c:c(loket_peer), io:format(\"~nns ~p~n\", [loket_peer:run({}, {})]), halt().",
         load.callers,
         load.time.as_millis()
     );

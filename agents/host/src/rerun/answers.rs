@@ -6,7 +6,7 @@ use loket_contract::rerun::{Rerun, Sandbox};
 use loket_runtime::{TurnCall, TurnContext};
 use loket_turn::{
     Answered, Begin, CallNo, Diverged, EffectClass, Hash, Journal, Live, Outcome, Record, Step,
-    Stop, derived_key,
+    Stop,
 };
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -129,8 +129,7 @@ impl Answers {
             }
         }
         let (life, message) = (self.context.key.life, self.context.message);
-        let key = derived_key(life, message, call);
-        let live = Live { call, key, pure_only: true, resend: None };
+        let live = Live { call, life, message, pure_only: true, resend: None };
         let asked = TurnCall { turn: Arc::clone(&self.context), live, clock_ms: self.clock_ms };
         match sandbox.call(&asked, &capability, &args) {
             Rerun::Answered(_, Err(failure)) if failure.code == CODE_ENVIRONMENT => {

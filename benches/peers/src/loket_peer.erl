@@ -1,5 +1,5 @@
 %% A gen_server that echoes, one that forwards to it, and callers. The echo answers the caller straight.
--module(peer).
+-module(loket_peer).
 -behaviour(gen_server).
 -export([run/2, init/1, handle_call/3, handle_cast/2]).
 
