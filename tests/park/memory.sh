@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # What parked agents cost: the resident memory of a fleet without children, with AGENTS of them parked on a question to a person, and
-# again after a kill -9 and a start. Prints the figures, and fails above LIMIT_MIB in all.
+# again after a kill -9 and a start. Prints the figures, and fails when the whole process has more than LIMIT_MIB either time.
 . "$(dirname "$0")/lib.sh"
 agents=${AGENTS:-10000}
 limit_mib=${LIMIT_MIB:-64}
 batch=500
 port=$((20000 + RANDOM % 20000))
 
+# Few slots: what is measured are agents that wait, not the pool of those that run, which keeps some pages of each slot.
 cat >"$work/fleet.ron" <<RON
-Fleet(version: 1, name: "parked", listen: "127.0.0.1:$port", root: Supervisor(children: [
+Fleet(version: 1, name: "parked", slots: 16, listen: "127.0.0.1:$port", root: Supervisor(children: [
     Supervisor(id: "w", strategy: SimpleOneForOne, max_children: $agents, children: [
         Agent(id: "child", module: "builtin:script", park_after: "20ms", grants: [(cap: "human.ask")]),
     ]),
@@ -25,10 +26,15 @@ metric() {
     exec 3<&-
 }
 all_parked() { [ "$(metric loket_turns_parked)" = "$agents" ]; }
+worst=0 floor=""
 report() {
     local rss anon
     rss=$(memory VmRSS) anon=$(memory RssAnon)
-    printf '%-44s %6.1f MiB resident, %6.1f MiB of it anonymous\n' "$1" "$(echo "$rss/1024" | bc -l)" "$(echo "$anon/1024" | bc -l)"
+    : "${floor:=$rss}"
+    [ "$rss" -le "$worst" ] || worst=$rss
+    awk -v what="$1" -v rss="$rss" -v anon="$anon" -v floor="$floor" -v agents="$agents" 'BEGIN {
+        printf "%-44s %6.1f MiB resident, %6.1f MiB of it anonymous; %5.1f KiB an agent over none\n", what, rss/1024, anon/1024, (rss-floor)/agents
+    }'
 }
 steps() { # steps FROM TO FORMAT
     printf '['; for n in $(seq "$1" "$2"); do [ "$n" = "$1" ] || printf ','; printf "$3" "$n"; done; printf ']'
@@ -47,7 +53,7 @@ kill_9
 start
 until_ok "all are parked again" all_parked
 report "$agents parked, after kill -9 and a start"
-rss_mib=$(($(memory VmRSS) / 1024))
 ask stop >/dev/null; wait "$pid" || fail "it did not stop well"; pid=""
-[ "$rss_mib" -le "$limit_mib" ] || fail "$rss_mib MiB are more than $limit_mib"
-echo "ok: $agents parked agents in $rss_mib MiB, limit $limit_mib"
+worst_mib=$(((worst + 1023) / 1024))
+[ "$worst_mib" -le "$limit_mib" ] || fail "$worst_mib MiB in all are more than $limit_mib; $((floor / 1024)) MiB are the fleet without them"
+echo "ok: $agents parked agents in $worst_mib MiB, limit $limit_mib"

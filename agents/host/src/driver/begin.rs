@@ -5,7 +5,17 @@ use super::modules::Loaded;
 use super::{AgentPlan, HostServices};
 use loket_kernel::{Grant, GrantId, GrantSet};
 use loket_turn::{Begin, Blame, Hash, Ledger};
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+/// Configurations that the agents of a lane share; beyond it each has its own.
+const SHARED_MAX: usize = 1_024;
+
+thread_local! {
+    /// What the agents of this lane run, by the hashes of its parts: ten thousand children of one template run the same.
+    static SHARED: RefCell<HashMap<[Hash; 3], Weak<Pinned>>> = RefCell::default();
+}
 
 /// Module, settings and grants of a turn, as values.
 #[derive(Clone)]
@@ -20,17 +30,36 @@ pub(super) struct Pinned {
 
 impl Pinned {
     /// The agent's present module, settings and grants.
-    pub(super) fn present(plan: &AgentPlan, module: Loaded) -> Result<Self, Failed> {
+    pub(super) fn present(plan: &AgentPlan, module: Loaded) -> Result<Arc<Self>, Failed> {
         let grants = Arc::new(as_judged_again(&plan.grants));
         let json = serde_json::to_vec(&*grants)
             .map_err(|error| Failed::host("begin", format!("grants as JSON: {error}")))?;
-        Ok(Self {
+        let pinned = Self {
             module,
             settings: plan.settings.clone(),
             settings_hash: Hash::of(plan.settings.as_bytes()),
             grants,
             grants_hash: Hash::of(&json),
             grants_json: json.into(),
+        };
+        Ok(pinned.shared())
+    }
+
+    /// The same, held once by all agents of the lane.
+    fn shared(self) -> Arc<Self> {
+        let key = [self.module.hash, self.settings_hash, self.grants_hash];
+        SHARED.with_borrow_mut(|all| {
+            if let Some(same) = all.get(&key).and_then(Weak::upgrade) {
+                return same;
+            }
+            if all.len() >= SHARED_MAX {
+                all.retain(|_, held| held.strong_count() > 0);
+            }
+            let own = Arc::new(self);
+            if all.len() < SHARED_MAX {
+                all.insert(key, Arc::downgrade(&own));
+            }
+            own
         })
     }
 
@@ -50,7 +79,11 @@ impl Pinned {
     }
 
     /// What `begin` names: the present values where they are the same, otherwise those that the ledger kept.
-    pub(super) async fn of(&self, services: &HostServices, begin: &Begin) -> Result<Self, Failed> {
+    pub(super) async fn of(
+        self: &Arc<Self>,
+        services: &HostServices,
+        begin: &Begin,
+    ) -> Result<Arc<Self>, Failed> {
         if begin.pure_version != services.pure_version {
             // Rule E4: a brain that is behind cannot be brought up by a store that computes otherwise.
             let message = format!(
@@ -61,7 +94,11 @@ impl Pinned {
             let (cause, backtrace) = ("version", String::new());
             return Err(Failed { cause, blame: Blame::Config, message, backtrace, fatal: true });
         }
-        let mut pinned = self.clone();
+        let named = [begin.module, begin.settings, begin.grants];
+        if named == [self.module.hash, self.settings_hash, self.grants_hash] {
+            return Ok(Arc::clone(self));
+        }
+        let mut pinned = Self::clone(self);
         if begin.module != pinned.module.hash {
             pinned.module = match services.modules.kept(begin.module) {
                 Some(loaded) => loaded,
@@ -86,7 +123,7 @@ impl Pinned {
             })?;
             (pinned.grants, pinned.grants_hash) = (Arc::new(grants), begin.grants);
         }
-        Ok(pinned)
+        Ok(Arc::new(pinned))
     }
 
     /// The begin of a new turn.

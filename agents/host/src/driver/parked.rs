@@ -20,19 +20,19 @@ pub(super) enum Over {
     /// The turn may go on.
     Arrived,
     /// The agent was woken: by a message that waits behind the turn, or because the turn was given up for another brain (rule E7).
-    Woken(Waits),
+    Woken,
     /// The agent is asked to stop.
     Stopped,
 }
 
 impl Waits {
     /// Waits.
-    pub(super) async fn over(mut self, context: &ChildContext) -> Over {
+    pub(super) async fn over(&mut self, context: &ChildContext) -> Over {
         tokio::select! {
             biased;
             () = context.control.stop() => Over::Stopped,
             _ = &mut self.arrives => Over::Arrived,
-            () = rung(context) => Over::Woken(self),
+            () = rung(context) => Over::Woken,
         }
     }
 }

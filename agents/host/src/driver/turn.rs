@@ -26,7 +26,7 @@ pub(super) struct Agent {
     pub(super) doors: LaneDoors,
     pub(super) background: Background,
     pub(super) incarnation: u64,
-    pub(super) present: Pinned,
+    pub(super) present: Arc<Pinned>,
     pub(super) brain: Brain,
     pub(super) life: Life,
     pub(super) epoch: Epoch,
@@ -54,7 +54,7 @@ pub(super) struct Play {
     pub(super) begin: Begin,
     pub(super) begun: bool,
     pub(super) records: Vec<Record>,
-    pub(super) pinned: Pinned,
+    pub(super) pinned: Arc<Pinned>,
 }
 
 impl Agent {

@@ -57,11 +57,14 @@ fn e3_a_file_of_another_life_or_epoch_is_not_taken() {
     drop(open(dir.path(), 1));
     // Lives have files of their own; so somebody must have put it there.
     fs::create_dir_all(files.path(Life(2), Epoch(0)).parent().unwrap()).unwrap();
-    copy_brain(&files, 1, 2);
+    copy_brain(&files, 1, (2, 0));
     let refused = Brain::open(&files, owner(2)).unwrap_err();
     assert!(matches!(refused, OpenError::OtherLife { found: Life(1), .. }), "{refused}");
     assert!(!refused.may_pass());
     let other = Owner { epoch: Epoch(1), ..owner(1) };
+    let refused = Brain::open(&files, other.clone()).unwrap_err();
+    assert!(matches!(refused, OpenError::Missing { epoch: Epoch(1) }), "{refused}");
+    copy_brain(&files, 1, (1, 1));
     let refused = Brain::open(&files, other).unwrap_err();
     assert!(matches!(refused, OpenError::OtherEpoch { found: Epoch(0), .. }), "{refused}");
     // A new life of the same name begins empty.
@@ -71,11 +74,11 @@ fn e3_a_file_of_another_life_or_epoch_is_not_taken() {
     assert_eq!(open(dir.path(), 3).state().0, TurnNo(0));
 }
 
-fn copy_brain(files: &BrainFiles, from: u64, to: u64) {
+fn copy_brain(files: &BrainFiles, from: u64, (life, epoch): (u64, u64)) {
     for side in ["db", "db-wal"] {
         let from = files.path(Life(from), Epoch(0)).with_extension(side);
         if from.exists() {
-            fs::copy(from, files.path(Life(to), Epoch(0)).with_extension(side)).unwrap();
+            fs::copy(from, files.path(Life(life), Epoch(epoch)).with_extension(side)).unwrap();
         }
     }
 }
