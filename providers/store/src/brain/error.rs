@@ -102,8 +102,9 @@ impl From<rusqlite::Error> for OpenError {
 }
 
 /// Whether the file itself is wrong: SQLite says so, or it holds what was never put into it (text that is none, numbers that are too
-/// large, values that are no JSON, an index that names a row which is not there). What we ask never changes, so a question that makes no sense to SQLite means a table or an index
-/// that is not as it was made.
+/// large, values that are no JSON, an index that names a row which is not there).
+///
+/// What we ask never changes, so a question that makes no sense to SQLite means a table or an index that is not as it was made.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::Error;
     match error {
