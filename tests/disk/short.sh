@@ -9,4 +9,5 @@ done
 disk kills --messages 20 --every 150
 disk eio --messages 20 --every 25
 disk full --messages 20 --every 120
-echo "9 scenarios held, 0 broken"
+disk rewind --every 60
+echo "10 scenarios held, 0 broken"

@@ -8,7 +8,7 @@ use crate::options::OpenError;
 use crate::schema::{APPLICATION_ID, FORMAT};
 use loket_turn::{AgentName, EndedTurn, Epoch, Hash, Life, Outcome, Snapshot, TurnNo};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -76,15 +76,7 @@ impl Past {
             "SELECT name, life, epoch, done_n, chain FROM agents WHERE gone = 0 ORDER BY name";
         self.read(|conn| {
             let mut rows = conn.prepare(sql)?;
-            let rows = rows.query_map([], |row| {
-                Ok(Living {
-                    agent: row.get::<_, String>(0)?.into(),
-                    life: Life(un(row.get(1)?)),
-                    epoch: Epoch(un(row.get(2)?)),
-                    done: TurnNo(un(row.get(3)?)),
-                    chain: Hash(codec::array(row.get(4)?)?),
-                })
-            })?;
+            let rows = rows.query_map([], living_at)?;
             rows.collect()
         })
     }
@@ -131,6 +123,25 @@ impl Past {
         self.read(|conn| history::ended(conn, life.0, after, to))
     }
 
+    /// Agents with ended turns that another pure version than this has run and that their brains do not have for sure, each with the
+    /// last such turn (rule E4).
+    ///
+    /// # Errors
+    /// See [`living`](Self::living).
+    pub fn of_other_rules(&self, version: u32) -> Result<Vec<(Living, TurnNo)>, OpenError> {
+        let sql = "SELECT a.name, a.life, a.epoch, a.done_n, a.chain, max(t.n)
+                     FROM agents a JOIN turns t ON t.life = a.life AND t.n > a.durable_n
+                     JOIN pins p ON p.id = t.pin
+                    WHERE a.gone = 0 AND t.state IN (1, 3) AND p.pure_version <> ?1
+                    GROUP BY a.life ORDER BY a.name";
+        self.read(|conn| {
+            let mut rows = conn.prepare(sql)?;
+            let rows =
+                rows.query_map([version], |row| Ok((living_at(row)?, TurnNo(un(row.get(5)?)))))?;
+            rows.collect()
+        })
+    }
+
     /// What a turn answered, if its row is there.
     ///
     /// # Errors
@@ -165,6 +176,16 @@ impl Past {
             reason: error.to_string(),
         })
     }
+}
+
+fn living_at(row: &Row<'_>) -> rusqlite::Result<Living> {
+    Ok(Living {
+        agent: row.get::<_, String>(0)?.into(),
+        life: Life(un(row.get(1)?)),
+        epoch: Epoch(un(row.get(2)?)),
+        done: TurnNo(un(row.get(3)?)),
+        chain: Hash(codec::array(row.get(4)?)?),
+    })
 }
 
 /// Opens the file to read it only.

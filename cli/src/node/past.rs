@@ -23,6 +23,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// Agents that a refusal names at most.
+const NAMED_MAX: usize = 5;
+
 /// A folder that goes when it is dropped. It lies in the data directory, so that what an agent knows stays where it is kept.
 struct Folder(PathBuf);
 
@@ -286,6 +289,33 @@ impl Workshop {
         let _ = thread.join();
         Ok(out)
     }
+}
+
+/// Refuses to start with brains that lack turns which another version of the store has run: this one may compute them otherwise, and
+/// no restart mends that (rule E4).
+pub(super) fn no_brain_behind_other_rules(data: &Path) -> Result<(), CliError> {
+    let past = Past::open(data).map_err(|error| of_ledger(&error))?;
+    let found = past.of_other_rules(PURE_VERSION).map_err(|error| of_ledger(&error))?;
+    let keeper = Keeper::new(data);
+    let behind: Vec<String> = found
+        .iter()
+        .filter(|(it, n)| {
+            // A file that cannot be read is behind for all that anybody knows.
+            state_of(&keeper.brain(it.life, it.epoch)).map_or(true, |state| state.n < *n)
+        })
+        .map(|(it, n)| format!("{} (turn {n})", it.agent))
+        .collect();
+    if behind.is_empty() {
+        return Ok(());
+    }
+    let shown: Vec<&str> = behind.iter().take(NAMED_MAX).map(String::as_str).collect();
+    let text = format!(
+        "{} brains lack turns that another version of the store has run: {}. Start the fleet once more with the loket \
+         that ran them and stop it in order, which brings every brain up; then start this one",
+        behind.len(),
+        shown.join(", ")
+    );
+    Err(CliError::new("C019", exit::DATA, text))
 }
 
 /// That a turn run again came to what the ledger says (rule F1).

@@ -11,7 +11,7 @@ use super::obituaries::{Obituaries, remove};
 use super::operator::Outsider;
 use super::reload::Reloader;
 use super::ticks::Beats;
-use super::{builtins, console, file, http, socket};
+use super::{builtins, console, file, http, past, socket};
 use crate::exit::{self, CliError, Code};
 use loket_agent::Pools;
 use loket_host::driver::Modules;
@@ -88,7 +88,8 @@ pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
     let spawner = Arc::new(OnceLock::new());
     let ledger = open_ledger(&checked, &node, &waiters, &spawner)?;
     node.clock().raise(Moment(ledger.high_water_ms()));
-    let started = start(&checked, node, lanes, waiters, Arc::clone(&ledger), &spawner);
+    let started = past::no_brain_behind_other_rules(&checked.data)
+        .and_then(|()| start(&checked, node, lanes, waiters, Arc::clone(&ledger), &spawner));
     let (runtime, spare) = match started {
         Ok(started) => started,
         Err(error) => {

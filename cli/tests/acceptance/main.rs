@@ -27,5 +27,6 @@ mod slots;
 mod stop_all;
 mod supervision;
 mod turns;
+mod upgrade;
 mod waits;
 mod watching;

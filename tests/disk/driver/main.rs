@@ -21,6 +21,7 @@ mod log;
 #[expect(dead_code, reason = "shared with the crash tests, which need more of it")]
 mod node;
 mod power;
+mod rewind;
 mod work;
 
 use serde_json::{Value, json};
@@ -32,12 +33,15 @@ usage: disk power [--images N] [--starts N] [--lie N] [--messages N] [--seed N] 
        disk kills [--every N] [--messages N] [OPTIONS]
        disk eio   [--every N] [--messages N] [OPTIONS]
        disk full  [--every N] [--messages N] [OPTIONS]
+       disk rewind [--every N] [--seed N] [OPTIONS]
 
 power   records a run, makes --images possible states after a loss of power, looks at each; a fleet is started on --starts
         of them, given every message again, and must come to the same brains
         with --lie the Nth fsync of the run fails and what it should have kept never gets to the disk, though it reads back
 kills   starts a fleet on the state that a kill leaves before each change (--every Nth) of a run
 eio     lets each fsync (--every Nth) of a run fail, with the unsynced bytes gone
+rewind  rewinds a brain of a stopped fleet; starts a fleet twice on the state that a kill leaves before each change (--every
+        Nth), and on one that a loss of power could leave there
 full    lets the disk be full from each write (--every Nth) of a run on, until there is space again
 --loket FILE, --shim FILE, --fleet FILE (not used), --work DIR, --durability Power|Process, --keep
 The last line of standard output is one JSON object; the exit code is 1 when a promise was broken.";
@@ -77,6 +81,7 @@ fn main() -> ExitCode {
             "power" => power::run(&options)?,
             "kills" => images::kills(&options)?,
             "eio" => faults::run(&options, faults::Fault::Eio)?,
+            "rewind" => rewind::run(&options)?,
             "full" => faults::run(&options, faults::Fault::Full)?,
             _ => return Err(USAGE.into()),
         };

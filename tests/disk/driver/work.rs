@@ -37,7 +37,7 @@ pub(crate) struct Effects {
     pub(crate) notes: BTreeMap<(String, String), u64>,
 }
 
-fn agent(index: usize) -> String {
+pub(crate) fn agent(index: usize) -> String {
     format!("a{}", index % AGENTS)
 }
 

@@ -4,6 +4,7 @@
 //! The kit never looks behind the trait: what needs a restart, a full disk or a killed process is
 //! each engine's own test. Start reading at [`Subject`].
 
+mod brains;
 mod doubts;
 mod letters;
 mod links;
@@ -12,6 +13,7 @@ mod people;
 mod turns;
 mod waits;
 
+pub use brains::*;
 pub use doubts::*;
 pub use letters::*;
 pub use links::*;
