@@ -3,7 +3,7 @@
 use crate::BenchError;
 use crate::latencies::Latencies;
 use crate::law::ECHO;
-use loket_contract::{CallView, Operation, Performed, Provider};
+use loket_contract::{CallView, Flow, Operation, Performed, Provider};
 use loket_runtime::Clock;
 use loket_turn::{EffectClass, Failure};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -16,6 +16,7 @@ const OPERATIONS: &[Operation] = &[Operation {
     capability: ECHO,
     class: EffectClass::Pure,
     scope: &[],
+    flow: Flow::NONE,
     summary: "answers with its arguments",
 }];
 

@@ -1,6 +1,6 @@
 //! What it serves. Classes stand here and nowhere else.
 
-use loket_contract::{Operation, ScopeForm, ScopeKey};
+use loket_contract::{Flow, Operation, ScopeForm, ScopeKey};
 use loket_turn::EffectClass;
 
 const TO: &[ScopeKey] = &[ScopeKey { name: "to", mandatory: true, form: ScopeForm::Names }];
@@ -15,7 +15,7 @@ const fn operation(
     scope: &'static [ScopeKey],
     summary: &'static str,
 ) -> Operation {
-    Operation { capability, class, scope, summary }
+    Operation { capability, class, scope, flow: Flow::NONE, summary }
 }
 
 /// What the agent provider serves.

@@ -3,7 +3,9 @@
 //! It kills only what the grant's scope names; the choice comes from the turn's seed, so that a re-run chooses the same.
 #![forbid(unsafe_code)]
 
-use loket_contract::{CallView, Operation, Performed, Provider, ScopeForm, ScopeKey, parse_args};
+use loket_contract::{
+    CallView, Flow, Operation, Performed, Provider, ScopeForm, ScopeKey, parse_args,
+};
 use loket_kernel::Scope;
 use loket_runtime::TreeControl;
 use loket_turn::{EffectClass, Failure};
@@ -15,6 +17,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
     capability: "chaos.kill",
     class: EffectClass::Keyed,
     scope: &[ScopeKey { name: "children", mandatory: true, form: ScopeForm::Names }],
+    flow: Flow::NONE,
     summary: "kill a random living child within the scope",
 }];
 

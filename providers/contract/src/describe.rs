@@ -13,6 +13,7 @@ pub fn facts(operations: &[Operation]) -> Vec<CapabilityFact> {
         .iter()
         .map(|operation| CapabilityFact {
             name: operation.capability.to_owned(),
+            flow: operation.flow,
             scope_keys: operation
                 .scope
                 .iter()

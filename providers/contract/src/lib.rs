@@ -18,7 +18,7 @@ mod wrapper;
 pub use describe::{facts, failure_for_accept};
 pub use foreign::map_foreign;
 pub use provider::{
-    CODE_ENVIRONMENT, CallView, IN_FLIGHT_MAX, Operation, Performed, Provider, ScopeForm, ScopeKey,
-    TurnView, body_bytes, parse_args,
+    CODE_ENVIRONMENT, CallView, Flow, IN_FLIGHT_MAX, Operation, Performed, Provider, ScopeForm,
+    ScopeKey, TurnView, body_bytes, parse_args,
 };
 pub use serve::{ProviderServices, provider_body};

@@ -2,6 +2,7 @@
 
 use loket_kernel::{Badge, Scope};
 use loket_runtime::{BrainError, BrainRequest, TurnCall};
+pub use loket_supervision::fleet::Flow;
 use loket_turn::{AgentName, Effect, EffectClass, Failure, IntentId, Outcome, TurnKey};
 use serde::de::DeserializeOwned;
 use std::future::Future;
@@ -24,6 +25,8 @@ pub struct Operation {
     pub class: EffectClass,
     /// The scope keys it enforces.
     pub scope: &'static [ScopeKey],
+    /// Where what it reads comes from, and where what it is given goes: for `check` only.
+    pub flow: Flow,
     /// One line for people.
     pub summary: &'static str,
 }

@@ -3,7 +3,9 @@
 use crate::list::{LIST_DEFAULT, LIST_MAX};
 use crate::read::{READ_BYTES_DEFAULT, READ_BYTES_MAX, READ_BYTES_MIN};
 use crate::worker::Threads;
-use loket_contract::{CallView, Operation, Performed, Provider, ScopeForm, ScopeKey, parse_args};
+use loket_contract::{
+    CallView, Flow, Operation, Performed, Provider, ScopeForm, ScopeKey, parse_args,
+};
 use loket_turn::{EffectClass, Failure};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -22,12 +24,14 @@ pub const OPERATIONS: &[Operation] = &[
         capability: "fs.list",
         class: EffectClass::Observe,
         scope: SCOPE,
+        flow: Flow::PRIVATE,
         summary: "files and folders of a granted folder",
     },
     Operation {
         capability: "fs.read",
         class: EffectClass::Observe,
         scope: SCOPE,
+        flow: Flow::PRIVATE,
         summary: "a range of a file in a granted folder",
     },
 ];

@@ -6,7 +6,7 @@ use crate::request::{self, Request};
 use crate::secrets::{MissingSecret, Secrets};
 use crate::send::{Client, Sent};
 use crate::worker::{QUEUE_MAX, Threads};
-use loket_contract::{CallView, Operation, Performed, Provider, ScopeForm, ScopeKey};
+use loket_contract::{CallView, Flow, Operation, Performed, Provider, ScopeForm, ScopeKey};
 use loket_turn::{EffectClass, Failure, Outcome};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ const fn operation(
     class: EffectClass,
     summary: &'static str,
 ) -> Operation {
-    Operation { capability, class, scope: SCOPE, summary }
+    Operation { capability, class, scope: SCOPE, flow: Flow::OUTSIDE, summary }
 }
 
 /// What it serves.

@@ -3,7 +3,9 @@
 use crate::config::{Api, LlmConfig};
 use crate::model::{ChatMessage, ChatRequest, Model};
 use crate::worker::Embedded;
-use loket_contract::{CallView, Operation, Performed, Provider, ScopeForm, ScopeKey, parse_args};
+use loket_contract::{
+    CallView, Flow, Operation, Performed, Provider, ScopeForm, ScopeKey, parse_args,
+};
 use loket_turn::{EffectClass, Failure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -25,12 +27,14 @@ pub const OPERATIONS: &[Operation] = &[
         capability: "llm.chat",
         class: EffectClass::Keyed,
         scope: &[MODELS, TOKENS],
+        flow: Flow::NONE,
         summary: "an answer of a model",
     },
     Operation {
         capability: "llm.models",
         class: EffectClass::Observe,
         scope: &[MODELS, TOKENS],
+        flow: Flow::NONE,
         summary: "the models that the grant allows",
     },
 ];

@@ -7,7 +7,7 @@
 
 mod scribe;
 
-use loket_contract::{CallView, Operation, Performed, Provider, parse_args};
+use loket_contract::{CallView, Flow, Operation, Performed, Provider, parse_args};
 use loket_runtime::{ActixEngine, ChildContext};
 use loket_turn::{EffectClass, Failure};
 use serde::Deserialize;
@@ -23,6 +23,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
     capability: "log.write",
     class: EffectClass::Side,
     scope: &[],
+    flow: Flow::NONE,
     summary: "a line for the operator's log",
 }];
 

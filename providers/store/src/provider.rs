@@ -5,7 +5,7 @@ use crate::limits::{OPEN_BRAINS_MAX, OPEN_BRAINS_MIN, RELEASED_OPEN_MAX};
 use crate::ops::{Now, Op};
 use crate::shard::{Call, Called, Shard, Tools};
 use crate::threads::{Report, StoreThreads};
-use loket_contract::{CallView, Operation, Performed, Provider};
+use loket_contract::{CallView, Flow, Operation, Performed, Provider};
 use loket_runtime::{BrainRequest, Clock};
 use loket_turn::{EffectClass, Failure, Ledger, Outcome};
 use rustix::process::{Resource, getrlimit};
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 const fn pure(capability: &'static str, summary: &'static str) -> Operation {
-    Operation { capability, class: EffectClass::Pure, scope: &[], summary }
+    Operation { capability, class: EffectClass::Pure, scope: &[], flow: Flow::NONE, summary }
 }
 
 /// The capability that answers the agent's name and the turn's settings.

@@ -12,7 +12,7 @@ pub use civil::rfc3339;
 pub use of_turn::OfTurn;
 pub use timers::Timing;
 
-use loket_contract::{CallView, Operation, Performed, Provider};
+use loket_contract::{CallView, Flow, Operation, Performed, Provider};
 use loket_runtime::Clock;
 use loket_turn::{EffectClass, Failure, Ledger};
 use std::sync::Arc;
@@ -27,42 +27,49 @@ pub const OPERATIONS: &[Operation] = &[
         capability: "time.now",
         class: EffectClass::Pure,
         scope: &[],
+        flow: Flow::NONE,
         summary: "the turn's clock",
     },
     Operation {
         capability: "random.bytes",
         class: EffectClass::Pure,
         scope: &[],
+        flow: Flow::NONE,
         summary: "bytes from the turn's seed",
     },
     Operation {
         capability: "time.after",
         class: EffectClass::Staged,
         scope: &[],
+        flow: Flow::NONE,
         summary: "a message to oneself, later",
     },
     Operation {
         capability: "time.cron",
         class: EffectClass::Staged,
         scope: &[],
+        flow: Flow::NONE,
         summary: "a message to oneself, again and again",
     },
     Operation {
         capability: "time.cancel",
         class: EffectClass::Staged,
         scope: &[],
+        flow: Flow::NONE,
         summary: "take a timer back",
     },
     Operation {
         capability: "time.list",
         class: EffectClass::Observe,
         scope: &[],
+        flow: Flow::NONE,
         summary: "the timers that one has set",
     },
     Operation {
         capability: "time.sleep",
         class: EffectClass::Keyed,
         scope: &[],
+        flow: Flow::NONE,
         summary: "the turn goes on later",
     },
 ];

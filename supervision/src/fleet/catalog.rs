@@ -41,6 +41,28 @@ pub struct CapabilityFact {
     pub name: String,
     /// The scope keys it knows.
     pub scope_keys: Vec<ScopeKey>,
+    /// Where what it reads comes from, and where what it is given goes.
+    pub flow: Flow,
+}
+
+/// Where data comes from and goes to when a capability is called: what is dangerous only together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// It reads what others must not see, such as files of the machine.
+    pub private: bool,
+    /// It reads what a stranger may have written, orders for a model among it.
+    pub foreign: bool,
+    /// What it is given leaves the machine for a place that a stranger may read.
+    pub out: bool,
+}
+
+impl Flow {
+    /// Nothing of it: within the fleet.
+    pub const NONE: Self = Self { private: false, foreign: false, out: false };
+    /// What others must not see.
+    pub const PRIVATE: Self = Self { private: true, ..Self::NONE };
+    /// A request to somebody outside: it tells, and its answer is a stranger's.
+    pub const OUTSIDE: Self = Self { foreign: true, out: true, ..Self::NONE };
 }
 
 /// One scope key of a capability.

@@ -9,12 +9,14 @@ mod cx;
 mod diff;
 mod fields;
 mod finding;
+mod flows;
 mod fmt;
 mod grants;
 pub(crate) mod nearest;
 mod nodes;
 mod otp;
 mod pages;
+mod place;
 mod policy;
 mod reactions;
 mod refs;
@@ -31,7 +33,7 @@ mod workers;
 use cx::Cx;
 
 pub use catalog::{
-    CapabilityFact, Catalog, ConfigError, ModuleFact, ProviderFacts, ScopeForm, ScopeKey,
+    CapabilityFact, Catalog, ConfigError, Flow, ModuleFact, ProviderFacts, ScopeForm, ScopeKey,
 };
 pub use diff::{Deed, FieldChange, Step, diff};
 pub use finding::{Finding, Severity};

@@ -121,13 +121,12 @@ impl Walk<'_, '_> {
             let help = "its one child is the template of all that are started at run time";
             self.say("E108", s.place, "children", path, &message, help);
         }
-        if simple
-            && let [Node::Supervisor(template)] = s.children.as_slice()
-            && template.children.is_empty()
-        {
+        if simple && let [Node::Supervisor(template)] = s.children.as_slice() {
             let path = format!("{path}/{}", template.id);
-            let message = "the template is a supervisor without children";
-            self.say("E109", template.place, "id", &path, message, "give it children");
+            let message = "the template is a supervisor";
+            let help =
+                "make it an agent; who must stand or fall with others belongs into a static group";
+            self.say("E109", template.place, "id", &path, message, help);
         }
         if !simple && s.max_children.is_some() {
             let message = "`max_children` is for SimpleOneForOne only";

@@ -7,7 +7,7 @@ macro_rules! page {
 }
 
 /// Codes and pages, sorted by code.
-const PAGES: [(&str, &str); 62] = [
+const PAGES: [(&str, &str); 63] = [
     page!("E001"),
     page!("E002"),
     page!("E003"),
@@ -65,6 +65,7 @@ const PAGES: [(&str, &str); 62] = [
     page!("W422"),
     page!("W424"),
     page!("W425"),
+    page!("W426"),
     page!("W427"),
     page!("W428"),
     page!("W429"),

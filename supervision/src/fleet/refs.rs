@@ -8,6 +8,7 @@ use loket_kernel::{Bound, Pattern};
 
 use super::catalog::{CapabilityFact, ScopeForm};
 use super::cx::Cx;
+use super::flows;
 use super::nearest::nearest;
 use super::nodes::Tree;
 use super::policy::{Restart, Strategy};
@@ -40,12 +41,16 @@ struct Known {
 }
 
 impl Known {
-    /// Whether a grant of `name` reaches it; `x.*` stands for all that may come below `x`.
     fn reached_by(&self, name: &str) -> bool {
-        match self.fact.name.strip_suffix(".*") {
-            Some(stem) => covers(name, stem) || covers(stem, name),
-            None => covers(name, &self.fact.name),
-        }
+        reaches(name, &self.fact)
+    }
+}
+
+/// Whether a grant of `name` reaches it; `x.*` stands for all that may come below `x`.
+pub(super) fn reaches(name: &str, fact: &CapabilityFact) -> bool {
+    match fact.name.strip_suffix(".*") {
+        Some(stem) => covers(name, stem) || covers(stem, name),
+        None => covers(name, &fact.name),
     }
 }
 
@@ -67,6 +72,8 @@ pub(crate) fn check(cx: &mut Cx<'_>, fleet: &Fleet, tree: &Tree<'_>, own_operato
             wildcards(cx, grant, &agent.path);
             targets(cx, grant, &agent.path, &stock);
         }
+        let facts = known.iter().map(|known| &known.fact);
+        flows::agent(cx, agent.spec, &agent.path, facts);
     }
     if own_operator {
         for grant in &fleet.operator {
@@ -230,7 +237,7 @@ fn bounds(grant: &GrantSpec) -> impl Iterator<Item = (&str, &Bound)> {
 }
 
 /// Whether a grant of `name` covers `capability`, part by part.
-fn covers(name: &str, capability: &str) -> bool {
+pub(super) fn covers(name: &str, capability: &str) -> bool {
     capability.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 

@@ -2,7 +2,7 @@
 #![allow(dead_code)]
 
 use loket_supervision::fleet::{
-    CapabilityFact, Catalog, ConfigError, ModuleFact, ProviderFacts, ScopeForm, ScopeKey,
+    CapabilityFact, Catalog, ConfigError, Flow, ModuleFact, ProviderFacts, ScopeForm, ScopeKey,
 };
 
 /// A catalogue with the providers and modules that the test files name.
@@ -17,7 +17,12 @@ fn fact(name: &str, names: &[&str], at_most: &[&str]) -> CapabilityFact {
     };
     let names = names.iter().map(|n| key(n, ScopeForm::Names));
     let at_most = at_most.iter().map(|n| key(n, ScopeForm::AtMost));
-    CapabilityFact { name: name.to_owned(), scope_keys: names.chain(at_most).collect() }
+    let flow = match name {
+        "fs.read" => Flow::PRIVATE,
+        "mcp.github.*" => Flow::OUTSIDE,
+        _ => Flow::NONE,
+    };
+    CapabilityFact { name: name.to_owned(), scope_keys: names.chain(at_most).collect(), flow }
 }
 
 impl Catalog for World {
