@@ -93,6 +93,7 @@ fn what_is_absent_has_the_built_in_default() {
     assert_eq!((a.limits.output_bytes, a.limits.calls_per_turn), (1 << 20, 10_000));
     assert_eq!((a.mailbox.capacity, a.mailbox.overload), (256, Overload::Reject));
     assert_eq!((a.max_attempts, a.charge, a.park_after_ms), (3, Charge::Exit, 50));
+    assert_eq!(a.pause_max_ms, 60_000);
     let fleet = good(include_str!("fleets/E001.good.ron"));
     assert_eq!((fleet.data.as_str(), fleet.root.id.as_str()), ("t.data", "root"));
     assert_eq!((fleet.root.intensity, fleet.root.period_ms), (1, 5_000));

@@ -1,5 +1,6 @@
 //! What travels with a call: the cargo that the kernel carries without looking, and the answer.
 
+use crate::Presence;
 use loket_kernel::{Admitted, Envelope, GrantSet};
 use loket_turn::{
     AgentName, Effect, EffectClass, Epoch, Hash, Journal, Life, Live, MessageId, Outcome, TurnKey,
@@ -73,6 +74,8 @@ pub enum Reply {
     },
     /// It is granted, and a person must approve it first: it has gone to no provider (rule H1).
     Held,
+    /// It is granted, and its provider is between two incarnations: it has gone to none. Send it again when somebody is there.
+    Away(Arc<Presence>),
 }
 
 /// Work for a provider's mailbox.

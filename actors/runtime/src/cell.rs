@@ -40,6 +40,8 @@ pub(crate) struct CellControl {
     pub(crate) progress: Progress,
     /// The cell's own task.
     waker: AtomicWaker,
+    /// What the incarnation reads.
+    door: Door,
 }
 
 /// Values of `birth`.
@@ -53,6 +55,7 @@ impl CellControl {
         incarnation: u64,
         signals: Signals,
         relations: Relations,
+        door: Door,
     ) -> Self {
         Self {
             id,
@@ -69,6 +72,7 @@ impl CellControl {
             told: AtomicBool::new(false),
             progress: Progress::default(),
             waker: AtomicWaker::new(),
+            door,
         }
     }
 
@@ -153,6 +157,7 @@ impl CellControl {
     pub(crate) fn started(&self) {
         let (id, incarnation) = (Arc::clone(&self.id), self.incarnation);
         if self.be_born(STARTED) {
+            self.door.enter();
             self.relations.up(&self.id, self.incarnation);
             self.signals.event(Event::Started { id, incarnation });
         }
@@ -310,6 +315,8 @@ impl Cell {
         }
         let blame = self.blame;
         let mut bad = None;
+        // First: who has a call in the body that is dropped now, and sends it again, is to find nobody there.
+        self.control.door.leave();
         let stage = std::mem::replace(&mut self.stage, Stage::Over);
         bad = bad.or(guard(blame, || drop(stage)).err());
         for linked in self.linked.drain(..).chain(self.links.take_fresh()) {
@@ -361,8 +368,13 @@ mod tests {
     use crate::signals::Signal;
 
     fn seed(lane: &Lane, signals: &Signals) -> Seed {
-        let control =
-            Arc::new(CellControl::new("c".into(), 1, signals.clone(), Relations::default()));
+        let control = Arc::new(CellControl::new(
+            "c".into(),
+            1,
+            signals.clone(),
+            Relations::default(),
+            Door::Closed,
+        ));
         let body: Body = Box::new(|mut context| {
             Box::pin(async move {
                 context.control.started();

@@ -4,7 +4,7 @@
 
 use crate::cell::CellControl;
 use crate::lane::LaneThread;
-use crate::{Asked, ExitSignals, Lane, Mailbox, ProviderWork, Relations};
+use crate::{Asked, Clock, ExitSignals, Lane, Mailbox, Presence, ProviderWork, Relations, forward};
 use loket_supervision::machine::{Blame, Exit};
 use std::any::Any;
 use std::cell::RefCell;
@@ -152,14 +152,49 @@ impl Door {
         }
     }
 
-    /// What was attached until now receives nothing more. What waits stays.
+    /// What was attached until now receives nothing more. What waits stays, but for calls whose turns wait elsewhere.
     pub(crate) fn fence(&self) {
         match self {
-            Self::Provider(mailbox) => mailbox.fence(),
+            Self::Provider(mailbox) => {
+                mailbox.fence();
+                mailbox.attach().leave();
+                forward::unattended(mailbox);
+            }
             Self::Kernel(mailbox) => mailbox.fence(),
             Self::Native(mailbox) => mailbox.fence(),
             Self::Agent(bell) => *crate::lock(&bell.rung) = Arc::default(),
             Self::Closed => {}
+        }
+    }
+
+    /// Whose door it is. Nobody reads it before the first start.
+    pub(crate) fn called(&self, name: &Arc<str>, clock: &Clock) {
+        if let Self::Provider(mailbox) = self {
+            mailbox.presence().called(name, clock);
+            mailbox.leave();
+        }
+    }
+
+    /// An incarnation reads it.
+    pub(crate) fn enter(&self) {
+        if let Self::Provider(mailbox) = self {
+            mailbox.enter();
+        }
+    }
+
+    /// The incarnation that read it is over.
+    pub(crate) fn leave(&self) {
+        if let Self::Provider(mailbox) = self {
+            mailbox.leave();
+            forward::unattended(mailbox);
+        }
+    }
+
+    /// When the next incarnation is started, on the monotonic clock; `None`: at any moment.
+    pub(crate) fn expect(&self, due_ms: Option<u64>) {
+        if let Self::Provider(mailbox) = self {
+            mailbox.presence().expect(due_ms);
+            forward::unattended(mailbox);
         }
     }
 
@@ -173,10 +208,13 @@ impl Door {
         }
     }
 
-    /// Somebody reads it again.
+    /// Somebody is about to read it again.
     pub(crate) fn reopen(&self) {
         match self {
-            Self::Provider(mailbox) => mailbox.reopen(),
+            Self::Provider(mailbox) => {
+                mailbox.leave();
+                mailbox.reopen();
+            }
             Self::Kernel(mailbox) => mailbox.reopen(),
             Self::Native(mailbox) => mailbox.reopen(),
             Self::Agent(_) | Self::Closed => {}
@@ -238,9 +276,43 @@ impl Control {
         self.0.progress.set_stuck(stuck);
     }
 
+    /// Notes that the child waits for a provider that is between two incarnations: shown in `tree`, and no time for the watchdog
+    /// until what is given back is dropped.
+    pub fn pause(&self, on: &Arc<Presence>, clock: &Clock) -> Paused {
+        self.0.progress.pause(Some(Arc::clone(on)));
+        Paused {
+            control: Arc::clone(&self.0),
+            clock: clock.clone(),
+            since_ms: clock.monotonic_ms(),
+        }
+    }
+
     /// Whether the child was asked to stop.
     pub fn is_stopping(&self) -> bool {
         self.0.is_stopping()
+    }
+}
+
+/// A child that waits for a provider, until this is dropped. See [`Control::pause`].
+#[derive(Debug)]
+pub struct Paused {
+    control: Arc<CellControl>,
+    clock: Clock,
+    since_ms: u64,
+}
+
+impl Paused {
+    /// How long it has been so, milliseconds.
+    pub fn ms(&self) -> u64 {
+        self.clock.monotonic_ms().saturating_sub(self.since_ms)
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        // In this order: the watchdog, which looks in between, must not count the pause.
+        self.control.progress.later(self.ms());
+        self.control.progress.pause(None);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::authority::{AuthorityReader, ScopeHints};
 use crate::metrics::{self, ADMIT_SAMPLE, ADMIT_TIME};
-use crate::{Authority, Cargo, ProviderWork, Rejected, Reply, SendError};
+use crate::{Authority, Cargo, Mailbox, Presence, ProviderWork, Rejected, Reply, SendError};
 use ::metrics::{Counter, Histogram, histogram};
 use loket_kernel::{Admitted, Capability, Envelope, Forward, Refusal, RefusalCode, Route, Table};
 use loket_turn::{EffectClass, Failure};
@@ -19,8 +19,13 @@ pub const KERNEL_MAILBOX_CAPACITY: usize = 4_096;
 pub const STORE_MAILBOX_CAPACITY: usize = 4_096;
 /// When a caller of an overloaded provider may try again, milliseconds.
 const RETRY_AFTER_MS: u64 = 50;
+/// How long a call without a turn waits in the mailbox of a provider that is being restarted, milliseconds: as long as a person does
+/// not notice. A turn waits outside, as long as its agent's `pause_max`.
+const OUTSIDERS_WAIT_MS: u64 = 1_000;
 /// Slips of the pen, bytes, up to which a served name is taken for the one that was meant.
 const SLIPS_MAX: u32 = 2;
+/// The code, and the word among the verdicts, of a call whose provider is between two incarnations.
+const RESTARTING: &str = "restarting";
 
 /// Brings admitted calls to the shard of the caller's lane.
 pub(crate) struct LaneForward {
@@ -49,6 +54,8 @@ enum Reason {
     Overloaded { depth: usize, capacity: usize },
     /// The provider has ended for good.
     Gone,
+    /// It is between two incarnations.
+    Away(Arc<Presence>),
 }
 
 impl Forward<Cargo> for LaneForward {
@@ -59,7 +66,13 @@ impl Forward<Cargo> for LaneForward {
         let Some(mailbox) = reader.target(to, self.lane) else {
             return Err(Undelivered { admitted, reason: Reason::NoProvider });
         };
+        let presence = mailbox.presence();
+        if presence.is_away() && waits_outside(presence, &admitted) {
+            return Err(Undelivered { admitted, reason: Reason::Away(Arc::clone(presence)) });
+        }
         let Err(Rejected { message, error }) = mailbox.send(ProviderWork::Call(admitted)) else {
+            // The incarnation may have ended in between, and given back what waited before this call came.
+            unattended(mailbox);
             return Ok(());
         };
         let ProviderWork::Call(admitted) = message else {
@@ -74,6 +87,28 @@ impl Forward<Cargo> for LaneForward {
         };
         Err(Undelivered { admitted, reason })
     }
+}
+
+/// Whether a call for a provider that is away does not belong into its mailbox.
+fn waits_outside(presence: &Presence, admitted: &Admitted<Cargo>) -> bool {
+    let far = || presence.due_in_ms().is_some_and(|ms| ms > OUTSIDERS_WAIT_MS);
+    admitted.cargo().turn.is_some() || far()
+}
+
+/// Gives back what waits for an incarnation that is not there: a turn is paused meanwhile, and its time stands still. Nothing of it
+/// was taken, so it can be sent again whatever its class.
+pub(crate) fn unattended(mailbox: &Mailbox<ProviderWork>) {
+    let presence = mailbox.presence();
+    if !presence.is_away() {
+        return;
+    }
+    mailbox.sift(|work| match work {
+        ProviderWork::Call(admitted) if waits_outside(presence, &admitted) => {
+            bounce(Undelivered { admitted, reason: Reason::Away(Arc::clone(presence)) });
+            None
+        }
+        work => Some(work),
+    });
 }
 
 /// Answers a refused call; the text is made only here.
@@ -138,9 +173,25 @@ pub(crate) fn bounce(undelivered: Undelivered) -> &'static str {
         }
         Reason::Gone => ("provider_down", format!("the provider of {capability} ended")),
         Reason::NoProvider => ("no_provider", format!("nobody serves {capability} on this node")),
+        Reason::Away(presence) => {
+            away(presence, &capability, cargo);
+            return RESTARTING;
+        }
     };
     answer(cargo, Failure::retryable(code, text, Some(RETRY_AFTER_MS)));
     code
+}
+
+/// A turn is told to wait, others when to come again.
+fn away(presence: Arc<Presence>, capability: &str, cargo: Cargo) {
+    if cargo.turn.is_some() {
+        // A caller that has gone needs no answer.
+        let _ = cargo.reply.send(Reply::Away(presence));
+        return;
+    }
+    let text = format!("{}, which serves {capability}, is being restarted", presence.name());
+    let after_ms = presence.due_in_ms().unwrap_or(OUTSIDERS_WAIT_MS);
+    answer(cargo, Failure::retryable(RESTARTING, text, Some(after_ms)));
 }
 
 fn answer(cargo: Cargo, failure: Failure) {

@@ -62,6 +62,10 @@ impl Ladder {
     pub(crate) fn busy(&self, now_ms: u64) {
         self.0.registry.each_watched(&mut |place| {
             let (Some(bounds), Some(cell)) = (place.watchdog, place.cell()) else { return };
+            // Who waits for a provider that is restarted does not hang. Asked before, since the pause is counted out at its end.
+            if cell.progress.paused_on().is_some() {
+                return;
+            }
             let Some(since_ms) = cell.progress.busy_since_ms() else { return };
             let ms = now_ms.saturating_sub(since_ms);
             let rung = Rung::number(cell.progress.warned()).after(bounds, ms);

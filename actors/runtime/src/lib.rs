@@ -27,6 +27,8 @@ mod mailbox;
 pub mod metrics;
 mod node;
 mod panic;
+mod place_state;
+mod presence;
 mod progress;
 mod quarantine;
 mod registry;
@@ -55,7 +57,8 @@ pub use call::{
     ProviderWork, Reply, TurnCall, TurnContext,
 };
 pub use child::{
-    Bell, Body, ChildContext, ChildFactory, ChildKind, ChildPlan, Control, Door, Links, Running,
+    Bell, Body, ChildContext, ChildFactory, ChildKind, ChildPlan, Control, Door, Links, Paused,
+    Running,
 };
 pub use clock::Clock;
 pub use control::{ControlError, DynamicSpec, TreeControl, TreeFuture};
@@ -66,7 +69,9 @@ pub use lane::{Lane, Lanes, LanesError};
 pub use ledger_events::{DynamicChildren, LedgerEvents};
 pub use mailbox::{Mailbox, Overloaded, Rejected, SendError};
 pub use node::{Hooks, IN_PLACE, Node, NodeConfig, OnGone, OnReport, OnUp, StartError};
-pub use registry::{Place, PlaceState, Registry};
+pub use place_state::PlaceState;
+pub use presence::{Late, Presence};
+pub use registry::{Place, Registry};
 pub use relations::{
     Down, ExitSignal, ExitSignals, GROUPS_MAX, GroupError, LINKS_MAX, LISTENERS_MAX, LinkError,
     Listener, Listening, MEMBERS_MAX, MONITORS_MAX, Monitor, MonitorError, MonitorId, Relations,

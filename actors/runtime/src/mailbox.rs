@@ -3,6 +3,7 @@
 //! It never grows, never blocks a sender and never loses a message in silence: what does not fit comes back. Control (stop,
 //! kill) does not go through here, so it overtakes all work. Start reading at [`Mailbox::send`].
 
+use crate::Presence;
 use crate::in_place::{self, Home, NOWHERE};
 use crossbeam_queue::ArrayQueue;
 use futures_util::task::AtomicWaker;
@@ -72,6 +73,7 @@ struct Inner<M> {
     epoch: AtomicU64,
     /// Where the receiver takes in place, if it does.
     home: AtomicU64,
+    presence: Arc<Presence>,
 }
 
 impl<M> Mailbox<M> {
@@ -85,6 +87,7 @@ impl<M> Mailbox<M> {
             high_water: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
             home: AtomicU64::new(NOWHERE),
+            presence: Arc::default(),
         };
         Self(Arc::new(inner), 0)
     }
@@ -209,6 +212,44 @@ impl<M> Mailbox<M> {
         self.set_home(NOWHERE);
     }
 
+    /// Whether somebody receives.
+    pub fn presence(&self) -> &Arc<Presence> {
+        &self.0.presence
+    }
+
+    /// Nobody receives until the next incarnation is up. A handle that is fenced has nothing to say about that.
+    pub(crate) fn leave(&self) {
+        if !self.is_fenced() {
+            self.0.presence.gone();
+        }
+    }
+
+    /// An incarnation receives. The same holds.
+    pub(crate) fn enter(&self) {
+        if !self.is_fenced() {
+            self.0.presence.here();
+        }
+    }
+
+    /// While nobody receives: gives each message that waits to `sift`, and keeps those that come back, in their order.
+    pub(crate) fn sift(&self, mut sift: impl FnMut(M) -> Option<M>) {
+        let _one = crate::lock(&self.0.presence.door);
+        if !self.0.presence.is_away() {
+            return;
+        }
+        let mut kept = Vec::new();
+        for _ in 0..self.capacity() {
+            match self.0.ring.pop() {
+                Some(message) => kept.extend(sift(message)),
+                None => break,
+            }
+        }
+        for message in kept {
+            // Others may have filled it meanwhile: a caller whose message is dropped is told that nobody will answer.
+            drop(self.0.ring.push(message));
+        }
+    }
+
     /// Messages that wait.
     pub fn depth(&self) -> usize {
         self.0.ring.len()
@@ -234,6 +275,8 @@ impl<M> Mailbox<M> {
     pub(crate) fn close(&self) {
         self.0.closed.store(true, Ordering::Release);
         self.drain();
+        // Who waits for the next incarnation sends, and learns that there is none.
+        self.0.presence.here();
     }
 
     /// Takes messages again.
@@ -361,6 +404,22 @@ mod tests {
         mailbox.send(1).unwrap();
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
         assert_eq!((mailbox.try_recv(), next.try_recv()), (None, Some(1)));
+    }
+
+    #[test]
+    fn what_waits_is_sifted_only_while_nobody_receives() {
+        let mailbox = Mailbox::new(4);
+        (0..4).for_each(|n| mailbox.send(n).unwrap());
+        let odd = |n: i32| (n % 2 == 1).then_some(n);
+        mailbox.sift(odd);
+        assert_eq!(mailbox.depth(), 4, "a reader is there");
+        let (old, _) = (mailbox.attach(), mailbox.fence());
+        old.leave();
+        assert!(!mailbox.presence().is_away(), "a lost thread's reader is not the reader");
+        mailbox.attach().leave();
+        mailbox.sift(odd);
+        let next = mailbox.attach();
+        assert_eq!((next.try_recv(), next.try_recv(), next.try_recv()), (Some(1), Some(3), None));
     }
 
     #[test]

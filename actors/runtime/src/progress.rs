@@ -1,8 +1,10 @@
 //! Whether a child makes progress: what it says of itself, and what the watchdog has done about it.
 //!
-//! Atomics only; nobody waits here but a body for its interruption. Start reading at [`Progress::busy`].
+//! Atomics, and one lock for a moment; nobody waits here but a body for its interruption. Start reading at [`Progress::busy`].
 
+use crate::Presence;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
 /// See the module's head.
@@ -16,6 +18,8 @@ pub(crate) struct Progress {
     warned: AtomicU8,
     /// It waits for what a stuck thread holds.
     stuck: AtomicBool,
+    /// The provider that it waits for, which is between two incarnations.
+    paused_on: Mutex<Option<Arc<Presence>>>,
 }
 
 impl Progress {
@@ -59,5 +63,22 @@ impl Progress {
 
     pub(crate) fn is_stuck(&self) -> bool {
         self.stuck.load(Ordering::Acquire)
+    }
+
+    /// Notes whether it waits for a provider that is between two incarnations.
+    pub(crate) fn pause(&self, on: Option<Arc<Presence>>) {
+        *crate::lock(&self.paused_on) = on;
+    }
+
+    /// The provider that it waits for.
+    pub(crate) fn paused_on(&self) -> Option<Arc<Presence>> {
+        crate::lock(&self.paused_on).clone()
+    }
+
+    /// Its piece of work has begun so much later than was said: what was done about it stays done.
+    pub(crate) fn later(&self, ms: u64) {
+        let later = |since_ms: u64| (since_ms > 0).then_some(since_ms.saturating_add(ms));
+        let order = Ordering::AcqRel;
+        let _ = self.busy_since_ms.fetch_update(order, Ordering::Acquire, later);
     }
 }

@@ -6,46 +6,13 @@
 use crate::cell::CellControl;
 use crate::siblings::Siblings;
 use crate::signals::{Signal, Signals};
-use crate::{Door, Lane, Relations, SupervisorNode, TreeView};
+use crate::{Door, Lane, PlaceState, Relations, SupervisorNode, TreeView};
 use loket_kernel::Principal;
 use loket_supervision::fleet::Watchdog;
 use loket_supervision::machine::{ChildState, ChildView, Exit};
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-
-/// Where a child is in its life, as `tree` says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PlaceState {
-    /// It runs.
-    Running,
-    /// It is asked to start and not up yet.
-    Starting,
-    /// It waits for its next restart.
-    Restarting,
-    /// It is asked to stop and not gone yet.
-    Stopping,
-    /// It does not run.
-    Stopped,
-    /// It runs, and waits for what a thread that is stuck holds.
-    Stuck,
-}
-
-impl PlaceState {
-    /// The word in `tree`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Starting => "starting",
-            Self::Restarting => "restarting",
-            Self::Stopping => "stopping",
-            Self::Stopped => "stopped",
-            Self::Stuck => "stuck",
-        }
-    }
-}
 
 /// A child's place in the tree.
 #[derive(Debug)]
@@ -82,12 +49,25 @@ pub(crate) struct Status {
 impl Status {
     pub(crate) fn shown(&self) -> PlaceState {
         match &self.life {
-            Some(Life::Cell(control))
-                if self.state == PlaceState::Running && control.progress.is_stuck() =>
-            {
-                PlaceState::Stuck
+            Some(Life::Cell(control)) if self.state == PlaceState::Running => {
+                let progress = &control.progress;
+                match (progress.is_stuck(), progress.paused_on()) {
+                    (true, _) => PlaceState::Stuck,
+                    (false, Some(_)) => PlaceState::Paused,
+                    (false, None) => PlaceState::Running,
+                }
             }
             _ => self.state,
+        }
+    }
+
+    /// The provider that it is paused for.
+    pub(crate) fn waits_for(&self) -> Option<String> {
+        match &self.life {
+            Some(Life::Cell(control)) if self.state == PlaceState::Running => {
+                Some(control.progress.paused_on()?.name().to_owned())
+            }
+            _ => None,
         }
     }
 }
@@ -205,10 +185,13 @@ impl Place {
             ChildState::Stopping | ChildState::Exited => PlaceState::Stopping,
             ChildState::Undefined => PlaceState::Stopped,
         };
-        status.restart_at_ms = match view.state {
+        let restart_at_ms = match view.state {
             ChildState::Restarting { until } => Some(until.0),
             _ => None,
         };
+        if std::mem::replace(&mut status.restart_at_ms, restart_at_ms) != restart_at_ms {
+            self.door.expect(restart_at_ms);
+        }
         let more = view.restarts.saturating_sub(status.restarts);
         status.restarts = view.restarts;
         if view.last_exit.is_some() {
@@ -287,7 +270,9 @@ impl Registry {
             let all = self.places.read().unwrap_or_else(PoisonError::into_inner);
             all.values().filter(|place| place.kind != SUPERVISOR).cloned().collect()
         };
-        let running = places.iter().filter(|place| place.state() == PlaceState::Running);
+        let runs =
+            |place: &Place| matches!(place.state(), PlaceState::Running | PlaceState::Paused);
+        let running = places.iter().filter(|place| runs(place));
         running.filter(|place| wanted(place)).map(|place| Arc::clone(&place.name)).collect()
     }
 

@@ -118,6 +118,7 @@ impl Shared {
             DoorSpec::Agent => Door::Agent(Bell::default()),
             DoorSpec::Closed => Door::Closed,
         };
+        door.called(name, &self.clock);
         let enrol = |grants: &Arc<_>| {
             self.authority.enrol(Arc::clone(name), last_incarnation, Arc::clone(grants))
         };

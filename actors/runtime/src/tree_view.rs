@@ -14,6 +14,9 @@ pub struct TreeView {
     pub lane: Option<usize>,
     /// Where it is in its life.
     pub state: PlaceState,
+    /// The provider that it waits for, while it is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
     /// The number of its present or last life.
     pub incarnation: u64,
     /// Restarts since its supervisor started it.
@@ -56,9 +59,10 @@ impl Place {
             Door::Native(mailbox) => Some(MailboxView::of(mailbox)),
             Door::Agent(_) | Door::Closed => None,
         };
-        let (state, restarts, last_exit) = {
+        let (state, waits_for, restarts, last_exit) = {
             let status = self.status();
-            (status.shown(), status.restarts, status.last_exit.clone())
+            let (state, waits_for) = (status.shown(), status.waits_for());
+            (state, waits_for, status.restarts, status.last_exit.clone())
         };
         let children = crate::lock(&self.children).all();
         TreeView {
@@ -66,6 +70,7 @@ impl Place {
             kind: self.kind.to_owned(),
             lane: self.lane.index(),
             state,
+            waits_for,
             incarnation: self.incarnation(),
             restarts,
             last_exit: last_exit.map(|exit| exit.to_string()),

@@ -114,7 +114,8 @@ fn provider(p: &ProviderSpec) -> String {
 
 fn agent(a: &AgentSpec) -> String {
     let mut line = format!(
-        "{}  agent {}  restart {:?}  shutdown {}  backoff {}  mailbox {}  inbox_bytes {}  max_attempts {}  charge {:?}  park_after {}",
+        "{}  agent {}  restart {:?}  shutdown {}  backoff {}  mailbox {}  inbox_bytes {}  \
+         max_attempts {}  charge {:?}  park_after {}  pause_max {}",
         a.id,
         a.module,
         a.restart,
@@ -125,6 +126,7 @@ fn agent(a: &AgentSpec) -> String {
         a.max_attempts,
         a.charge,
         time(a.park_after_ms),
+        time(a.pause_max_ms),
     );
     line.push_str(&limits(&a.limits));
     if let Some(every) = a.every_ms {

@@ -19,6 +19,7 @@ mod kill_and_tree;
 mod letters;
 #[path = "../../../tests/crash/driver/outside.rs"]
 mod outside;
+mod paused;
 mod quarantine;
 mod query;
 mod replay;

@@ -155,3 +155,25 @@ fn a_new_template_gives_the_instances_new_lives_and_a_hangup_reloads() {
     assert_eq!(reload(&fleet, &echo("echo", "")).exit, 0);
     fleet.call("pool/x", "count").failed(1, "no_such_agent", &["pool/x"]);
 }
+
+#[test]
+fn the_operators_grants_follow_the_file() {
+    let file = |more: &str| {
+        let operator = format!(
+            "operator: [(cap: \"agent.status\"), (cap: \"agent.reload\"), (cap: \"agent.tree\") {more}], root:"
+        );
+        with(&echo("echo", "")).replace("root:", &operator)
+    };
+    let kill = ", (cap: \"agent.kill\", scope: { \"children\": [\"echo\"] })";
+    let mut fleet = Fleet::of(&file(""));
+    fleet.start();
+    let refused = || fleet.command(&["kill", "echo"]).failed(3, "refused", &["agent.kill"]);
+    refused();
+    fleet.write("fleet.ron", file(kill));
+    let answer = fleet.command(&["reload", "--json"]).json();
+    assert!(steps(&answer)[0].starts_with("change   operator @operator"), "{answer}");
+    assert_eq!(fleet.command(&["kill", "echo"]).exit, 0);
+    fleet.write("fleet.ron", file(""));
+    assert_eq!(fleet.command(&["reload"]).exit, 0);
+    refused();
+}

@@ -61,6 +61,9 @@ const MAX_ATTEMPTS: u32 = 1_000;
 const MAX_MEMORY: u64 = 4 << 30;
 /// Longest turn, in milliseconds: a day. What takes longer waits in the ledger, not in a turn.
 const MAX_DEADLINE_MS: u64 = 86_400_000;
+/// How long a turn is paused in all when the file says nothing, in milliseconds: longer than the longest delay of a `backoff` that
+/// says nothing either, with its jitter.
+const PAUSE_MAX_MS: u64 = 60_000;
 /// Largest answer, module and inbox, in bytes.
 const MAX_OUTPUT: u64 = 64 << 20;
 const MAX_MODULE: u64 = 256 << 20;
@@ -90,6 +93,7 @@ impl Default for Defaults {
             charge: Charge::Exit,
             start_timeout_ms: 10_000,
             park_after_ms: 50,
+            pause_max_ms: PAUSE_MAX_MS,
             inbox_bytes: 64 << 20,
             watchdog: None,
             rules: Vec::new(),
@@ -183,6 +187,9 @@ fn agent_fields<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>, base: &Defaults, o
     }
     if let Some(raw) = fields.take("park_after") {
         out.park_after_ms = cx.duration(raw, "park_after").unwrap_or(base.park_after_ms);
+    }
+    if let Some(raw) = fields.take("pause_max") {
+        out.pause_max_ms = cx.duration(raw, "pause_max").unwrap_or(base.pause_max_ms);
     }
     if let Some(raw) = fields.take("inbox_bytes") {
         out.inbox_bytes = bytes(cx, raw, "inbox_bytes", MAX_INBOX).unwrap_or(base.inbox_bytes);

@@ -212,6 +212,7 @@ fn agent_shared() -> Vec<Field> {
         field("max_attempts", Form::Count),
         field("charge", words(&CHARGES)),
         field("park_after", Form::Duration),
+        field("pause_max", Form::Duration),
         field("inbox_bytes", Form::Size),
     ]
 }

@@ -9,33 +9,12 @@ use std::sync::Arc;
 use loket_kernel::{BudgetRef, Capability, Grant, GrantId, Moment, Scope};
 use serde::Serialize;
 
+pub use super::place::Place;
 use super::policy::{
     AutoShutdown, Backoff, Budget, Charge, Dynamic, Escalation, Limits, Mailbox, Restart, Rule,
     Shutdown, Stop, Strategy, Watchdog, Window,
 };
 use crate::machine::{ChildSpec, Flags, Kind};
-
-/// Where something stands in the fleet file. Two places are always equal, so that comparing two
-/// specs compares what they say, not where.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Place {
-    /// Bytes from the start of the file.
-    pub offset: usize,
-    /// Length in bytes.
-    pub length: usize,
-    /// Line, from 1.
-    pub line: u32,
-    /// Column in characters, from 1.
-    pub column: u32,
-}
-
-impl PartialEq for Place {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Place {}
 
 /// One fleet: a supervision tree with its data directory.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -101,6 +80,8 @@ pub struct Defaults {
     pub start_timeout_ms: u64,
     /// How long a turn waits in memory before it parks, in milliseconds.
     pub park_after_ms: u64,
+    /// How long a turn is paused in all while providers that it calls are restarted, in milliseconds.
+    pub pause_max_ms: u64,
     /// Upper bound of the bytes waiting in an agent's inbox.
     pub inbox_bytes: u64,
     /// Bounds of one piece of work of workers and of the fleet's own children; none: nobody looks.
@@ -349,6 +330,8 @@ pub struct AgentSpec {
     pub every_ms: Option<u64>,
     /// How long a turn waits in memory before it parks, in milliseconds.
     pub park_after_ms: u64,
+    /// How long a turn is paused in all while providers that it calls are restarted, in milliseconds.
+    pub pause_max_ms: u64,
     /// A restart budget of its own, besides its supervisor's.
     pub restarts: Option<Budget>,
     /// Bounds of one piece of work.

@@ -136,6 +136,7 @@ pub(crate) fn agent<'a>(cx: &mut Cx<'a>, tree: &mut Tree<'_>, raw: &'a str) -> O
         charge: shared.charge,
         every_ms,
         park_after_ms: shared.park_after_ms,
+        pause_max_ms: shared.pause_max_ms,
         restarts,
         watchdog: shared.watchdog,
         rules: shared.rules,

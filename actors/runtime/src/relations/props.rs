@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::Door;
 use crate::signals::Signals;
 use futures_util::FutureExt;
 use proptest::prelude::*;
@@ -126,7 +127,8 @@ impl World {
         self.model.last[name] += 1;
         let incarnation = self.model.last[name];
         let (id, signals) = (NAMES[name].into(), Signals::default());
-        let cell = Arc::new(CellControl::new(id, incarnation, signals, self.relations.clone()));
+        let relations = self.relations.clone();
+        let cell = Arc::new(CellControl::new(id, incarnation, signals, relations, Door::Closed));
         self.relations.begin(&NAMES[name].into(), incarnation, Arc::downgrade(&cell));
         self.cells.push(cell);
         self.model.living[name] = Some(incarnation);

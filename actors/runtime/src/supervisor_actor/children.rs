@@ -72,10 +72,11 @@ impl Actor {
         let (name, signals) = (Arc::clone(id), self.signals.clone());
         self.living += 1;
         let relations = self.shared.registry.relations().clone();
-        let control = CellControl::new(Arc::clone(id), incarnation, signals, relations);
+        let (lane, door) = (place.lane.clone(), place.door.attach());
+        let id = Arc::clone(id);
+        let control = CellControl::new(id, incarnation, signals, relations, door.clone());
         let control = Arc::new(control);
         place.status().life = Some(Life::Cell(Arc::clone(&control)));
-        let (lane, door) = (place.lane.clone(), place.door.attach());
         let place = place.number;
         cell::launch(Seed { name, place, incarnation, lane, door, blame, body, control });
     }

@@ -35,7 +35,8 @@ pub(crate) fn launch_supervisor(
     let signals = Signals::default();
     let id = Arc::clone(&place.name);
     let relations = shared.registry.relations().clone();
-    let control = Arc::new(CellControl::new(id, incarnation, parent, relations).deaf());
+    let control =
+        Arc::new(CellControl::new(id, incarnation, parent, relations, Door::Closed).deaf());
     place.incarnation.store(incarnation, Ordering::Release);
     place.status().life = Some(Life::Supervisor(signals.clone()));
     let (shared_too, place_too) = (Arc::clone(shared), Arc::clone(place));

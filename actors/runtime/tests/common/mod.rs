@@ -266,6 +266,7 @@ pub fn text(answer: oneshot::Receiver<Reply>) -> String {
         Ok(Reply::Done { outcome: Err(failure), .. }) => failure.to_string(),
         Ok(Reply::Deferred { .. }) => "deferred".to_owned(),
         Ok(Reply::Held) => "held".to_owned(),
+        Ok(Reply::Away(provider)) => format!("away: {}", provider.name()),
         Err(_) => "dropped".to_owned(),
     }
 }
@@ -277,4 +278,36 @@ pub fn nobody() -> Principal {
 pub fn manual() -> (Clock, NodeConfig) {
     let clock = Clock::manual(Moment(1_000_000));
     (clock.clone(), NodeConfig { clock, ..NodeConfig::default() })
+}
+
+/// A call of the re-run part of a turn.
+pub fn rerun(
+    grants: std::sync::Arc<loket_kernel::GrantSet>,
+    clock_ms: u64,
+) -> loket_runtime::TurnCall {
+    use loket_turn::{Begin, CallNo, Hash, Journal, Life, Live, MessageId, Mode, TurnKey, TurnNo};
+    let hash = Hash::default();
+    let begin = Begin {
+        module: hash,
+        settings: hash,
+        grants: hash,
+        memory_bytes: 0,
+        output_bytes: 0,
+        calls_max: 10,
+        pure_version: 1,
+        time_ms: clock_ms,
+        seed: 1,
+    };
+    let (life, message, agent) = (Life(1), MessageId([1; 16]), std::sync::Arc::from("c"));
+    let turn = loket_runtime::TurnContext {
+        key: TurnKey { agent, life, incarnation: 1, n: TurnNo(1) },
+        message,
+        on_the_way: Vec::new(),
+        seed: 1,
+        settings: "{}".into(),
+        pinned: grants,
+        journal: Journal::new(life, message, Mode::CatchUp, begin, true, Vec::new()).into(),
+    };
+    let live = Live { call: CallNo(1), life, message, pure_only: true, resend: None };
+    loket_runtime::TurnCall { turn: turn.into(), live, clock_ms }
 }

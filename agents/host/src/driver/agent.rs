@@ -7,10 +7,11 @@ use super::body::Next;
 use super::brain::{Brain, CORRUPT, HELD};
 use super::end::{EXCHANGED, Failed, Stopped};
 use super::patience::Patience;
+use super::pause::Pauses;
 use super::turn::Agent;
 use super::{AgentPlan, HostServices, ModuleSource, metrics};
 use crate::engine::Background;
-use loket_runtime::ChildContext;
+use loket_runtime::{ChildContext, Control};
 use loket_supervision::machine::{Exit, Rule};
 use loket_turn::{
     Blame, CallNo, Epoch, Fail, FailVerdict, Hash, Life, NextTurn, Quarantine, Release, TurnNo,
@@ -32,7 +33,7 @@ pub(super) async fn make(
     plan: AgentPlan,
     source: ModuleSource,
     background: Background,
-    (lane, incarnation): (Option<usize>, u64),
+    (lane, incarnation, control): (Option<usize>, u64, Control),
 ) -> Result<Box<Agent>, Failed> {
     let doors = lane.and_then(|lane| services.doors.get(lane)).cloned();
     let Some(doors) = doors else {
@@ -48,6 +49,7 @@ pub(super) async fn make(
     let brain = Brain { agent: plan.name.clone(), incarnation, store: doors.store.clone() };
     Ok(Box::new(Agent {
         present: Pinned::present(&plan, module)?,
+        pauses: Pauses::new(&control, &services.clock, plan.spec.pause_max_ms),
         services,
         plan,
         doors,
@@ -193,6 +195,10 @@ impl Agent {
                 metrics::turn("parked");
                 let waits = self.park(intent, self.key(n)).await?;
                 Ok(Stepped::On(waits.map_or(Next::Look, Next::Parked)))
+            }
+            Err(Stopped::Paused(provider)) => {
+                self.set_aside(n, &provider, &context.control).await?;
+                Ok(Stepped::On(Next::TakeOver))
             }
             Err(Stopped::Failed(failed)) if failed.cause == CORRUPT => Err(failed),
             Err(Stopped::Failed(failed)) if failed.blame == Blame::Environment => Err(failed),

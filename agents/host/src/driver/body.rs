@@ -26,7 +26,7 @@ pub fn agent_body(
     background: fn() -> Background,
 ) -> Body {
     Box::new(move |context| {
-        let at = (context.lane.index(), context.incarnation);
+        let at = (context.lane.index(), context.incarnation, context.control.clone());
         let making = Box::pin(make(services, plan, source, background(), at));
         Box::pin(live(making, context))
     })

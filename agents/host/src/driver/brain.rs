@@ -1,8 +1,11 @@
 //! Asking the lane's store shard about an agent's brain. The host's own control, no capability.
 
 use super::end::Failed;
-use loket_runtime::{BrainAction, BrainError, BrainRequest, BrainState, Mailbox, ProviderWork};
+use loket_runtime::{
+    BrainAction, BrainError, BrainRequest, BrainState, Mailbox, Presence, ProviderWork,
+};
 use loket_turn::{AgentName, Epoch, Hash, Life, TurnNo};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -30,6 +33,12 @@ pub(super) struct Brain {
 }
 
 impl Brain {
+    /// The store, while it is between two incarnations.
+    pub(super) fn away(&self) -> Option<Arc<Presence>> {
+        let presence = self.store.presence();
+        presence.is_away().then(|| Arc::clone(presence))
+    }
+
     /// Opens the brain and begins a turn's transaction; tells how far it is.
     pub(super) async fn begin(&self, life: Life, epoch: Epoch) -> Result<BrainState, Failed> {
         self.ask(BrainAction::Begin { life, epoch }).await

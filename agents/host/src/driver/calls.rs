@@ -4,6 +4,7 @@
 
 use super::approval::Approval;
 use super::end::Halt;
+use super::pause::{Pauses, RESTARTING_RETRY_MS};
 use crate::engine::{self, Abort, Host, SliceVerdict};
 use loket_contract::CODE_ENVIRONMENT;
 use loket_kernel::{Address, Chain, Envelope, Moment};
@@ -25,9 +26,6 @@ const SENDINGS_MAX: u32 = 5;
 /// Before the first re-sending, milliseconds; doubled each time. The sum is longer than a restart without backoff takes.
 const RESEND_AFTER_MS: u64 = 20;
 
-/// What a guest that saw `restarting` should wait, milliseconds.
-const RESTARTING_RETRY_MS: u64 = 1_000;
-
 /// The guest's way out.
 pub(super) struct Counter {
     pub(super) from: Address,
@@ -42,6 +40,9 @@ pub(super) struct Counter {
     pub(super) deadline: Option<Moment>,
     /// When the guest's time is over, on the monotonic clock; `None` in catch-up (rule F2).
     pub(super) ends_at_ms: Option<u64>,
+    pub(super) pauses: Pauses,
+    /// How long this run has been paused, milliseconds: its deadlines are so much later.
+    pub(super) paused_ms: Cell<u64>,
     /// Whether the guest waits for an answer: who is to blame if nothing goes on.
     pub(super) in_call: Rc<Cell<bool>>,
     /// Set when the turn is stopped from inside a call.
@@ -58,7 +59,7 @@ impl Host for Counter {
             Err(halt) => halt,
         };
         let abort = match &halt {
-            Halt::Park(_) => Abort::Park,
+            Halt::Park(_) | Halt::Away(_) => Abort::Park,
             Halt::Diverged(_) => Abort::Divergence,
             Halt::Over(text) | Halt::Environment(text) => Abort::Host(text.clone()),
         };
@@ -67,7 +68,7 @@ impl Host for Counter {
     }
 
     fn slice(&mut self) -> SliceVerdict {
-        match self.ends_at_ms {
+        match self.ends_at_ms.map(|end| end.saturating_add(self.paused_ms.get())) {
             Some(end) if self.clock.monotonic_ms() >= end => SliceVerdict::Deadline,
             _ => SliceVerdict::Continue,
         }
@@ -146,21 +147,15 @@ impl Counter {
         args: &[u8],
     ) -> Result<Answered, Halt> {
         let mut wait_ms = RESEND_AFTER_MS;
-        let mut lost = false;
+        let (mut lost, mut tries) = (false, 0);
         // Taken back when the call has its answer, so that it lets nothing else pass.
         let mut lease = None;
-        for _ in 0..SENDINGS_MAX {
+        // What was given back untaken is no try: `pause_max` bounds that.
+        while tries < SENDINGS_MAX {
             let (reply, answer) = oneshot::channel();
-            let turn = TurnCall { turn: Arc::clone(&self.turn), live: live.clone(), clock_ms };
-            let envelope = Envelope {
-                from: self.from,
-                capability: Arc::clone(name),
-                args: args.to_vec(),
-                chain: Chain::default(),
-                deadline: self.deadline,
-                cargo: Cargo { turn: Some(turn), reply },
-            };
-            if let Err(rejected) = self.kernel.send(envelope) {
+            if let Err(rejected) =
+                self.kernel.send(self.envelope(live, clock_ms, name, args, reply))
+            {
                 let text = format!("the kernel did not take the call: {}", rejected.error);
                 let failure = Failure::retryable("overloaded", text, Some(RESEND_AFTER_MS));
                 if lost {
@@ -177,13 +172,27 @@ impl Counter {
                     return self.settle(live, class, outcome, recorded_ms, effect);
                 }
                 Ok(Reply::Deferred { class }) => return self.wait(live, class).await,
-                Ok(Reply::Held) => match self.held(live, name, args).await? {
-                    Approval::Lease(approved) => lease = Some(approved),
-                    Approval::Denied(answered) => return Ok(answered),
-                },
+                Ok(Reply::Held) => {
+                    tries += 1;
+                    // One that a long pause has outlived. Its end would take the next one along.
+                    drop(lease.take());
+                    match self.held(live, name, args).await? {
+                        Approval::Lease(approved) => lease = Some(approved),
+                        Approval::Denied(answered) => return Ok(answered),
+                    }
+                }
+                // Nobody has taken it.
+                Ok(Reply::Away(provider)) => {
+                    if let Some(failure) = self.pause(name, &provider).await? {
+                        return self.give_up(live, failure).await;
+                    }
+                }
                 // The provider's incarnation ended: whatever it held, the same key asks for the same (rule C4).
                 Err(_) => {
-                    lost = true;
+                    (lost, tries) = (true, tries + 1);
+                    if let Some(answered) = self.after_loss(live).await? {
+                        return Ok(answered);
+                    }
                     tokio::time::sleep(Duration::from_millis(wait_ms)).await;
                     wait_ms *= 2;
                 }
@@ -196,6 +205,34 @@ impl Counter {
             Some(RESTARTING_RETRY_MS),
         );
         self.give_up(live, failure).await
+    }
+
+    fn envelope(
+        &self,
+        live: &Live,
+        clock_ms: u64,
+        name: &Arc<str>,
+        args: &[u8],
+        reply: oneshot::Sender<Reply>,
+    ) -> CallEnvelope {
+        let turn = TurnCall { turn: Arc::clone(&self.turn), live: live.clone(), clock_ms };
+        Envelope {
+            from: self.from,
+            capability: Arc::clone(name),
+            args: args.to_vec(),
+            chain: Chain::default(),
+            deadline: self.deadline.map(|at| Moment(at.0.saturating_add(self.paused_ms.get()))),
+            cargo: Cargo { turn: Some(turn), reply },
+        }
+    }
+
+    /// What is known of a call whose provider ended under it, before it is sent again. A Once call that has left is not: it is in
+    /// doubt, and no next incarnation has anything to say about it (rule C4).
+    async fn after_loss(&self, live: &Live) -> Result<Option<Answered>, Halt> {
+        match self.state_of(live.key()).await? {
+            CallState::Held => self.wait(live, EffectClass::Once).await.map(Some),
+            _ => Ok(None),
+        }
     }
 
     pub(super) fn unrecorded(&self, class: EffectClass, outcome: Outcome) -> Answered {
@@ -267,10 +304,20 @@ impl Counter {
     }
 
     /// The guest is told a failure. If an intent is out, the failure becomes its result, unless an answer came first (rule C4).
-    async fn give_up(&self, live: &Live, failure: Failure) -> Result<Answered, Halt> {
-        if matches!(self.state_of(live.key()).await?, CallState::Held | CallState::MaySend) {
+    async fn give_up(&self, live: &Live, mut failure: Failure) -> Result<Answered, Halt> {
+        // The guest saw another answer at the time (rule C6).
+        if live.pure_only {
+            return Err(Halt::Environment(failure.to_string()));
+        }
+        match self.state_of(live.key()).await? {
             // Nobody but a provider's answer or an operator ends a Once call that has left (rule C4).
-            return self.wait(live, EffectClass::Once).await;
+            CallState::Held | CallState::MaySend => {
+                return self.wait(live, EffectClass::Once).await;
+            }
+            CallState::Open => {
+                failure.message.push_str("; it had left, and what became of it is not known")
+            }
+            CallState::Absent | CallState::Known(..) => {}
         }
         let stamp_ms = self.clock.now().0;
         let outcome = Err(failure);

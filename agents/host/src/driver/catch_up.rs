@@ -2,7 +2,7 @@
 //!
 //! Nothing is sent, logged or paid; the running hash must agree.
 
-use super::brain::CORRUPT;
+use super::brain::{CORRUPT, DOWN};
 use super::end::{Failed, Stopped, diverged};
 use super::metrics;
 use super::turn::{Agent, Play};
@@ -99,6 +99,10 @@ impl Agent {
                 tracing::error!(%agent, cause, "the brain was not brought up: {}", failed.message);
                 Ok(None)
             }
+            Err(Stopped::Paused(provider)) => {
+                let text = format!("{} is being restarted", provider.name());
+                Err(Failed::environment(DOWN, text))
+            }
             Err(Stopped::Parked(_)) => Ok(None),
             Ok(()) => {
                 self.level = true;
@@ -128,7 +132,7 @@ impl Agent {
                 let text = format!("re-running turn {}: {}", ended.n, failed.message);
                 return Err(Failed { message: text, blame: Blame::Host, ..failed }.into());
             }
-            Err(Stopped::Quarantined(why)) => return Err(Stopped::Quarantined(why)),
+            Err(stopped @ (Stopped::Quarantined(_) | Stopped::Paused(_))) => return Err(stopped),
             Err(Stopped::Parked(_)) => {
                 let text = "an ended turn waits again";
                 return Err(Stopped::Quarantined(self.because("diverged", text, n, None)));

@@ -1,14 +1,18 @@
 //! How a turn can end short of an answer, in the driver's words.
 
 use crate::engine;
+use loket_runtime::Presence;
 use loket_supervision::machine::{self, Cause, Exit};
 use loket_turn::{Blame, Diverged, IntentId, LedgerError, Quarantine, TurnNo};
+use std::sync::Arc;
 
 /// Why the driver stopped a turn from inside a call. The guest saw no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Halt {
     /// It waits for a result (rule H1).
     Park(IntentId),
+    /// It waits for a provider's next incarnation.
+    Away(Arc<Presence>),
     /// A re-run made another call than the record holds (rule C11).
     Diverged(Diverged),
     /// More calls or bytes than allowed (rule C10).
@@ -22,6 +26,8 @@ pub(super) enum Halt {
 pub(super) enum Stopped {
     /// Wait for a result, then run again (rule H1).
     Parked(IntentId),
+    /// Wait for a provider's next incarnation, then run again.
+    Paused(Arc<Presence>),
     /// An attempt failed. Only `Blame::Guest` costs one (rule B2).
     Failed(Failed),
     /// The agent takes no more turns until an operator acts (rule G4).
@@ -140,6 +146,7 @@ pub(super) fn sort(
 ) -> Stopped {
     match halt {
         Some(Halt::Park(intent)) => return Stopped::Parked(intent),
+        Some(Halt::Away(provider)) => return Stopped::Paused(provider),
         Some(Halt::Diverged(found)) => return diverged(n, now_ms, &found),
         Some(Halt::Over(message)) => {
             let backtrace = error.backtrace;

@@ -4,12 +4,16 @@ use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
-/// Turns by outcome: `completed`, `failed`, `parked`, `letter`, `quarantined`.
+/// Turns by outcome: `completed`, `failed`, `parked`, `paused`, `letter`, `quarantined`.
 pub const TURNS: &str = "loket_turns_total";
 /// Guests that hold an instance.
 pub const INSTANCES: &str = "loket_instances_live";
 /// Turns that wait without an instance.
 pub const PARKED: &str = "loket_turns_parked";
+/// Turns that wait for a provider that is being restarted.
+pub const PAUSED: &str = "loket_turns_paused";
+/// Pauses by `outcome`: `resumed`, `set_aside` (its instance was dropped; it is run again), `restarting` (the guest was told).
+pub const PAUSES: &str = "loket_pauses_total";
 /// Seconds from a fresh instance to its end.
 pub const TURN_SECONDS: &str = "loket_turn_run_seconds";
 /// Turns re-run to bring a brain up.
@@ -20,6 +24,8 @@ pub fn describe() {
     describe_counter!(TURNS, Unit::Count, "Turns by outcome");
     describe_gauge!(INSTANCES, Unit::Count, "Guests that hold an instance");
     describe_gauge!(PARKED, Unit::Count, "Turns that wait without an instance");
+    describe_gauge!(PAUSED, Unit::Count, "Turns that wait for a provider that is being restarted");
+    describe_counter!(PAUSES, Unit::Count, "Pauses of turns by outcome");
     describe_histogram!(TURN_SECONDS, Unit::Seconds, "From a fresh instance to its end");
     describe_counter!(CAUGHT_UP, Unit::Count, "Turns re-run to bring a brain up to the ledger");
 }
@@ -58,6 +64,26 @@ impl Drop for Parked {
     fn drop(&mut self) {
         gauge!(PARKED).decrement(1.0);
     }
+}
+
+/// Counts one paused turn for as long as it is.
+pub(super) struct Paused(());
+
+impl Paused {
+    pub(super) fn new() -> Self {
+        gauge!(PAUSED).increment(1.0);
+        Self(())
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        gauge!(PAUSED).decrement(1.0);
+    }
+}
+
+pub(super) fn pause(outcome: &'static str) {
+    counter!(PAUSES, "outcome" => outcome).increment(1);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a turn lasts far less than 2^52 ms")]

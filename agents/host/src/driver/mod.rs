@@ -17,6 +17,7 @@ pub mod metrics;
 mod modules;
 mod parked;
 mod patience;
+mod pause;
 mod services;
 mod turn;
 

@@ -4,6 +4,7 @@ use super::begin::Pinned;
 use super::brain::Brain;
 use super::calls::Counter;
 use super::end::{Failed, Stopped, diverged, sort};
+use super::pause::Pauses;
 use super::{AgentPlan, HostServices, LaneDoors, metrics};
 use crate::engine::{self, Background, RunLimits};
 use loket_contract::failpoints::{self, Point};
@@ -36,6 +37,7 @@ pub(super) struct Agent {
     /// Turns up to this one were on the disk when the incarnation began.
     pub(super) durable: TurnNo,
     pub(super) chain: Hash,
+    pub(super) pauses: Pauses,
     /// Whether the guest waits for an answer at this moment.
     pub(super) in_call: Rc<Cell<bool>>,
 }
@@ -86,6 +88,10 @@ impl Agent {
             // Growing backoff between starts that this turn may be the end of (rule B2).
             let power = next.survival.deaths_alone.min(6);
             tokio::time::sleep(Duration::from_millis(100 << power)).await;
+        }
+        // Without its brain there is nothing to run: it waits for the store before it takes a slot.
+        if let Some(store) = self.brain.away() {
+            return Err(Stopped::Paused(store));
         }
         let _permit = if alone {
             self.services.slots.exclusive().await
@@ -208,6 +214,8 @@ impl Agent {
             park_after: Duration::from_millis(self.plan.spec.park_after_ms),
             deadline: Some(deadline),
             ends_at_ms,
+            pauses: self.pauses.clone(),
+            paused_ms: Cell::default(),
             in_call: Rc::clone(&self.in_call),
             halt: None,
         }
