@@ -26,6 +26,8 @@ mod replay;
 mod rewind;
 mod slots;
 mod stop_all;
+#[cfg(feature = "failpoints")]
+mod stuck;
 mod supervision;
 mod turns;
 mod upgrade;

@@ -3,6 +3,9 @@
 //!
 //! `LOKET_FAILPOINT=POINT:CLASS:MARK` arms one: the process ends at the first call of that class whose arguments hold MARK. The places
 //! are enumerated in [`Point`]; `tests/crash/points.sh` visits each with each class.
+//!
+//! `LOKET_STALL=MARK:MILLISECONDS` keeps the thread of the first turn whose message holds MARK for so long, as a bug would that does
+//! not come back to its lane: `cli/tests/acceptance/stuck.rs`.
 
 use loket_turn::EffectClass;
 
@@ -34,12 +37,18 @@ mod armed {
     /// Ends the process when this is the armed place.
     #[inline]
     pub fn hit(_: Point, _: Option<EffectClass>, _: bool) {}
+
+    /// Keeps the thread when this turn is armed for it.
+    #[inline]
+    pub fn stall(_: &[u8]) {}
 }
 
 #[cfg(feature = "failpoints")]
 mod armed {
     use super::{EffectClass, Point};
     use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
 
     impl Point {
         fn as_str(self) -> &'static str {
@@ -71,6 +80,20 @@ mod armed {
         })
     }
 
+    /// Keeps the thread when this turn is armed for it, once in a process.
+    pub fn stall(message: &[u8]) {
+        static DONE: AtomicBool = AtomicBool::new(false);
+        let text = std::env::var("LOKET_STALL").unwrap_or_default();
+        let Some((mark, ms)) = text.split_once(':') else { return };
+        let holds = message.windows(mark.len().max(1)).any(|window| window == mark.as_bytes());
+        if !holds || DONE.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        for _ in 0..ms.parse().unwrap_or(0_u64) / 10 {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
     /// Ends the process when this is the armed place.
     pub fn hit(point: Point, class: Option<EffectClass>, marked: bool) {
         let here = |(at, of, _): &(String, String, String)| {
@@ -86,4 +109,4 @@ mod armed {
     }
 }
 
-pub use armed::{hit, marked};
+pub use armed::{hit, marked, stall};

@@ -114,6 +114,7 @@ impl Agent {
         let pinned = self.present.of(&self.services, &begin).await.map_err(Stopped::Failed)?;
         let message = next.message;
         let marked = failpoints::marked(&message.body);
+        failpoints::stall(&message.body);
         let play =
             Play { n, mode: Mode::Live, message, begin, begun, records: next.records, pinned };
         let ran = self.watched(play, control).await;
