@@ -40,6 +40,8 @@ pub(crate) struct Agent {
     pub(crate) open_row: bool,
     pub(crate) durable: u64,
     pub(crate) swept: u64,
+    /// It takes no turns until an operator acts (rule G4).
+    pub(crate) quarantined: bool,
     /// Places that its open turn holds elsewhere.
     pub(crate) held: Vec<Held>,
     /// The call of its open turn that has no result yet, and the life of who is called (rule H2).
@@ -123,6 +125,16 @@ impl Book {
         }
     }
 
+    /// Whoever has changed since the last commit, some more than once.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = &AgentName> {
+        self.undo.iter().filter_map(|undo| match undo {
+            Undo::Agent(_, Some(agent)) => Some(&agent.name),
+            // One that is new is noted by its name.
+            Undo::Agent(_, None) => None,
+            Undo::Name(name, _) => Some(name),
+        })
+    }
+
     /// The changes so far are durable: nothing is undone any more.
     pub(crate) fn settle(&mut self) {
         self.undo.clear();
@@ -203,7 +215,7 @@ impl Book {
         let mut book = Self::default();
         let mut rows = conn.prepare(
             "SELECT life, name, incarnation, epoch, done_n, chain, durable_n, swept_n, inbox_rows,
-                    inbox_bytes FROM agents WHERE gone = 0",
+                    inbox_bytes, quarantine IS NOT NULL FROM agents WHERE gone = 0",
         )?;
         let mut rows = rows.query([])?;
         while let Some(row) = rows.next()? {
@@ -226,6 +238,7 @@ impl Book {
                 open_row: false,
                 durable: un(row.get(6)?),
                 swept: un(row.get(7)?),
+                quarantined: row.get(10)?,
                 held: Vec::new(),
                 waits: None,
                 once: None,

@@ -4,6 +4,7 @@
 //! A request runs inside its own savepoint; a group of requests inside one transaction. Whatever is
 //! not committed is undone in the book as well, so that memory never says more than the file.
 
+use crate::board::Board;
 use crate::book::Book;
 use crate::clock::Stopwatch;
 use crate::codec::un;
@@ -78,6 +79,7 @@ const STATEMENTS: usize = 192;
 pub(crate) struct Engine {
     pub(crate) conn: Connection,
     pub(crate) book: Book,
+    pub(crate) board: Board,
     pub(crate) counts: Counts,
     pub(crate) durable_counts: Counts,
     pub(crate) events: Vec<LedgerEvent>,
@@ -165,6 +167,7 @@ impl Engine {
         let mut engine = Self {
             conn: opened.conn,
             book: opened.book,
+            board: Board::default(),
             counts: opened.counts,
             durable_counts: opened.counts,
             events: Vec::new(),
@@ -187,6 +190,7 @@ impl Engine {
             mending: Mending::Nothing,
             options,
         };
+        engine.board.replace(&engine.book);
         engine.measure();
         Ok(engine)
     }
@@ -238,6 +242,7 @@ impl Engine {
         self.meters.completed.increment(now.completed - before.completed);
         self.meters.letters.increment(now.letters - before.letters);
         self.durable_counts = now;
+        self.board.follow(&self.book);
         self.book.settle();
         self.measure();
     }

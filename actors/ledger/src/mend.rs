@@ -66,6 +66,7 @@ impl Engine {
         self.conn = opened.conn;
         let older = std::mem::replace(&mut self.book, opened.book);
         self.book.running_as_in(&older);
+        self.board.replace(&self.book);
         self.counts = opened.counts;
         self.durable_counts = opened.counts;
         self.wal = opened.wal;

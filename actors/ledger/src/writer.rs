@@ -122,6 +122,11 @@ impl Queue {
         (Self { to, bytes, end }, closing)
     }
 
+    /// Whether the writer has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.end.closed.load(Ordering::SeqCst)
+    }
+
     /// Queues a request. Never blocks: a full queue is an answer.
     pub(crate) fn ask<T, E, F>(&self, work: F) -> Pending<Result<T, E>>
     where
@@ -149,7 +154,7 @@ impl Queue {
     {
         let (to, answer) = oneshot::channel();
         let ask = Ask { work: Some(work), done: None, to };
-        if self.end.closed.load(Ordering::SeqCst) {
+        if self.is_closed() {
             return refuse(LedgerError::Stopped);
         }
         match self.to.try_send(order(Box::new(ask))) {
@@ -157,7 +162,7 @@ impl Queue {
             Err(TrySendError::Full(_)) => return refuse(LedgerError::Busy),
             Err(TrySendError::Disconnected(_)) => return refuse(LedgerError::Stopped),
         }
-        if self.end.closed.load(Ordering::SeqCst) {
+        if self.is_closed() {
             self.end.discard();
         }
         Box::pin(async move { answer.await.unwrap_or(Err(LedgerError::Stopped.into())) })
@@ -185,7 +190,7 @@ impl Queue {
     pub(crate) fn stop(&self) {
         // A full queue is emptied by the writer, or by its end.
         let mut order = Order::Stop;
-        while !self.end.closed.load(Ordering::SeqCst) {
+        while !self.is_closed() {
             match self.to.send_timeout(order, STOP_STEP) {
                 Ok(()) => return,
                 Err(refused) => order = refused.into_inner(),

@@ -20,6 +20,8 @@ pub enum PlaceState {
     Stuck,
     /// It runs, and waits for a provider that is between two incarnations.
     Paused,
+    /// It runs, and takes no turns until an operator acts. Only whoever asks the ledger knows: never of a [`crate::Place`].
+    Quarantined,
 }
 
 impl PlaceState {
@@ -33,6 +35,7 @@ impl PlaceState {
             Self::Stopped => "stopped",
             Self::Stuck => "stuck",
             Self::Paused => "paused",
+            Self::Quarantined => "quarantined",
         }
     }
 }

@@ -36,8 +36,9 @@ pub struct MailboxView {
     pub depth: usize,
     /// Most that may wait.
     pub capacity: usize,
-    /// Most that ever waited.
-    pub high_water: usize,
+    /// Most that ever waited, where that is counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high_water: Option<usize>,
 }
 
 impl MailboxView {
@@ -45,7 +46,7 @@ impl MailboxView {
         Self {
             depth: mailbox.depth(),
             capacity: mailbox.capacity(),
-            high_water: mailbox.high_water(),
+            high_water: Some(mailbox.high_water()),
         }
     }
 }

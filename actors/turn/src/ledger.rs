@@ -293,7 +293,8 @@ pub trait Ledger: Send + Sync + 'static {
     ) -> Pending<Result<Vec<TurnSeen>, LedgerError>>;
     /// One turn, whole.
     fn turn(&self, agent: AgentName, n: TurnNo) -> Pending<Result<TurnShown, LedgerError>>;
-    /// How full each enrolled agent's inbox is (rule A3).
+    /// How full each enrolled agent's inbox is (rule A3), by name, as of the last commit: for showing it. It waits for no other
+    /// request, so that a look at a busy fleet is no part of its work.
     fn inboxes(&self) -> Pending<Result<Vec<InboxDepth>, LedgerError>>;
     /// Counts, for metrics and for saying what was lost.
     fn stats(&self) -> Pending<Result<LedgerStats, LedgerError>>;

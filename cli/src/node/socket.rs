@@ -7,7 +7,9 @@ use super::emergency::Emergency;
 use super::operator::Outsider;
 use crate::client::{LINE_BYTES_MAX, Request, Response, SOCKET};
 use loket_turn::Failure;
+use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -19,6 +21,9 @@ use tokio::sync::Semaphore;
 
 /// Connections served at the same time; more wait in the listener's queue.
 const CONNECTIONS_MAX: usize = 256;
+
+/// The call whose result is a guest's.
+const GUESTS: &str = "agent.call";
 
 /// Binds the socket, through the directory's descriptor: a socket's path may hold 107 bytes only. The lock on the data
 /// directory is held, so an old socket file is nobody's.
@@ -91,14 +96,12 @@ async fn connection(
             return Ok(());
         }
         let whole = line.ends_with(b"\n");
-        let response = if whole {
-            answer(&line, &operator, &emergency).await
+        let out = if whole {
+            answer(&line, &operator, &emergency).await?
         } else {
             let text = format!("a line of more than {LINE_BYTES_MAX} bytes");
-            Response::Error(Failure::new("too_large", text))
+            line_of(&Response::Error(Failure::new("too_large", text)))?
         };
-        let mut out = serde_json::to_vec(&response)?;
-        out.push(b'\n');
         write.write_all(&out).await?;
         if !whole {
             return Ok(());
@@ -106,12 +109,13 @@ async fn connection(
     }
 }
 
-async fn answer(line: &[u8], operator: &Outsider, emergency: &Emergency) -> Response {
+/// The line that answers a line.
+async fn answer(line: &[u8], operator: &Outsider, emergency: &Emergency) -> io::Result<Vec<u8>> {
     let request: Request = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(error) => {
             let text = format!("a request is a JSON object with capability and args: {error}");
-            return Response::Error(Failure::new("bad_request", text));
+            return line_of(&Response::Error(Failure::new("bad_request", text)));
         }
     };
     let args = request.args.to_string().into_bytes();
@@ -120,13 +124,53 @@ async fn answer(line: &[u8], operator: &Outsider, emergency: &Emergency) -> Resp
         false => operator.call(&request.capability, args).await,
     };
     match outcome {
-        Ok(result) => Response::Ok(as_json(&result)),
-        Err(failure) => Response::Error(failure),
+        Ok(result) => match as_it_is(&request.capability, &result) {
+            Some(result) => line_of(&Whole { ok: result }),
+            None => line_of(&Response::Ok(as_json(&result))),
+        },
+        Err(failure) => line_of(&Response::Error(failure)),
     }
+}
+
+fn line_of(response: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(response)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// [`Response::Ok`] with a result that is JSON already.
+#[derive(Serialize)]
+struct Whole<'a> {
+    ok: &'a RawValue,
+}
+
+/// A provider's result, which goes out as it came: the tree of ten thousand agents is megabytes, and supervisors share this
+/// thread. What a guest answered may be anything a guest can think of, and is looked at.
+fn as_it_is<'a>(capability: &str, result: &'a [u8]) -> Option<&'a RawValue> {
+    let is_one_line = !result.contains(&b'\n');
+    (capability != GUESTS && is_one_line).then(|| serde_json::from_slice(result).ok()).flatten()
 }
 
 /// An answer is JSON by convention; one that is not is given as a string.
 fn as_json(result: &[u8]) -> Value {
     serde_json::from_slice(result)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(result).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_providers_json_goes_out_as_it_came_and_a_guests_is_looked_at() {
+        let raw = |capability, result: &'static str| {
+            as_it_is(capability, result.as_bytes()).map(RawValue::get)
+        };
+        assert_eq!(raw("agent.tree", r#"{"id": "top"}"#), Some(r#"{"id": "top"}"#));
+        assert_eq!(raw("agent.tree", "{\"id\":\n1}"), None, "an answer is one line");
+        assert_eq!(raw("agent.tree", "no JSON"), None);
+        assert_eq!(raw(GUESTS, "1e999"), None);
+        let line = line_of(&Whole { ok: as_it_is("agent.tree", b"[1]").unwrap() }).unwrap();
+        assert_eq!(line, line_of(&Response::Ok(serde_json::json!([1]))).unwrap());
+    }
 }

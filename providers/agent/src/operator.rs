@@ -2,9 +2,10 @@
 
 use crate::provider::AgentServices;
 use loket_contract::Performed;
-use loket_turn::{AgentName, Failure, LedgerError, LetterId, RetriedLetter};
-use serde_json::{Value, json};
-use std::collections::{HashMap, HashSet};
+use loket_runtime::{MailboxView, PlaceState, TreeView};
+use loket_turn::{AgentName, Failure, InboxDepth, LedgerError, LetterId, RetriedLetter};
+use serde_json::json;
+use std::collections::HashMap;
 
 pub(crate) fn ledger_failed(error: &LedgerError) -> Performed {
     Performed::failed(failure_of(error))
@@ -47,58 +48,39 @@ pub(crate) fn kill(services: &AgentServices, child: &str) -> Performed {
     }
 }
 
-/// The tree with each agent's inbox as its mailbox.
+/// The tree with each agent's inbox as its mailbox. A fleet may have ten thousand agents: what the ledger says is put into the
+/// view as it is, and that is written out once.
 pub(crate) fn tree(services: &AgentServices) -> Performed {
     let services = services.clone();
     Performed::Later(Box::pin(async move {
-        let mut tree = match serde_json::to_value(services.tree.snapshot()) {
-            Ok(tree) => tree,
-            Err(error) => return Performed::failed(Failure::new("internal", error.to_string())),
+        let inboxes = match services.ledger.inboxes().await {
+            Ok(inboxes) => inboxes,
+            Err(error) => return ledger_failed(&error),
         };
-        match services.ledger.inboxes().await {
-            Ok(inboxes) => {
-                let depths = inboxes
-                    .into_iter()
-                    .map(|inbox| (inbox.agent.to_string(), (inbox.waiting, inbox.capacity)))
-                    .collect();
-                add_inboxes(&mut tree, &depths);
-                match services.ledger.quarantines().await {
-                    Ok(rows) => {
-                        let held = rows.into_iter().map(|row| row.agent.to_string()).collect();
-                        mark_quarantined(&mut tree, &held);
-                        Performed::json(&tree)
-                    }
-                    Err(error) => ledger_failed(&error),
-                }
-            }
-            Err(error) => ledger_failed(&error),
+        let by_name = inboxes.iter().map(|inbox| (&*inbox.agent, inbox)).collect();
+        let mut tree = services.tree.snapshot();
+        if let Some(top) = &mut tree {
+            add_inboxes(top, &by_name);
         }
+        Performed::json(&tree)
     }))
 }
 
-fn add_inboxes(node: &mut Value, depths: &HashMap<String, (u64, u64)>) {
-    if node["kind"] == "agent"
-        && let Some((depth, capacity)) = node["id"].as_str().and_then(|id| depths.get(id))
-    {
-        node["mailbox"] = json!({"depth": depth, "capacity": capacity});
-    }
-    if let Some(children) = node["children"].as_array_mut() {
-        for child in children {
-            add_inboxes(child, depths);
+fn add_inboxes(node: &mut TreeView, inboxes: &HashMap<&str, &InboxDepth>) {
+    let inbox = inboxes.get(&*node.id).filter(|_| node.kind == "agent");
+    if let Some(inbox) = inbox {
+        node.mailbox = Some(MailboxView {
+            depth: usize::try_from(inbox.waiting).unwrap_or(usize::MAX),
+            capacity: usize::try_from(inbox.capacity).unwrap_or(usize::MAX),
+            high_water: None,
+        });
+        // To its supervisor such an agent runs; it takes no turns all the same (rule G4).
+        if inbox.quarantined && node.state == PlaceState::Running {
+            node.state = PlaceState::Quarantined;
         }
     }
-}
-
-/// To its supervisor such an agent runs; it takes no turns all the same (rule G4).
-fn mark_quarantined(node: &mut Value, held: &HashSet<String>) {
-    if node["kind"] == "agent"
-        && node["state"] == "running"
-        && node["id"].as_str().is_some_and(|id| held.contains(id))
-    {
-        node["state"] = json!("quarantined");
-    }
-    for child in node["children"].as_array_mut().into_iter().flatten() {
-        mark_quarantined(child, held);
+    for child in &mut node.children {
+        add_inboxes(child, inboxes);
     }
 }
 

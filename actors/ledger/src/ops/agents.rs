@@ -6,8 +6,8 @@ use crate::book::Agent;
 use crate::codec::{db, un};
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::{
-    AgentName, AgentState, Blame, DynamicChild, Enrol, Enrolled, Epoch, Failure, Hash, InboxDepth,
-    LedgerError, Life, Removed, TurnNo,
+    AgentName, AgentState, Blame, DynamicChild, Enrol, Enrolled, Epoch, Failure, Hash, LedgerError,
+    Life, Removed, TurnNo,
 };
 use rusqlite::params;
 
@@ -90,6 +90,7 @@ impl Engine {
             bytes_max: bytes,
             open_row: false,
             durable: 0,
+            quarantined: false,
             swept: 0,
             held: Vec::new(),
             waits: None,
@@ -155,18 +156,6 @@ impl Engine {
             })
         })?;
         Ok(children.collect::<Result<_, _>>()?)
-    }
-
-    /// See [`loket_turn::Ledger::inboxes`].
-    pub(crate) fn inboxes(&self) -> Op<Vec<InboxDepth>> {
-        let depth = |agent: &Agent| InboxDepth {
-            agent: agent.name.clone(),
-            waiting: agent.waiting(),
-            capacity: agent.rows_max,
-        };
-        let mut inboxes: Vec<InboxDepth> = self.book.all().map(depth).collect();
-        inboxes.sort_by(|a, b| a.agent.cmp(&b.agent));
-        Ok(inboxes)
     }
 
     /// See [`loket_turn::Ledger::open`].

@@ -27,8 +27,15 @@ impl Engine {
         self.conn
             .prepare_cached("UPDATE agents SET quarantine = ?2 WHERE life = ?1")?
             .execute(params![db(life), text])?;
+        self.quarantined(life, true);
         self.meters.quarantined.increment(1);
         Ok(())
+    }
+
+    fn quarantined(&mut self, life: u64, quarantined: bool) {
+        if let Some(agent) = self.book.change(life) {
+            agent.quarantined = quarantined;
+        }
     }
 
     /// Why an agent is in quarantine, if it is.
@@ -104,6 +111,7 @@ impl Engine {
             self.conn
                 .prepare_cached("UPDATE agents SET quarantine = NULL WHERE life = ?1")?
                 .execute([db(agent.life)])?;
+            self.quarantined(agent.life, false);
             self.events.push(LedgerEvent::Arrived { agent: name.clone() });
         }
         Ok(released)

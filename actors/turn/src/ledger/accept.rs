@@ -177,7 +177,7 @@ pub struct Removed {
     pub letters: u64,
 }
 
-/// How full an inbox is.
+/// How full an agent's inbox is, and whether it takes turns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboxDepth {
     /// The agent.
@@ -186,4 +186,6 @@ pub struct InboxDepth {
     pub waiting: u64,
     /// Messages that it holds at most.
     pub capacity: u64,
+    /// The agent takes no turns until an operator acts (rule G4).
+    pub quarantined: bool,
 }
