@@ -96,6 +96,11 @@ impl Node {
         Door::open(&self.data)
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What the ledger counts.
     pub(crate) fn status(&self) -> Result<Value> {
         self.door()?.ask("agent.status", &json!({}))
@@ -159,16 +164,21 @@ impl Door {
 
     /// One request, one answer. An error is the connection's, or the fleet's failure.
     pub(crate) fn ask(&mut self, capability: &str, args: &Value) -> Result<Value> {
-        let mut line = json!({"capability": capability, "args": args}).to_string();
-        line.push('\n');
-        self.0.get_mut().write_all(line.as_bytes())?;
-        let mut answer = String::new();
-        self.0.read_line(&mut answer)?;
-        let mut answer: Value = serde_json::from_str(&answer)?;
+        let mut answer: Value = serde_json::from_slice(&self.ask_bytes(capability, args)?)?;
         match answer.get("error") {
             Some(error) => Err(format!("{capability}: {error}").into()),
             None => Ok(answer["ok"].take()),
         }
+    }
+
+    /// The same with the answer as it came: reading a large one takes longer than getting it.
+    pub(crate) fn ask_bytes(&mut self, capability: &str, args: &Value) -> Result<Vec<u8>> {
+        let mut line = json!({"capability": capability, "args": args}).to_string();
+        line.push('\n');
+        self.0.get_mut().write_all(line.as_bytes())?;
+        let mut answer = Vec::new();
+        self.0.read_until(b'\n', &mut answer)?;
+        Ok(answer)
     }
 }
 
