@@ -201,9 +201,11 @@ impl World {
     }
 }
 
-/// Each case opens files: few of them say much.
+/// Each case opens files: few of them say much. `PROPERTY_CASES` says how many others are wanted; the long run is 2,000.
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 40, failure_persistence: None, ..Default::default() }
+    let wanted = std::env::var("PROPERTY_CASES").ok().and_then(|number| number.parse().ok());
+    let cases = wanted.unwrap_or(40);
+    ProptestConfig { cases, failure_persistence: None, ..Default::default() }
 }
 
 proptest! {

@@ -28,7 +28,7 @@ pub(crate) struct CellControl {
     stopping: AtomicBool,
     pub(crate) stop_notify: Notify,
     /// The exit that it shall end with before its next poll.
-    doom: OnceLock<Exit>,
+    pub(crate) doom: OnceLock<Exit>,
     /// The exit that it did end with.
     end: OnceLock<Exit>,
     end_notify: Notify,
