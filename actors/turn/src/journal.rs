@@ -184,12 +184,23 @@ impl Journal {
         }))
     }
 
-    /// Notes how a live call came out. `stamp_ms` is when it was answered; `durable` that the ledger has intent and result
-    /// already, so that the end of the turn need not write them.
-    pub fn finish(&mut self, live: &Live, capability: &str, args: Vec<u8>, answer: Answered) {
+    /// Notes how a live call came out, and gives the outcome back, for the guest. `stamp_ms` is when it was answered; `durable`
+    /// that the ledger has intent and result already, so that the end of the turn need not write them.
+    pub fn finish(
+        &mut self,
+        live: &Live,
+        capability: &str,
+        args: Vec<u8>,
+        answer: Answered,
+    ) -> Outcome {
         let Answered { class, outcome, stamp_ms, effect, durable } = answer;
         self.hash.call(live.call, capability, &args, &outcome);
         let kept = class.records_success() || (outcome.is_err() && class != EffectClass::Side);
+        // Most calls are not kept: their results, which may be large, are not copied.
+        if live.resend.is_none() && !kept {
+            return outcome;
+        }
+        let told = outcome.clone();
         if live.resend.is_some() {
             if let Some(record) = self.records.get_mut(self.cursor) {
                 let before = record.bytes();
@@ -203,7 +214,7 @@ impl Journal {
                 }
             }
             self.cursor += 1;
-        } else if kept {
+        } else {
             self.clock_ms = self.clock_ms.max(stamp_ms);
             let record = Record {
                 call: live.call,
@@ -224,6 +235,7 @@ impl Journal {
                 self.begun = true;
             }
         }
+        told
     }
 
     /// The records that the ledger does not have yet, in order. They go out with the next intent or with the end.

@@ -25,9 +25,8 @@ struct Ticket {
     operation: &'static Operation,
     turn: Option<TurnCall>,
     reply: oneshot::Sender<Reply>,
-    clock: Clock,
-    /// When it came, if it is to be timed.
-    came_ns: Option<u64>,
+    /// When it came, if it is to be timed, and by which clock.
+    came: Option<(u64, Clock)>,
     /// A test has armed a fail point with these arguments.
     marked: bool,
 }
@@ -42,13 +41,14 @@ impl Ticket {
     }
 
     fn count(&self, ok: bool) {
-        let took_ns = self.came_ns.map(|came| self.clock.monotonic_ns().saturating_sub(came));
+        let took = |(came, clock): &(u64, Clock)| clock.monotonic_ns().saturating_sub(*came);
+        let took_ns = self.came.as_ref().map(took);
         metrics::answered(self.operation.capability, ok, took_ns);
     }
 
     /// It is not answered at once: its time is kept, and what went before is nothing beside it.
-    fn waits(&mut self) {
-        self.came_ns.get_or_insert_with(|| self.clock.monotonic_ns());
+    fn waits(&mut self, clock: &Clock) {
+        self.came.get_or_insert_with(|| (clock.monotonic_ns(), clock.clone()));
     }
 
     fn done(self, outcome: Outcome, recorded_ms: Option<u64>) {
@@ -75,11 +75,11 @@ pub(crate) fn serve<P: Provider>(
         let _ = cargo.reply.send(Reply::Done { class, outcome, recorded_ms: None, effect: None });
         return None;
     };
-    let clock = desk.services.clock.clone();
-    let came_ns = metrics::sample().then(|| clock.monotonic_ns());
+    let clock = &desk.services.clock;
+    let came = metrics::sample().then(|| (clock.monotonic_ns(), clock.clone()));
     let marked = failpoints::marked(&args);
     let (turn, reply) = (cargo.turn, cargo.reply);
-    let mut ticket = Ticket { operation, turn, reply, clock, came_ns, marked };
+    let mut ticket = Ticket { operation, turn, reply, came, marked };
     if ticket.turn.as_ref().is_some_and(|turn| turn.live.pure_only)
         && !matches!(ticket.class(), EffectClass::Pure | EffectClass::Side)
     {
@@ -97,13 +97,13 @@ pub(crate) fn serve<P: Provider>(
     };
     ticket.at(Point::BeforeIntent);
     if ticket.class().has_intent() && ticket.turn.is_some() {
-        ticket.waits();
+        ticket.waits(clock);
         let provider = Rc::clone(provider);
         return Some(Box::pin(journaled(provider, desk.clone(), ticket, prepared, args)));
     }
     ticket.at(Point::AfterIntent);
     let performed = provider.borrow_mut().perform(prepared);
-    settle(ticket, performed)
+    settle(ticket, performed, clock)
 }
 
 fn prepare<P: Provider>(
@@ -118,7 +118,7 @@ fn prepare<P: Provider>(
 }
 
 /// Answers a call that needs no intent, now or later.
-fn settle(mut ticket: Ticket, performed: Performed) -> Option<InFlight> {
+fn settle(mut ticket: Ticket, performed: Performed, clock: &Clock) -> Option<InFlight> {
     match performed {
         Performed::Done(outcome) => {
             ticket.at(Point::AfterCall);
@@ -144,14 +144,15 @@ fn settle(mut ticket: Ticket, performed: Performed) -> Option<InFlight> {
             None
         }
         Performed::Later(later) => {
-            ticket.waits();
+            ticket.waits(clock);
+            let clock = clock.clone();
             Some(Box::pin(async move {
                 let mut next = Some(later.await);
                 while let Some(performed) = next.take() {
                     match performed {
                         Performed::Later(again) => next = Some(again.await),
                         other => {
-                            settle(ticket, other);
+                            settle(ticket, other, &clock);
                             return;
                         }
                     }

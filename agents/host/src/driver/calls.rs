@@ -26,6 +26,9 @@ const SENDINGS_MAX: u32 = 5;
 /// Before the first re-sending, milliseconds; doubled each time. The sum is longer than a restart without backoff takes.
 const RESEND_AFTER_MS: u64 = 20;
 
+/// Names of a turn that are kept: looked through one by one, so few.
+const NAMES_MAX: usize = 8;
+
 /// The guest's way out.
 pub(super) struct Counter {
     pub(super) from: Address,
@@ -45,6 +48,8 @@ pub(super) struct Counter {
     pub(super) paused_ms: Cell<u64>,
     /// Whether the guest waits for an answer: who is to blame if nothing goes on.
     pub(super) in_call: Rc<Cell<bool>>,
+    /// Names of capabilities that this turn has called, [`NAMES_MAX`] at most.
+    pub(super) names: Vec<Arc<str>>,
     /// Set when the turn is stopped from inside a call.
     pub(super) halt: Option<Halt>,
 }
@@ -81,6 +86,18 @@ fn to_guest(failure: Failure) -> engine::Failure {
 }
 
 impl Counter {
+    /// The name as envelopes carry it: made once a turn for the few that its guest calls again and again.
+    fn name(&mut self, capability: &str) -> Arc<str> {
+        if let Some(known) = self.names.iter().find(|known| &***known == capability) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = capability.into();
+        if self.names.len() < NAMES_MAX {
+            self.names.push(Arc::clone(&name));
+        }
+        name
+    }
+
     pub(super) fn journal(&self) -> MutexGuard<'_, loket_turn::Journal> {
         self.turn.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,14 +119,13 @@ impl Counter {
                 return Err(Halt::Over(format!("more than {limit} bytes of records in one turn")));
             }
         };
-        let name: Arc<str> = capability.into();
+        let name = self.name(capability);
         let answered = if live.resend == Some(EffectClass::Once) {
             self.once_again(&live, clock_ms, &name, &args).await?
         } else {
             self.live(&live, clock_ms, &name, &args).await?
         };
-        let outcome = answered.outcome.clone();
-        self.journal().finish(&live, capability, args, answered);
+        let outcome = self.journal().finish(&live, capability, args, answered);
         Ok(outcome)
     }
 

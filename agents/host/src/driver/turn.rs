@@ -218,6 +218,7 @@ impl Agent {
             pauses: self.pauses.clone(),
             paused_ms: Cell::default(),
             in_call: Rc::clone(&self.in_call),
+            names: Vec::new(),
             halt: None,
         }
     }

@@ -94,14 +94,9 @@ impl Answers {
             Rerun::Answered(_, Err(failure)) => Err(no_such(format!("{}: {failure}", shown()))),
             Rerun::Impure(_) => Err(no_such(shown())),
             Rerun::Answered(class, outcome) => {
-                let answered = Answered {
-                    class,
-                    outcome: outcome.clone(),
-                    stamp_ms: clock_ms,
-                    effect: None,
-                    durable: false,
-                };
-                self.journal().finish(&live, &capability, args.clone(), answered);
+                let answered =
+                    Answered { class, outcome, stamp_ms: clock_ms, effect: None, durable: false };
+                let outcome = self.journal().finish(&live, &capability, args.clone(), answered);
                 Ok(Made { call: live.call, class, capability, args, outcome, recorded: false })
             }
         }
