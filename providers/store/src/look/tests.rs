@@ -86,6 +86,8 @@ fn what_would_do_more_than_read_is_refused_and_nothing_is_written() {
         "REINDEX",
         "INSERT INTO memory_words (memory_words) VALUES ('rebuild')",
         "SELECT load_extension('x')",
+        "SELECT file FROM pragma_database_list",
+        "PRAGMA cache_size",
         "SELECT 1; DELETE FROM kv",
         "",
     ] {
