@@ -87,9 +87,11 @@ fn what_is_no_ron_is_told_with_its_place_and_strings_are_left_alone() {
     assert!(fleet::format("Fleet(\n  version: ,\n)").unwrap_err().starts_with("2:"));
     let odd = concat!(
         "Fleet(name: r#\"a // \"b\", {\"#, x: \"c, \\\" }\", y: 'q', z: -1.5e3, ",
-        "/* a /* b */ c */ w: b\"x\")\n"
+        "/* a /* b */ c */ w: b\"x\", v: \"d\\\\\", u: \"e, (\")\n"
     );
     assert_eq!(holds("odd", odd), odd);
+    let broken = "Fleet(\n    name: \"a\",\n)\n";
+    assert_eq!(holds("broken", broken), broken, "where the writer broke a line it stays broken");
     let quick = std::fs::read_to_string(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../fleets/quickstart.ron"),
     );
@@ -216,4 +218,23 @@ fn every_reference_in_the_schema_leads_somewhere() {
     walk(&schema, &schema);
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     assert_eq!(schema["$defs"]["root"]["required"], serde_json::json!([]));
+}
+
+#[test]
+fn the_schema_needs_what_the_reader_needs() {
+    let schema = fleet::schema();
+    let needs = |group: &str| schema["$defs"][group]["required"].clone();
+    let wanted = [
+        ("Fleet", serde_json::json!(["version", "name", "root"])),
+        ("Agent", serde_json::json!(["id", "module"])),
+        ("Provider", serde_json::json!(["id", "use"])),
+        ("grant", serde_json::json!(["cap"])),
+        ("on", serde_json::json!(["action"])),
+        ("opening", serde_json::json!(["to", "body"])),
+        ("watchdog", serde_json::json!(["soft", "hard"])),
+        ("restarts", serde_json::json!(["intensity", "period"])),
+    ];
+    for (group, fields) in wanted {
+        assert_eq!(needs(group), fields, "{group}");
+    }
 }
