@@ -6,7 +6,7 @@ use crate::kit::{message, wait};
 use crate::mend::Mending;
 use crate::writer::{self, Queue};
 use crate::{OpenError, Options, dir};
-use loket_turn::{Enrol, LedgerError};
+use loket_turn::{Enrol, LedgerError, LedgerEvent};
 
 #[test]
 fn j1_a_refused_request_spoils_nothing_of_its_group() {
@@ -88,6 +88,8 @@ fn j2_a_sync_that_fails_during_the_mending_is_not_tried_again_on_that_file() {
     std::fs::rename(&aside, &log).unwrap();
     engine.mend().unwrap();
     assert_ne!(inode(), before, "the same file was used again");
+    // What the failed group wrote may have come to stay, and nobody was told.
+    assert!(matches!(engine.events.last(), Some(LedgerEvent::Reopened)), "{:?}", engine.events);
     let stats = engine.request(|engine| engine.stats()).unwrap();
     assert_eq!((stats.accepted, stats.waiting), (1, 1));
 }

@@ -6,6 +6,7 @@ use crate::dir;
 use crate::engine::{Engine, connect};
 use crate::ops::timers::Timers;
 use crate::options::OpenError;
+use loket_turn::LedgerEvent;
 use rusqlite::Connection;
 
 /// What the file needs before it is used again.
@@ -76,6 +77,7 @@ impl Engine {
         self.synchronous_full = true;
         self.mending = Mending::Nothing;
         self.measure();
+        self.events.push(LedgerEvent::Reopened);
         Ok(())
     }
 }

@@ -291,11 +291,12 @@ fn group(engine: &mut Engine, jobs: &mut Vec<Box<dyn Job>>, events: &Events) {
     engine.meters.batch.record(jobs.len() as f64);
     let verdict = engine.commit();
     engine.meters.commit.record(watch.seconds());
-    let durable = std::mem::take(&mut engine.events);
+    let mut durable = std::mem::take(&mut engine.events);
     // Before the answers: a request that follows an error finds the file as it is. A failure shows again at the next group.
     if let Err(why) = engine.mend() {
         tracing::error!(code = why.code(), "the ledger cannot be used: {why}");
     }
+    durable.append(&mut engine.events);
     for job in jobs.drain(..) {
         job.answer(&verdict);
     }

@@ -46,6 +46,10 @@ impl LedgerEvents {
                     drop(self.control.stop_dynamic(agent));
                 }
             }
+            LedgerEvent::Reopened => {
+                self.waiters.on_ledger_event(event);
+                self.registry.wake_all();
+            }
             other => self.waiters.on_ledger_event(other),
         }
     }

@@ -44,6 +44,7 @@ mod supervisor_handle;
 mod tree;
 mod tree_view;
 mod waiters;
+mod wake;
 mod watchdog;
 
 pub use adapter::{ActixEngine, EngineGone};

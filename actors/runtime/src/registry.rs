@@ -211,7 +211,7 @@ impl Place {
 /// All places of a node by name.
 #[derive(Debug, Default)]
 pub struct Registry {
-    places: RwLock<HashMap<Arc<str>, Arc<Place>>>,
+    pub(crate) places: RwLock<HashMap<Arc<str>, Arc<Place>>>,
     /// Those with bounds for their work, by their numbers.
     watched: Mutex<HashMap<u64, Arc<Place>>>,
     next_number: AtomicU64,
@@ -228,17 +228,6 @@ impl Registry {
     /// Monitors, links, groups and who listens to names.
     pub fn relations(&self) -> &Relations {
         &self.relations
-    }
-
-    /// Wakes an agent: a message waits for it. `false` when there is no such agent.
-    pub fn wake(&self, agent: &str) -> bool {
-        match self.find(agent).as_deref() {
-            Some(Place { door: Door::Agent(bell), .. }) => {
-                bell.ring();
-                true
-            }
-            _ => false,
-        }
     }
 
     /// Restarts since this process began, of children that are gone by now, too.

@@ -89,6 +89,7 @@ impl Waiters {
                 self.results.tell(*intent, &(outcome.clone(), *stamp_ms));
             }
             LedgerEvent::Resend { intent, .. } => self.results.forget(*intent),
+            LedgerEvent::Reopened => self.results.forget_all(),
             LedgerEvent::Finished { message, outcome, .. } => {
                 self.messages.tell(*message, outcome);
             }
@@ -149,6 +150,16 @@ impl<K: Eq + Hash + Copy, T> Desk<K, T> {
         rows.count -= waiting.len();
     }
 
+    /// The same for everybody.
+    fn forget_all(&self) {
+        let all = {
+            let mut rows = crate::lock(&self.0);
+            rows.count = 0;
+            std::mem::take(&mut rows.by_key)
+        };
+        drop(all);
+    }
+
     fn leave(&self, key: K, number: u64) {
         let mut rows = crate::lock(&self.0);
         let Some(waiting) = rows.by_key.get_mut(&key) else {
@@ -205,6 +216,15 @@ mod tests {
         assert_eq!(waiters.len(), (0, 1));
         assert_eq!(other.now_or_never(), None);
         assert!(waiters.is_empty(), "a waiter that is dropped leaves nothing behind");
+    }
+
+    #[test]
+    fn j2_who_waits_for_a_result_asks_anew_when_the_ledger_was_opened_anew() {
+        let waiters = Waiters::default();
+        let waiting = waiters.result(IntentId([7; 16])).unwrap();
+        waiters.on_ledger_event(&LedgerEvent::Reopened);
+        assert_eq!(waiting.now_or_never(), Some(None));
+        assert!(waiters.is_empty());
     }
 
     #[test]

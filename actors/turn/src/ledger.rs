@@ -145,6 +145,9 @@ pub enum LedgerEvent {
     Spawned(Vec<DynamicChild>),
     /// Dynamic children whose rows are gone: end them.
     Stopped(Vec<AgentName>),
+    /// The file was opened anew after a failure: it may hold more than was ever told, of a group that was answered with an error.
+    /// Whoever waits asks again, every agent looks into its inbox, and dynamic children without a life are started.
+    Reopened,
 }
 
 /// The ledger. Object safe; shared by all lanes.

@@ -97,6 +97,18 @@ impl Spawner {
         }
     }
 
+    /// All rows whose child does not run: the ledger may have got some that nobody was told of (rule J2).
+    pub(super) async fn bring_back_all(self) {
+        match self.ledger.dynamic_children().await {
+            Ok(rows) => {
+                let known = |row: &DynamicChild| self.templates.knows(&row.under);
+                let rows = rows.into_iter().filter(known).collect();
+                self.start(rows).await;
+            }
+            Err(error) => tracing::error!("dynamic children were not looked for: {error}"),
+        }
+    }
+
     /// Starts the children of these rows, with the inbox bounds of their template.
     pub(super) async fn start(self, rows: Vec<DynamicChild>) {
         for row in rows {

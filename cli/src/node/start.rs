@@ -234,6 +234,13 @@ fn open_ledger(
                 drop(tree.stop_dynamic(&agent));
             }
         }
+        LedgerEvent::Reopened => {
+            waiters.on_ledger_event(&LedgerEvent::Reopened);
+            registry.wake_all();
+            if let Some(spawner) = spawner.get().cloned() {
+                system.spawn(move || spawner.bring_back_all());
+            }
+        }
         other => waiters.on_ledger_event(&other),
     };
     SqliteLedger::open(options, Box::new(events)).map_err(|error| {

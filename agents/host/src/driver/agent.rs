@@ -59,6 +59,7 @@ pub(super) async fn make(
         life: Life::default(),
         epoch: Epoch::default(),
         level: false,
+        unsure: false,
         done: TurnNo::default(),
         durable: TurnNo::default(),
         chain: Hash::default(),
@@ -134,6 +135,7 @@ impl Agent {
         let first = self.life == Life::default();
         (self.life, self.epoch) = (state.life, state.epoch);
         (self.done, self.durable, self.chain) = (state.done, state.durable, state.chain);
+        self.unsure = false;
         if let Some(why) = state.quarantine {
             if first && why.cause == CORRUPT {
                 // Somebody may have mended the file before this start; if not, the next turn finds it damaged again.
@@ -159,8 +161,8 @@ impl Agent {
     /// An orderly end leaves no brain behind the ledger (rule E4), also one that had not been looked at yet. The supervisor's
     /// `shutdown` bounds it; what is left undone, the next start does.
     pub(super) async fn leave(&mut self) -> Exit {
-        let known = self.life != Life::default();
-        let left = match (self.level, known) {
+        let known = self.life != Life::default() && !self.unsure;
+        let left = match (self.level && known, known) {
             (true, _) => Ok(()),
             (false, true) => self.bring_up_idle().await.map(drop),
             (false, false) => match self.take_over().await {
@@ -209,7 +211,7 @@ impl Agent {
 
     /// What follows from a failure that is not the guest's: an order of the fleet file, a wait, a quarantine, or the end.
     async fn recover(
-        &self,
+        &mut self,
         failed: Failed,
         patience: &mut Patience,
         context: &ChildContext,
@@ -234,6 +236,7 @@ impl Agent {
         if let Some(exit) = self.ruled(&failed) {
             return Err(exit);
         }
+        self.unsure = true;
         context.control.stuck(failed.cause == HELD);
         let pause = patience.next();
         tracing::warn!(
@@ -242,9 +245,11 @@ impl Agent {
         );
         tokio::select! {
             biased;
-            () = context.control.stop() => Err(Exit::Shutdown),
-            () = tokio::time::sleep(pause) => Ok(Next::TakeOver),
+            // Who leaves asks the ledger first: the turn may have ended there, and the brain be behind it (rule E4).
+            () = context.control.stop() => {}
+            () = tokio::time::sleep(pause) => {}
         }
+        Ok(Next::TakeOver)
     }
 
     /// The exit, if the fleet file's `on` has a rule for this failure: then the supervisor is to act on it.

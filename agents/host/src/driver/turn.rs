@@ -33,6 +33,8 @@ pub(super) struct Agent {
     pub(super) epoch: Epoch,
     /// The brain is known to have every turn that the ledger has ended.
     pub(super) level: bool,
+    /// What became of the last write is not known: the ledger knows more than is said here.
+    pub(super) unsure: bool,
     pub(super) done: TurnNo,
     /// Turns up to this one were on the disk when the incarnation began.
     pub(super) durable: TurnNo,
