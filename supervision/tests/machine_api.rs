@@ -126,6 +126,28 @@ fn waiting_calls_are_bounded() {
 }
 
 #[test]
+fn calls_that_were_served_wait_no_more() {
+    let mut w = World::up(lenient(Strategy::OneForOne), vec![child("a")]);
+    for _ in 0..=MAX_DEFERRED_CALLS {
+        assert_eq!(w.code(Call::RestartChild(id("a"))), "running");
+    }
+}
+
+#[test]
+fn the_call_whose_start_is_under_way_is_told() {
+    let mut w = World::up(lenient(Strategy::OneForOne), vec![child("a")]);
+    w.call(Call::CountChildren);
+    assert_eq!(w.sup.serving(), None);
+    w.starts("b", &[Start::Hangs]);
+    let tag = w.post(Call::StartChild(child("b")));
+    w.run();
+    assert_eq!(w.sup.serving(), Some(tag));
+    w.feed(Event::Started { id: id("b"), incarnation: 1 });
+    w.run();
+    assert_eq!((w.sup.serving(), w.replies.contains_key(&tag)), (None, true));
+}
+
+#[test]
 fn stop_call_ends_with_normal_and_answers_at_the_end() {
     let mut w = World::up(lenient(Strategy::OneForOne), vec![child("a")]);
     w.stubborn.insert("a".into());

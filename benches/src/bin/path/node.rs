@@ -1,7 +1,9 @@
 //! A node with a kernel shard, a provider that echoes, a caller, and a table as full as wanted.
 
 use crate::{GRANTS, PAYLOAD};
-use loket_contract::{CallView, Operation, Performed, Provider, ProviderServices, provider_body};
+use loket_contract::{
+    CallView, Flow, Operation, Performed, Provider, ProviderServices, provider_body,
+};
 use loket_kernel::{
     Address, Bound, Capability, Chain, Envelope, Grant, GrantId, GrantSet, Pattern, Scope,
 };
@@ -54,6 +56,7 @@ impl Provider for Echo {
             capability: ECHO,
             class: EffectClass::Pure,
             scope: &[],
+            flow: Flow::NONE,
             summary: "answers with its arguments",
         }];
         ALL
