@@ -13,6 +13,7 @@ use crate::metrics::Meters;
 use crate::ops::timers::Timers;
 use crate::options::{Durability, OpenError, Options};
 use crate::{dir, schema};
+use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{Begin, LedgerError, LedgerEvent};
 use rusqlite::{Connection, ErrorCode};
 use std::collections::HashMap;
@@ -123,7 +124,9 @@ pub(crate) struct Opened {
 pub(crate) fn connect(options: &Options) -> Result<Opened, OpenError> {
     let file = options.dir.join(dir::LEDGER_FILE);
     loket_renew::settle(&file).map_err(dir::not_renewed)?;
-    dir::sync_leftovers(&options.dir)?;
+    if !broken(Mutation::NoStartSync) {
+        dir::sync_leftovers(&options.dir)?;
+    }
     let sqlite = dir::sqlite(&file);
     let mut conn = schema::open(options)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);

@@ -20,6 +20,31 @@ use std::thread::JoinHandle;
 /// never blocks.
 pub type Events = Box<dyn Fn(LedgerEvent) + Send>;
 
+/// A ledger that is open and has no writer yet.
+struct Ready {
+    engine: Engine,
+    lock: dir::Lock,
+    open_turns: OpenTurns,
+}
+
+/// Takes the lock, fsyncs and reads what an earlier process left, notes the start.
+fn ready(options: Options) -> Result<Ready, OpenError> {
+    let dir = options.dir.clone();
+    let io = |source| OpenError::Io { path: dir.clone(), source };
+    dir::create(&dir)?;
+    let lock = dir::lock(&dir)?;
+    let mut engine = Engine::open(options)?;
+    let leftovers = open_turns::leftovers(&dir).map_err(io)?;
+    engine.begin();
+    let started = engine.request::<_, LedgerError>(|engine| engine.start(&leftovers));
+    started.and(engine.commit()).map_err(|why| OpenError::Sqlite {
+        file: dir.join(dir::LEDGER_FILE),
+        reason: why.to_string(),
+    })?;
+    let open_turns = OpenTurns::create(&dir, engine.boots).map_err(io)?;
+    Ok(Ready { engine, lock, open_turns })
+}
+
 /// The embedded ledger. Dropping it stops it.
 pub struct SqliteLedger {
     queue: Queue,
@@ -37,18 +62,7 @@ impl SqliteLedger {
     /// [`OpenError`]: the directory is in use, the format is newer, the machine refused.
     pub fn open(options: Options, events: Events) -> Result<Arc<Self>, OpenError> {
         let dir = options.dir.clone();
-        let io = |source| OpenError::Io { path: dir.clone(), source };
-        dir::create(&dir)?;
-        let lock = dir::lock(&dir)?;
-        let mut engine = Engine::open(options)?;
-        let leftovers = open_turns::leftovers(&dir).map_err(io)?;
-        engine.begin();
-        let started = engine.request::<_, LedgerError>(|engine| engine.start(&leftovers));
-        started.and(engine.commit()).map_err(|why| OpenError::Sqlite {
-            file: dir.join(dir::LEDGER_FILE),
-            reason: why.to_string(),
-        })?;
-        let open_turns = OpenTurns::create(&dir, engine.boots).map_err(io)?;
+        let Ready { engine, lock, open_turns } = ready(options)?;
         let (high_water_ms, board) = (engine.high_water_ms, engine.board.clone());
         let (queue, closing) = Queue::new();
         let writer = std::thread::Builder::new()
@@ -58,14 +72,26 @@ impl SqliteLedger {
                 // The directory is free for the next process only once the file is closed.
                 drop(lock);
             })
-            .map_err(io)?;
-        Ok(Arc::new(Self {
-            queue,
-            board,
-            open_turns: Arc::new(open_turns),
-            high_water_ms,
-            writer: Mutex::new(Some(writer)),
-        }))
+            .map_err(|source| OpenError::Io { path: dir, source })?;
+        let (open_turns, writer) = (Arc::new(open_turns), Mutex::new(Some(writer)));
+        Ok(Arc::new(Self { queue, board, open_turns, high_water_ms, writer }))
+    }
+
+    /// The same without a thread: whoever holds the steps is the writer. For simulations.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    #[cfg(feature = "simulation")]
+    pub fn open_stepped(
+        options: Options,
+        events: Events,
+    ) -> Result<(Arc<Self>, crate::Steps), OpenError> {
+        let Ready { engine, lock, open_turns } = ready(options)?;
+        let (high_water_ms, board) = (engine.high_water_ms, engine.board.clone());
+        let (queue, closing) = Queue::new();
+        let (open_turns, writer) = (Arc::new(open_turns), Mutex::default());
+        let ledger = Arc::new(Self { queue, board, open_turns, high_water_ms, writer });
+        Ok((ledger, crate::Steps::new(engine, closing, events, lock)))
     }
 
     /// The latest moment that the ledger had been told when it was opened, Unix milliseconds: a node's clock goes on from there.

@@ -27,6 +27,8 @@ mod ops;
 mod options;
 mod past;
 mod schema;
+#[cfg(feature = "simulation")]
+mod steps;
 mod upkeep;
 mod writer;
 
@@ -42,4 +44,6 @@ pub use options::{Clock, Durability, OpenError, Options, SIZE_LIMIT_BYTES};
 pub use past::{EpochSeen, Living, Past, living};
 pub use schema::{APPLICATION_ID, FORMAT};
 pub use schema::{FORMAT as DATA_FORMAT, sqlite_version};
+#[cfg(feature = "simulation")]
+pub use steps::Steps;
 pub use writer::{GROUP, QUEUE};

@@ -91,7 +91,9 @@ fn configure(conn: &Connection, options: &Options) -> rusqlite::Result<String> {
 /// One transaction: a crash leaves an empty file or a whole one.
 fn make(conn: &Connection) -> rusqlite::Result<()> {
     let mut seed = [0; 32];
-    if let Ok(mut random) = std::fs::File::open("/dev/urandom") {
+    if let Some(chance) = loket_turn::simulation::chance() {
+        seed[..8].copy_from_slice(&chance.to_le_bytes());
+    } else if let Ok(mut random) = std::fs::File::open("/dev/urandom") {
         // Ids stay unique without it; they are then no longer hard to guess.
         let _ = random.read_exact(&mut seed);
     }

@@ -7,6 +7,7 @@ use crate::ledger::Events;
 use crate::ops::timers::Timers;
 use crate::upkeep;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{LedgerError, Pending};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -86,7 +87,7 @@ pub(crate) struct Queue {
 /// alone would keep what was queued, and who asked would wait for ever.
 #[derive(Clone)]
 pub(crate) struct End {
-    from: Receiver<Order>,
+    pub(crate) from: Receiver<Order>,
     closed: Arc<AtomicBool>,
 }
 
@@ -241,9 +242,7 @@ pub(crate) fn run(mut engine: Engine, closing: &Closing, events: &Events) {
             }
             next = (jobs.len() + looks.len() < GROUP).then(|| from.try_recv().ok()).flatten();
         }
-        if engine.is_timer_due() {
-            jobs.push(Box::new(Fire));
-        }
+        jobs.extend(fire(&mut engine));
         if !jobs.is_empty() {
             group(&mut engine, &mut jobs, events);
         }
@@ -252,6 +251,11 @@ pub(crate) fn run(mut engine: Engine, closing: &Closing, events: &Events) {
         }
     }
     upkeep::close(engine);
+}
+
+/// The timers' own request, when one may be due.
+pub(crate) fn fire(engine: &mut Engine) -> Option<Box<dyn Job>> {
+    engine.is_timer_due().then(|| Box::new(Fire) as Box<dyn Job>)
 }
 
 /// How long an idle writer sleeps: until a timer may be due, or the moment is to be written down.
@@ -280,17 +284,38 @@ impl Job for Fire {
 /// One group commit. While the file cannot be used every request is answered so, and each group tries again.
 fn group(engine: &mut Engine, jobs: &mut Vec<Box<dyn Job>>, events: &Events) {
     let watch = Stopwatch::start();
+    if !take(engine, jobs) {
+        return;
+    }
+    let verdict = engine.commit();
+    engine.meters.commit.record(watch.seconds());
+    settle(engine, jobs, events, &verdict);
+}
+
+/// Begins a group and does its work; `false` when the file cannot be used, and all are answered.
+pub(crate) fn take(engine: &mut Engine, jobs: &mut Vec<Box<dyn Job>>) -> bool {
     if !usable(engine, jobs) {
         engine.timers = Timers::again();
-        return;
+        return false;
     }
     engine.begin();
     for job in jobs.iter_mut() {
         job.run(engine);
     }
     engine.meters.batch.record(jobs.len() as f64);
-    let verdict = engine.commit();
-    engine.meters.commit.record(watch.seconds());
+    if broken(Mutation::AckEarly) {
+        jobs.drain(..).for_each(|job| job.answer(&Ok(())));
+    }
+    true
+}
+
+/// What follows from a group's commit: answers, then events.
+pub(crate) fn settle(
+    engine: &mut Engine,
+    jobs: &mut Vec<Box<dyn Job>>,
+    events: &Events,
+    verdict: &Result<(), LedgerError>,
+) {
     let mut durable = std::mem::take(&mut engine.events);
     // Before the answers: a request that follows an error finds the file as it is. A failure shows again at the next group.
     if let Err(why) = engine.mend() {
@@ -298,7 +323,7 @@ fn group(engine: &mut Engine, jobs: &mut Vec<Box<dyn Job>>, events: &Events) {
     }
     durable.append(&mut engine.events);
     for job in jobs.drain(..) {
-        job.answer(&verdict);
+        job.answer(verdict);
     }
     durable.into_iter().for_each(events);
     if !engine.is_broken() {
@@ -307,7 +332,7 @@ fn group(engine: &mut Engine, jobs: &mut Vec<Box<dyn Job>>, events: &Events) {
 }
 
 /// Answers all that only looks, in one transaction that writes nothing.
-fn look(engine: &mut Engine, looks: &mut Vec<Box<dyn Job>>) {
+pub(crate) fn look(engine: &mut Engine, looks: &mut Vec<Box<dyn Job>>) {
     if !usable(engine, looks) {
         return;
     }

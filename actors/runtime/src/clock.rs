@@ -138,6 +138,11 @@ impl Clock {
         }
     }
 
+    /// Ready when so much monotonic time has passed, milliseconds. Needs an arbiter around it.
+    pub async fn sleep(&self, ms: u64) {
+        self.sleep_until(self.monotonic_ms().saturating_add(ms)).await;
+    }
+
     /// Ready when [`monotonic_ms`](Self::monotonic_ms) is at least `at_ms`. Needs an arbiter around it.
     pub async fn sleep_until(&self, at_ms: u64) {
         match &self.0.source {

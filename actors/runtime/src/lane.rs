@@ -4,6 +4,7 @@
 //! no thread outlives [`Lanes::stop`] unless it is stuck. Start reading at [`Lanes::start`].
 
 use crate::forward::{KERNEL_MAILBOX_CAPACITY, STORE_MAILBOX_CAPACITY};
+use crate::runner::Runner;
 use crate::{CallEnvelope, Mailbox, ProviderWork};
 use actix_rt::{Arbiter, ArbiterHandle, System};
 use std::fmt;
@@ -61,7 +62,7 @@ struct Inner {
 /// A thread that is, or was, a lane's.
 #[derive(Debug)]
 pub(crate) struct LaneThread {
-    arbiter: ArbiterHandle,
+    runner: Runner,
     /// Odd while a cell is polled: with `current` all that the watchdog looks at.
     beat: AtomicU64,
     /// The number of the place whose cell is polled, or was last.
@@ -71,9 +72,9 @@ pub(crate) struct LaneThread {
 }
 
 impl LaneThread {
-    fn new(arbiter: ArbiterHandle) -> Arc<Self> {
+    fn new(runner: Runner) -> Arc<Self> {
         let (beat, current, polls) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        Arc::new(Self { arbiter, beat, current, polls })
+        Arc::new(Self { runner, beat, current, polls })
     }
 
     /// See [`Lane::spawn`].
@@ -82,14 +83,12 @@ impl LaneThread {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = ()> + 'static,
     {
-        self.arbiter.spawn_fn(move || {
-            drop(actix_rt::spawn(make()));
-        })
+        self.runner.spawn(make)
     }
 
     /// Ends it, as soon as it is not stuck: what is on it is dropped.
     pub(crate) fn stop(&self) {
-        self.arbiter.stop();
+        self.runner.stop();
     }
 
     /// Notes that a cell's poll begins.
@@ -139,7 +138,7 @@ impl LaneThread {
 }
 
 impl Lane {
-    fn new(index: Option<usize>, arbiter: ArbiterHandle) -> Self {
+    pub(crate) fn new(index: Option<usize>, runner: Runner) -> Self {
         // The system arbiter has no shards: rings of one place cost nothing.
         let (kernel, store) = match index {
             Some(_) => (KERNEL_MAILBOX_CAPACITY, STORE_MAILBOX_CAPACITY),
@@ -147,7 +146,7 @@ impl Lane {
         };
         Self(Arc::new(Inner {
             index,
-            thread: Mutex::new(LaneThread::new(arbiter)),
+            thread: Mutex::new(LaneThread::new(runner)),
             kernel: Mailbox::new(kernel),
             store: Mailbox::new(store),
             placed: AtomicUsize::new(0),
@@ -189,7 +188,7 @@ impl Lane {
 
     /// Gives it another thread; the doors stay.
     pub(crate) fn renew(&self, arbiter: ArbiterHandle) {
-        *crate::lock(&self.0.thread) = LaneThread::new(arbiter);
+        *crate::lock(&self.0.thread) = LaneThread::new(Runner::Arbiter(arbiter));
     }
 
     /// Whether idle receivers of this lane take in place.
@@ -244,11 +243,11 @@ impl Arbiters {
 #[derive(Debug)]
 pub struct Lanes {
     pub(crate) arbiters: Arc<Arbiters>,
-    lanes: Arc<[Lane]>,
-    system: Lane,
-    stop: Option<oneshot::Sender<()>>,
-    ended: crossbeam_channel::Receiver<()>,
-    thread: Option<JoinHandle<()>>,
+    pub(crate) lanes: Arc<[Lane]>,
+    pub(crate) system: Lane,
+    pub(crate) stop: Option<oneshot::Sender<()>>,
+    pub(crate) ended: crossbeam_channel::Receiver<()>,
+    pub(crate) thread: Option<JoinHandle<()>>,
 }
 
 type Made = Result<(Vec<Lane>, Lane), std::io::Error>;
@@ -325,9 +324,11 @@ fn run_system(
                 }
             }
         }
-        let lane = |(index, arbiter): (usize, &Arbiter)| Lane::new(Some(index), arbiter.handle());
+        let lane = |(index, arbiter): (usize, &Arbiter)| {
+            Lane::new(Some(index), Runner::Arbiter(arbiter.handle()))
+        };
         let lanes = arbiters.iter().enumerate().map(lane).collect();
-        let system = Lane::new(None, System::current().arbiter().clone());
+        let system = Lane::new(None, Runner::Arbiter(System::current().arbiter().clone()));
         *crate::lock(&threads.0) = arbiters;
         let _ = made.send(Ok((lanes, system)));
         // Ready too when the `Lanes` are dropped without a stop.

@@ -33,11 +33,14 @@ mod progress;
 mod quarantine;
 mod registry;
 mod relations;
+mod runner;
 mod runtime;
 mod shared;
 mod siblings;
 mod signals;
 mod slots;
+#[cfg(feature = "simulation")]
+mod stage;
 mod stop_all;
 mod supervisor_actor;
 mod supervisor_handle;
@@ -80,6 +83,8 @@ pub use relations::{
 };
 pub use runtime::Runtime;
 pub use slots::{SlotPermit, Slots};
+#[cfg(feature = "simulation")]
+pub use stage::{Stage, Staged};
 pub use stop_all::StopAll;
 pub use supervisor_handle::SupervisorHandle;
 pub use tree::{

@@ -149,6 +149,30 @@ impl Node {
         })
     }
 
+    /// A node whose futures `stage` runs: no thread is started, and nobody watches. For simulations.
+    #[cfg(feature = "simulation")]
+    pub fn staged(
+        lanes: usize,
+        in_place: bool,
+        clock: Clock,
+        stage: Arc<dyn crate::stage::Stage>,
+    ) -> Self {
+        crate::panic::install_hook();
+        let lanes = Lanes::staged(lanes, &stage);
+        lanes.lanes().iter().for_each(|lane| lane.set_in_place(in_place));
+        let registry = Arc::<Registry>::default();
+        let top = Arc::new(OnceLock::new());
+        Self {
+            lanes,
+            watchdog: Watchdog::absent(),
+            control: Control { registry: Arc::clone(&registry), top },
+            registry,
+            authority: Arc::default(),
+            clock,
+            run: Arc::default(),
+        }
+    }
+
     /// The lanes.
     pub fn lanes(&self) -> &Arc<[Lane]> {
         self.lanes.lanes()

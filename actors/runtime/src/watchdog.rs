@@ -128,6 +128,12 @@ impl Watchdog {
         Ok(Self { guests, over, thread: Some(thread) })
     }
 
+    /// Nobody who watches.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn absent() -> Self {
+        Self { guests: RunningGuests::default(), over: Arc::default(), thread: None }
+    }
+
     /// Where guests are counted.
     pub fn guests(&self) -> &RunningGuests {
         &self.guests

@@ -15,6 +15,7 @@ pub mod limits;
 mod message;
 mod record;
 mod schedule;
+pub mod simulation;
 mod staged;
 
 pub use class::EffectClass;

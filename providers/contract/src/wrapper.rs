@@ -8,6 +8,7 @@ use crate::serve::Desk;
 use crate::{CallView, Operation, Performed, Provider, ProviderServices, TurnView, metrics};
 use loket_kernel::Badge;
 use loket_runtime::{AdmittedCall, Clock, Reply, TurnCall};
+use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{
     EffectClass, Failure, IntentWrite, IntentWritten, Journal, LedgerError, Outcome, ResultWrite,
 };
@@ -176,10 +177,15 @@ async fn journaled<P: Provider>(
     let Desk { services, me } = desk;
     let mut write = intent_write(&turn, &ticket, &args, services.clock.now().0);
     write.holder = (ticket.class() == EffectClass::Once).then_some(me);
+    if broken(Mutation::FenceInWrapper) && is_stale(&services, &turn).await {
+        return;
+    }
     match services.ledger.intent(write).await {
         Ok(IntentWritten::Fresh) => {}
         // A Once call that was sent before is in doubt: only an operator may settle it (rule C4).
-        Ok(IntentWritten::Again) if ticket.class() == EffectClass::Once => {
+        Ok(IntentWritten::Again)
+            if ticket.class() == EffectClass::Once && !broken(Mutation::OnceResent) =>
+        {
             let class = ticket.class();
             let _ = ticket.reply.send(Reply::Deferred { class });
             return;
@@ -226,13 +232,23 @@ async fn journaled<P: Provider>(
     }
 }
 
+/// Whether a newer incarnation of the caller has taken over. For mutations: the fence is the ledger's writer.
+async fn is_stale(services: &ProviderServices, turn: &TurnCall) -> bool {
+    let key = &turn.turn.key;
+    let next = services.ledger.next(key.agent.clone(), key.incarnation).await;
+    matches!(next, Err(LedgerError::Fenced { .. }))
+}
+
 fn intent_write(turn: &TurnCall, ticket: &Ticket, args: &[u8], now_ms: u64) -> IntentWrite {
     let context = &turn.turn;
     let journal = context.journal.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     IntentWrite {
         turn: context.key.clone(),
         begin: journal.unwritten_begin().cloned(),
-        records: journal.unwritten().to_vec(),
+        records: match broken(Mutation::ObserveUnflushed) {
+            true => Vec::new(),
+            false => journal.unwritten().to_vec(),
+        },
         intent: Journal::intent(&turn.live, ticket.class(), ticket.operation.capability, args),
         holder: None,
         now_ms,
@@ -241,6 +257,9 @@ fn intent_write(turn: &TurnCall, ticket: &Ticket, args: &[u8], now_ms: u64) -> I
 
 /// Writes the result; the first durable one is the answer, whoever wrote it (rule C4).
 async fn record(services: ProviderServices, turn: TurnCall, ticket: Ticket, outcome: Outcome) {
+    if broken(Mutation::LateRefused) && is_stale(&services, &turn).await {
+        return;
+    }
     let stamp_ms = services.clock.now().0;
     let write = ResultWrite { intent: turn.live.key(), outcome, stamp_ms };
     match services.ledger.result(write).await {

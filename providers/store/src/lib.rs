@@ -19,6 +19,8 @@ mod wait;
 
 pub use ops::ENVIRONMENT;
 pub use provider::{OPERATIONS, Prepared, StoreOptions, StoreProvider};
+#[cfg(feature = "simulation")]
+pub use threads::StoreSteps;
 pub use threads::StoreThreads;
 
 /// Raised whenever a Pure result could change (rule E4): another SQLite that ranks otherwise,

@@ -60,15 +60,7 @@ impl StoreThreads {
     /// # Errors
     /// The machine's, when it has no thread to give.
     pub fn start(threads: usize) -> io::Result<Self> {
-        // Beside the jobs there is room for what `adopt` and `stop` say.
-        let (jobs, inbox) = bounded(JOBS_MAX + threads + 1);
-        let pool = Self(Arc::new(Pool {
-            jobs,
-            room: Semaphore::new(JOBS_MAX),
-            orphans: Mutex::default(),
-            called: AtomicBool::new(false),
-            handles: Mutex::default(),
-        }));
+        let (pool, inbox) = Self::of(threads);
         for n in 0..threads.max(1) {
             let (pool_of_thread, inbox) = (pool.clone(), inbox.clone());
             let name = format!("loket-store-{n}");
@@ -82,6 +74,26 @@ impl StoreThreads {
             }
         }
         Ok(pool)
+    }
+
+    /// A pool without threads: whoever holds the steps does its work. For simulations.
+    #[cfg(feature = "simulation")]
+    pub fn stepped() -> (Self, StoreSteps) {
+        let (pool, inbox) = Self::of(1);
+        (pool.clone(), StoreSteps { pool, inbox })
+    }
+
+    fn of(threads: usize) -> (Self, Receiver<Job>) {
+        // Beside the jobs there is room for what `adopt` and `stop` say.
+        let (jobs, inbox) = bounded(JOBS_MAX + threads + 1);
+        let pool = Self(Arc::new(Pool {
+            jobs,
+            room: Semaphore::new(JOBS_MAX),
+            orphans: Mutex::default(),
+            called: AtomicBool::new(false),
+            handles: Mutex::default(),
+        }));
+        (pool, inbox)
     }
 
     /// Does what is queued, makes every brain of a stopped shard durable and tells the ledger, ends
@@ -134,19 +146,27 @@ impl StoreThreads {
 
     fn work(&self, inbox: &Receiver<Job>) {
         while let Ok(job) = inbox.recv() {
-            match job {
-                Job::Run(run) => {
-                    self.0.room.add_permits(1);
-                    if catch_unwind(AssertUnwindSafe(run)).is_err() {
-                        tracing::error!("a job of the store panicked; its brain is opened anew");
-                    }
-                }
-                // Before the look, so that a brain that comes during it is announced again.
-                Job::Orphans => self.0.called.store(false, Ordering::Release),
-                Job::Stop => return,
+            if !self.take(job) {
+                return;
             }
-            self.close_orphans();
         }
+    }
+
+    /// Does one job; `false` when it is the end.
+    fn take(&self, job: Job) -> bool {
+        match job {
+            Job::Run(run) => {
+                self.0.room.add_permits(1);
+                if catch_unwind(AssertUnwindSafe(run)).is_err() {
+                    tracing::error!("a job of the store panicked; its brain is opened anew");
+                }
+            }
+            // Before the look, so that a brain that comes during it is announced again.
+            Job::Orphans => self.0.called.store(false, Ordering::Release),
+            Job::Stop => return false,
+        }
+        self.close_orphans();
+        true
     }
 
     fn close_orphans(&self) {
@@ -154,6 +174,26 @@ impl StoreThreads {
             let Some(orphan) = lock(&self.0.orphans).pop() else { return };
             close(orphan);
         }
+    }
+}
+
+/// A pool's work, step by step. See [`StoreThreads::stepped`].
+#[cfg(feature = "simulation")]
+pub struct StoreSteps {
+    pool: StoreThreads,
+    inbox: Receiver<Job>,
+}
+
+#[cfg(feature = "simulation")]
+impl StoreSteps {
+    /// How many jobs wait.
+    pub fn waiting(&self) -> usize {
+        self.inbox.len()
+    }
+
+    /// Does the oldest job; `false`: there is none.
+    pub fn step(&self) -> bool {
+        self.inbox.try_recv().is_ok_and(|job| self.pool.take(job))
     }
 }
 

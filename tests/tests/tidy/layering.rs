@@ -3,11 +3,10 @@
 //! Own crates are an allow-list: the layers of ARCHITECTURE.md. Others are an allow-list for the pure crates and "only these
 //! have it" for the heavy ones. What may not come in by a detour is read from cargo's own resolve.
 
+use crate::cargo::metadata;
 use crate::none;
-use crate::source::root;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 /// A crate's place in the layers.
 struct Row {
@@ -41,7 +40,7 @@ const fn provider(name: &'static str, folder: &'static str) -> Row {
     Row { name, folder, ours: BELOW_PROVIDERS, only: None, never: NO_ENGINES }
 }
 
-const ROWS: [Row; 21] = [
+const ROWS: [Row; 22] = [
     Row { name: "loket-kernel", folder: "kernel", ours: &[], only: Some(&["serde"]), never: NO_IO },
     Row {
         name: "loket-supervision",
@@ -193,42 +192,43 @@ const ROWS: [Row; 21] = [
         only: None,
         never: &["wasmtime", "actix"],
     },
+    // Below the command line: what a node is, without threads, sockets and modules.
+    Row {
+        name: "loket-sim",
+        folder: "tests/sim",
+        ours: &[
+            "loket-kernel",
+            "loket-supervision",
+            "loket-turn",
+            "loket-ledger",
+            "loket-runtime",
+            "loket-contract",
+            "loket-store",
+            "loket-time",
+            "loket-agent",
+            "loket-host",
+        ],
+        only: None,
+        never: &["axum", "metrics-exporter-prometheus"],
+    },
 ];
 
 /// A heavy crate, the only crates of ours that may build it in, and those whose tests may look with it.
 const OWNERS: [(&str, &[&str], &[&str]); 9] = [
     ("wasmtime", &["loket-host"], &[]),
     ("wit-component", &["loket-host"], &["loket-abi"]),
-    ("rusqlite", &["loket-renew", "loket-ledger", "loket-store"], &["loket-cli", "loket-tests"]),
+    (
+        "rusqlite",
+        &["loket-renew", "loket-ledger", "loket-store", "loket-sim"],
+        &["loket-cli", "loket-tests"],
+    ),
     ("actix", &["loket-runtime", "loket-log", "loket-cli"], &["loket-benches"]),
     ("actix-rt", &["loket-runtime", "loket-cli"], &["loket-benches"]),
     ("axum", &["loket-cli"], &[]),
-    ("clap", &["loket-cli"], &[]),
+    ("clap", &["loket-cli", "loket-sim"], &[]),
     ("metrics-exporter-prometheus", &["loket-cli", "loket-benches"], &[]),
-    ("tracing-subscriber", &["loket-cli"], &[]),
+    ("tracing-subscriber", &["loket-cli", "loket-sim"], &[]),
 ];
-
-/// What `cargo metadata` says; `deps`: with the graph as it is resolved for this machine.
-fn metadata(deps: bool) -> Value {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-    cargo.current_dir(root()).args(["metadata", "--format-version", "1", "--offline"]);
-    if deps {
-        cargo.args(["--filter-platform", &host()]);
-    } else {
-        cargo.arg("--no-deps");
-    }
-    let output = cargo.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "cargo metadata: {said}");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// This machine's target: crates of other platforms need not be on its disk.
-fn host() -> String {
-    let output = Command::new("rustc").arg("-vV").output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    said.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned()
-}
 
 /// A dependency as a manifest names it: crate and whether only tests need it.
 type Edge = (String, bool);

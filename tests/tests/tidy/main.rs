@@ -6,12 +6,14 @@
 //! that test to fail. Start reading at `layering.rs`.
 #![allow(clippy::unwrap_used)]
 
+mod cargo;
 mod docs;
 mod layering;
 mod metrics;
 mod never;
 mod pages;
 mod shape;
+mod simulation;
 mod source;
 
 /// Fails with all findings at once: mending one a run would take as many runs as there are findings.

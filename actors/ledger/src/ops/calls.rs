@@ -3,6 +3,7 @@
 
 use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op, pin_key};
+use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{
     Begin, EffectClass, Hash, IntentId, IntentWrite, IntentWritten, LedgerError, LedgerEvent,
     Outcome, Record, ResultWrite, TurnKey, TurnNo,
@@ -42,20 +43,24 @@ impl Engine {
 
     /// See [`loket_turn::Ledger::intent`].
     pub(crate) fn intent(&mut self, write: &IntentWrite) -> Op<IntentWritten> {
-        let agent = self.fenced(&write.turn).map_err(Fault::refused)?;
+        let agent = self.caller(&write.turn).map_err(Fault::refused)?;
         // Whatever is answered, what it says is on the disk (rule C2).
-        self.must_sync = true;
+        self.must_sync = !broken(Mutation::IntentUnsynced);
         let intent = &write.intent;
         if let Some(found) = self.found(intent.id)? {
-            let same = found.capability == intent.capability
-                && found.args == intent.args
-                && found.class == intent.class.as_str();
+            let same = broken(Mutation::IntentNoArgs)
+                || (found.capability == intent.capability
+                    && found.args == intent.args
+                    && found.class == intent.class.as_str());
             if !same {
                 return Err(Fault::refused(LedgerError::OtherArgs(intent.id)));
             }
             return match found.outcome {
                 Some(outcome) => Ok(IntentWritten::Known { outcome, stamp_ms: found.stamp_ms }),
                 None if self.may_send(agent.life, intent.id) => {
+                    if broken(Mutation::DoubtForgotten) {
+                        return Ok(IntentWritten::Fresh);
+                    }
                     self.hold_once(agent.life, intent.id, write.holder.as_ref())?;
                     Ok(IntentWritten::Fresh)
                 }
@@ -84,6 +89,15 @@ impl Engine {
             self.hold_once(life, intent.id, write.holder.as_ref())?;
         }
         Ok(IntentWritten::Fresh)
+    }
+
+    /// Whose intent it is: the fence.
+    fn caller(&self, turn: &TurnKey) -> Result<crate::book::Agent, LedgerError> {
+        if broken(Mutation::NoFence) || broken(Mutation::FenceInWrapper) {
+            let incarnation = self.book.get(&turn.agent).map_or(0, |agent| agent.incarnation);
+            return self.fenced(&TurnKey { incarnation, ..turn.clone() });
+        }
+        self.fenced(turn)
     }
 
     /// What the ledger has of an intent.
@@ -257,7 +271,7 @@ impl Engine {
         let Some((life, class, before, before_ms)) = found else {
             return Ok(None);
         };
-        self.must_sync |= class == EffectClass::Once.as_str();
+        self.must_sync |= class == EffectClass::Once.as_str() && !broken(Mutation::ResultEarly);
         let (ok, bytes) = codec::outcome_columns(outcome);
         let first = before.is_none();
         let sql = if first {

@@ -84,12 +84,14 @@ impl Engine {
 
     /// At a start: the process before has ended, and every provider's incarnation with it.
     pub(crate) fn doubt_all(&mut self, ended: impl Fn(&Holder) -> bool) -> Op<u64> {
-        let lost: Vec<(u64, OnceCall)> = self
+        let mut lost: Vec<(u64, OnceCall)> = self
             .book
             .all()
             .filter_map(|agent| Some((agent.life, agent.once.clone()?)))
             .filter(|(_, once)| once.doubt.is_none() && once.holder.as_ref().is_some_and(&ended))
             .collect();
+        // Numbered in the order of the agents' lives, whatever order the book has.
+        lost.sort_by_key(|(life, _)| *life);
         let count = lost.len() as u64;
         for (life, once) in lost {
             self.put_in_doubt(life, once)?;

@@ -5,6 +5,7 @@ use super::letters::Grave;
 use crate::book::Agent;
 use crate::codec::db;
 use crate::engine::{Engine, Fault, Op};
+use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{Blame, Fail, FailVerdict, Failure, Hash, LetterId, TurnNo};
 use rusqlite::params;
 
@@ -27,13 +28,7 @@ impl Engine {
     /// retry is a new begin (rule G2).
     fn note_attempt(&mut self, agent: &Agent, fail: &Fail, attempts: u32) -> Op<()> {
         let (life, n) = (db(agent.life), db(fail.turn.n.0));
-        self.conn
-            .prepare_cached(
-                "DELETE FROM records WHERE life = ?1 AND n = ?2 AND call >
-                    (SELECT coalesce(max(call), 0) FROM records
-                      WHERE life = ?1 AND n = ?2 AND intent IS NOT NULL)",
-            )?
-            .execute([life, n])?;
+        self.forget_tail(life, n)?;
         self.conn
             .prepare_cached(
                 "INSERT INTO turns(life, n, state, attempts) VALUES (?1, ?2, 0, ?3)
@@ -44,6 +39,28 @@ impl Engine {
             .execute(params![life, n, attempts])?;
         self.row_is_open(agent.life);
         self.hold_durable(agent.life, fail.turn.n)
+    }
+
+    /// Drops the records after the last intent.
+    fn forget_tail(&self, life: i64, n: i64) -> rusqlite::Result<()> {
+        if broken(Mutation::BadKept) {
+            return Ok(());
+        }
+        if broken(Mutation::TimeoutDropped) {
+            let sql = "UPDATE records SET ok = NULL, outcome = NULL
+                        WHERE life = ?1 AND n = ?2 AND class = 'keyed' AND ok = 0 AND call =
+                    (SELECT max(call) FROM records
+                      WHERE life = ?1 AND n = ?2 AND intent IS NOT NULL)";
+            self.conn.prepare_cached(sql)?.execute([life, n])?;
+        }
+        let but = if broken(Mutation::StagedKept) { "AND class <> 'staged'" } else { "" };
+        let sql = format!(
+            "DELETE FROM records WHERE life = ?1 AND n = ?2 {but} AND call >
+                (SELECT coalesce(max(call), 0) FROM records
+                  WHERE life = ?1 AND n = ?2 AND intent IS NOT NULL)"
+        );
+        self.conn.prepare_cached(&sql)?.execute([life, n])?;
+        Ok(())
     }
 
     /// One step: letter, skip, failure for who waits (rule G3).

@@ -5,6 +5,7 @@ use super::accept::room;
 use crate::book::Held;
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::limits::CALLS_PER_TURN_MAX;
+use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{AcceptError, AgentName, TurnKey, TurnNo};
 
 impl Engine {
@@ -23,6 +24,9 @@ impl Engine {
         self.under_limit().map_err(Fault::Refused)?;
         let bytes = bytes as u64;
         room(receiver, bytes).map_err(Fault::Refused)?;
+        if broken(Mutation::NoReserve) {
+            return Ok(());
+        }
         let place = Held { to: receiver.life, bytes };
         let limit = CALLS_PER_TURN_MAX as usize;
         if let Some(sender) = self.book.change(life) {

@@ -4,6 +4,7 @@
 use crate::codec::db;
 use crate::engine::{Engine, Op};
 use crate::open_turns::Leftover;
+use loket_turn::simulation::{Mutation, broken};
 use rusqlite::params;
 
 impl Engine {
@@ -31,6 +32,10 @@ impl Engine {
                         i64::from(left.alone)
                     ])?;
                 self.row_is_open(left.life.0);
+                if broken(Mutation::KillCounts) {
+                    let sql = "UPDATE turns SET attempts = attempts + 1 WHERE life = ?1 AND n = ?2";
+                    self.conn.execute(sql, [left.life.0, left.n.0].map(db))?;
+                }
             }
         }
         self.doubt_all(|_| true)?;

@@ -7,6 +7,7 @@
 use crate::book::Book;
 use crate::codec::{self, un};
 use crate::engine::{Engine, Op};
+use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{AgentName, Failure, IntentId};
 use rusqlite::Connection;
 
@@ -30,7 +31,8 @@ impl Engine {
         if self.found(intent)?.is_none_or(|found| found.outcome.is_some()) {
             return Ok(());
         }
-        let Some(way) = self.book.way(callee, life) else {
+        let way = self.book.way(callee, life).filter(|_| !broken(Mutation::NoCycleCheck));
+        let Some(way) = way else {
             if let Some(agent) = self.book.change(life) {
                 agent.waits = Some((intent, callee));
             }

@@ -46,7 +46,12 @@ pub(super) async fn make(
         backtrace: String::new(),
         fatal: true,
     })?;
-    let brain = Brain { agent: plan.name.clone(), incarnation, store: doors.store.clone() };
+    let brain = Brain {
+        agent: plan.name.clone(),
+        incarnation,
+        store: doors.store.clone(),
+        clock: services.clock.clone(),
+    };
     Ok(Box::new(Agent {
         present: Pinned::present(&plan, module)?,
         pauses: Pauses::new(&control, &services.clock, plan.spec.pause_max_ms),
@@ -240,14 +245,14 @@ impl Agent {
         context.control.stuck(failed.cause == HELD);
         let pause = patience.next();
         tracing::warn!(
-            agent = %self.plan.name, cause = failed.cause, again_ms = pause.as_millis(),
+            agent = %self.plan.name, cause = failed.cause, again_ms = pause,
             "waiting for the machine: {}", failed.message
         );
         tokio::select! {
             biased;
             // Who leaves asks the ledger first: the turn may have ended there, and the brain be behind it (rule E4).
             () = context.control.stop() => {}
-            () = tokio::time::sleep(pause) => {}
+            () = self.services.clock.sleep(pause) => {}
         }
         Ok(Next::TakeOver)
     }

@@ -44,7 +44,7 @@ impl Counter {
             biased;
             _ = said => {}
             () = self.slots.contended() => return Err(Halt::Park(live.key())),
-            () = tokio::time::sleep(self.park_after) => return Err(Halt::Park(live.key())),
+            () = self.clock.sleep(self.park_after_ms) => return Err(Halt::Park(live.key())),
         }
         let decided = self.ask(live, name, args).await?;
         self.decided(live, name, decided)

@@ -4,6 +4,7 @@ use super::end::Failed;
 use super::modules::Loaded;
 use super::{AgentPlan, HostServices};
 use loket_kernel::{Grant, GrantId, GrantSet};
+use loket_turn::simulation::{Mutation, broken, chance};
 use loket_turn::{Begin, Blame, Hash, Ledger};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -95,7 +96,8 @@ impl Pinned {
             return Err(Failed { cause, blame: Blame::Config, message, backtrace, fatal: true });
         }
         let named = [begin.module, begin.settings, begin.grants];
-        if named == [self.module.hash, self.settings_hash, self.grants_hash] {
+        let same = named == [self.module.hash, self.settings_hash, self.grants_hash];
+        if same || broken(Mutation::ModuleToday) {
             return Ok(Arc::clone(self));
         }
         let mut pinned = Self::clone(self);
@@ -129,8 +131,8 @@ impl Pinned {
     /// The begin of a new turn.
     pub(super) fn begin(&self, services: &HostServices, plan: &AgentPlan) -> Result<Begin, Failed> {
         let limits = &plan.spec.limits;
-        let seed =
-            getrandom::u64().map_err(|error| Failed::environment("entropy", error.to_string()))?;
+        let seed = chance().map_or_else(getrandom::u64, Ok);
+        let seed = seed.map_err(|error| Failed::environment("entropy", error.to_string()))?;
         Ok(Begin {
             module: self.module.hash,
             settings: self.settings_hash,

@@ -2,18 +2,17 @@
 
 use super::end::Failed;
 use loket_runtime::{
-    BrainAction, BrainError, BrainRequest, BrainState, Mailbox, Presence, ProviderWork,
+    BrainAction, BrainError, BrainRequest, BrainState, Clock, Mailbox, Presence, ProviderWork,
 };
 use loket_turn::{AgentName, Epoch, Hash, Life, TurnNo};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// How often a request whose shard died under it is asked again; the shard's supervisor has restarted it by then, or gives up.
 const TRIES: u32 = 20;
 
-/// Between two tries. With [`TRIES`]: one second, longer than a restart without backoff takes.
-const RETRY_AFTER: Duration = Duration::from_millis(50);
+/// Between two tries, milliseconds. With [`TRIES`]: one second, longer than a restart without backoff takes.
+const RETRY_AFTER_MS: u64 = 50;
 
 /// The cause of a brain that is damaged or another's: its agent is quarantined (rules E5, G4).
 pub(super) const CORRUPT: &str = "corrupt";
@@ -30,6 +29,7 @@ pub(super) struct Brain {
     pub(super) agent: AgentName,
     pub(super) incarnation: u64,
     pub(super) store: Mailbox<ProviderWork>,
+    pub(super) clock: Clock,
 }
 
 impl Brain {
@@ -71,7 +71,7 @@ impl Brain {
             if let Some(answer) = self.ask_once(what.clone()).await {
                 return answer;
             }
-            tokio::time::sleep(RETRY_AFTER).await;
+            self.clock.sleep(RETRY_AFTER_MS).await;
         }
         Err(Failed::environment(DOWN, "the store does not answer"))
     }

@@ -11,13 +11,13 @@ use loket_kernel::{Address, Chain, Envelope, Moment};
 use loket_runtime::{
     Authority, CallEnvelope, Cargo, Clock, Mailbox, Reply, Slots, TurnCall, TurnContext, Waiters,
 };
+use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{
     Answered, CallState, EffectClass, Failure, IntentId, Ledger, Live, Outcome, Step, Stop,
 };
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// How often a call whose provider ended under it is sent again before the guest is told `restarting` (rule C4).
@@ -39,7 +39,8 @@ pub(super) struct Counter {
     pub(super) authority: Arc<Authority>,
     pub(super) slots: Slots,
     pub(super) clock: Clock,
-    pub(super) park_after: Duration,
+    /// How long a call waits in memory, milliseconds.
+    pub(super) park_after_ms: u64,
     pub(super) deadline: Option<Moment>,
     /// When the guest's time is over, on the monotonic clock; `None` in catch-up (rule F2).
     pub(super) ends_at_ms: Option<u64>,
@@ -120,7 +121,8 @@ impl Counter {
             }
         };
         let name = self.name(capability);
-        let answered = if live.resend == Some(EffectClass::Once) {
+        let once = live.resend == Some(EffectClass::Once) && !broken(Mutation::OnceResent);
+        let answered = if once {
             self.once_again(&live, clock_ms, &name, &args).await?
         } else {
             self.live(&live, clock_ms, &name, &args).await?
@@ -209,7 +211,7 @@ impl Counter {
                     if let Some(answered) = self.after_loss(live).await? {
                         return Ok(answered);
                     }
-                    tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+                    self.clock.sleep(wait_ms).await;
                     wait_ms *= 2;
                 }
             }
@@ -305,7 +307,7 @@ impl Counter {
                 None => Err(Halt::Park(live.key())),
             },
             () = self.slots.contended() => Err(Halt::Park(live.key())),
-            () = tokio::time::sleep(self.park_after) => Err(Halt::Park(live.key())),
+            () = self.clock.sleep(self.park_after_ms) => Err(Halt::Park(live.key())),
         }
     }
 

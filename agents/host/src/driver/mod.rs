@@ -18,6 +18,8 @@ mod modules;
 mod parked;
 mod patience;
 mod pause;
+#[cfg(feature = "simulation")]
+pub mod script;
 mod services;
 mod turn;
 

@@ -31,6 +31,9 @@ pub struct Loaded {
     pub bytes: Arc<[u8]>,
     /// The compiled module.
     pub module: Module,
+    /// What is run in its place.
+    #[cfg(feature = "simulation")]
+    pub script: Option<Arc<dyn super::script::Script>>,
 }
 
 /// See the module head.
@@ -117,6 +120,21 @@ impl Modules {
         Ok(loaded)
     }
 
+    /// From here on `source` is `script`, known to the ledger as `bytes`; `stand_in` is never run.
+    #[cfg(feature = "simulation")]
+    pub fn script(
+        &self,
+        source: ModuleSource,
+        bytes: Arc<[u8]>,
+        stand_in: &Loaded,
+        script: Arc<dyn super::script::Script>,
+    ) {
+        let (hash, module) = (Hash::of(&bytes), stand_in.module.clone());
+        let loaded = Loaded { hash, bytes, module, script: Some(script) };
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(hash, loaded);
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner).insert(source, hash);
+    }
+
     /// A source that was loaded before.
     fn known(&self, source: &ModuleSource) -> Option<Loaded> {
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,7 +167,13 @@ impl Modules {
             .engine
             .load(&bytes, &self.limits, self.cache.as_ref())
             .map_err(|error| format!("{}: {error}", error.code()))?;
-        let loaded = Loaded { hash, bytes, module };
+        let loaded = Loaded {
+            hash,
+            bytes,
+            module,
+            #[cfg(feature = "simulation")]
+            script: None,
+        };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= KEPT_MAX
             && let Some(any) = kept.keys().next().copied()

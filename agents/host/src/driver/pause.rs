@@ -94,7 +94,7 @@ impl Counter {
             back = on.back(&self.clock, until_ms) => Some(back),
             () = self.pauses.control.stop() => None,
             () = self.slots.contended() => None,
-            () = tokio::time::sleep(self.park_after) => None,
+            () = self.clock.sleep(self.park_after_ms) => None,
         };
         // The guest's time has stood still.
         self.paused_ms.set(self.paused_ms.get().saturating_add(pause.ms()));

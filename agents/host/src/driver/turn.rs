@@ -11,6 +11,7 @@ use loket_contract::failpoints::{self, Point};
 use loket_kernel::{Address, Moment};
 use loket_runtime::{Control, TurnContext};
 use loket_turn::limits::PARKS_PER_TURN_MAX;
+use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{
     Begin, Blame, Diverged, End, Epoch, Failure, Hash, Journal, Life, Message, Mode, NextTurn,
     Outcome, Record, TurnKey, TurnNo, chain_after,
@@ -18,7 +19,6 @@ use loket_turn::{
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// One agent's incarnation, as its turns see it.
 pub(super) struct Agent {
@@ -89,7 +89,7 @@ impl Agent {
         if alone {
             // Growing backoff between starts that this turn may be the end of (rule B2).
             let power = next.survival.deaths_alone.min(6);
-            tokio::time::sleep(Duration::from_millis(100 << power)).await;
+            self.services.clock.sleep(100 << power).await;
         }
         // Without its brain there is nothing to run: it waits for the store before it takes a slot.
         if let Some(store) = self.brain.away() {
@@ -107,6 +107,11 @@ impl Agent {
         self.bring_up(n).await?;
         self.level = true;
         let (begin, begun) = match &next.begin {
+            Some(begin) if broken(Mutation::TimeUnpinned) => {
+                let fresh = self.present.begin(&self.services, &self.plan);
+                let Begin { time_ms, seed, .. } = fresh.map_err(Stopped::Failed)?;
+                (Begin { time_ms, seed, ..begin.clone() }, true)
+            }
             Some(begin) => (begin.clone(), true),
             None => {
                 let begin = self.present.begin(&self.services, &self.plan);
@@ -186,8 +191,7 @@ impl Agent {
         };
         let running = (self.services.running_guests.enter(), metrics::Live::new());
         let started_ms = self.services.clock.monotonic_ms();
-        let run = pinned.module.module.run(&limits, mail, &mut counter);
-        let ran = self.background.turn(&self.plan.name, run).await;
+        let ran = self.guest(&pinned, &limits, mail, &mut counter).await;
         drop(running);
         metrics::ran(self.services.clock.monotonic_ms().saturating_sub(started_ms));
         let answer = match ran {
@@ -198,6 +202,22 @@ impl Agent {
             }
         };
         Ran { context, answer }
+    }
+
+    /// The guest itself, in slices that leave the lane to others.
+    async fn guest(
+        &self,
+        pinned: &Pinned,
+        limits: &RunLimits,
+        mail: engine::Message<'_>,
+        counter: &mut Counter,
+    ) -> Result<engine::Answer, engine::TurnError> {
+        #[cfg(feature = "simulation")]
+        if let Some(script) = &pinned.module.script {
+            return super::script::run(script, mail, counter).await;
+        }
+        let run = pinned.module.module.run(limits, mail, counter);
+        self.background.turn(&self.plan.name, run).await
     }
 
     fn counter(&self, context: &Arc<TurnContext>, ends_at_ms: Option<u64>) -> Counter {
@@ -214,7 +234,7 @@ impl Agent {
             authority: services.authority.clone(),
             slots: services.slots.clone(),
             clock: services.clock.clone(),
-            park_after: Duration::from_millis(self.plan.spec.park_after_ms),
+            park_after_ms: self.plan.spec.park_after_ms,
             deadline: Some(deadline),
             ends_at_ms,
             pauses: self.pauses.clone(),
@@ -263,7 +283,14 @@ impl Agent {
                 return Err(diverged(n, self.services.clock.now().0, &found));
             }
         };
-        let next = match self.services.ledger.end(end).await {
+        if broken(Mutation::BrainFirst) {
+            let _ = self.brain.commit(n, chain).await;
+        }
+        let ending = self.services.ledger.end(end);
+        if broken(Mutation::WrittenD2) {
+            let _ = self.brain.commit(n, chain).await;
+        }
+        let next = match ending.await {
             Ok(next) => next,
             Err(error) => {
                 self.brain.roll_back().await;

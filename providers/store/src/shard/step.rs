@@ -6,6 +6,7 @@ use super::{Call, Inner};
 use crate::brain::{Brain, OpenError, Owner, TurnError};
 use crate::metrics;
 use loket_runtime::{BrainAction, BrainError, BrainRequest, BrainState};
+use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{AgentName, Epoch, Hash, Life, Outcome, TurnNo};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -151,6 +152,13 @@ impl Inner {
         if answer.is_ok() {
             metrics::committed();
             self.note_commit(agent);
+            if broken(Mutation::PurgeEarly) {
+                let slot = self.slots.get(agent);
+                if let Some(Place::Here(brain)) = slot.map(|slot| &slot.place) {
+                    let life = brain.owner().life;
+                    drop((self.tools.report)(Arc::clone(agent), life, n));
+                }
+            }
         }
         answer
     }

@@ -1,0 +1,391 @@
+//! One run: a seed, a random schedule with faults, then peace, then the checks.
+//!
+//! Start reading at [`run`].
+
+use crate::disk::{Death, Disk};
+use crate::guest::{self, AGENTS, Body};
+use crate::machine::{Plan, Process};
+use crate::operator;
+use crate::oracle::Oracle;
+use crate::rng::Rng;
+use crate::trace::{Trace, shown};
+use crate::world::{Shared, World, lock};
+use loket_ledger::Durability;
+use loket_turn::simulation::{Mutation, Simulated};
+use loket_turn::{Accept, Ledger};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// When every run begins, Unix milliseconds: the clock tells nothing of the machine.
+const START_MS: u64 = 1_700_000_000_000;
+
+/// What to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Config {
+    /// All chance comes from it.
+    pub seed: u64,
+    /// The rule that is broken.
+    pub mutation: Option<Mutation>,
+    /// Print what happens.
+    pub traced: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The first rule that was broken.
+    pub violation: Option<String>,
+    /// Hash of everything that happened, in order.
+    pub hash: String,
+    /// Steps taken.
+    pub steps: usize,
+    /// Processes that lived.
+    pub boots: u64,
+    /// Turns that ended.
+    pub turns: usize,
+    /// Syncs of the disk.
+    pub syncs: u64,
+}
+
+/// A sender from outside: it sends until it is told that its message was accepted.
+#[derive(Debug)]
+pub(crate) struct Client {
+    to: &'static str,
+    body: Vec<u8>,
+    sent: bool,
+    pub(crate) accepted: Option<String>,
+}
+
+pub(crate) struct Simulation {
+    pub(crate) rng: Rng,
+    pub(crate) plan: Plan,
+    pub(crate) disk: Disk,
+    pub(crate) process: Option<Process>,
+    pub(crate) clients: Vec<Rc<RefCell<Client>>>,
+    pub(crate) oracle: Oracle,
+    pub(crate) trace: Trace,
+    pub(crate) world: Shared,
+    wall_ms: u64,
+    pub(crate) power_lost: bool,
+    /// Agents that only a restore could bring back, which there is none of: their brains are ahead after a loss of power.
+    pub(crate) desk: Rc<RefCell<operator::Desk>>,
+    pub(crate) steps: usize,
+    pub(crate) stopping: bool,
+}
+
+/// Runs one seed.
+///
+/// # Errors
+/// In words, when the simulation itself cannot run.
+pub fn run(config: Config) -> Result<Report, String> {
+    let _simulated = Simulated::begin(config.seed ^ 0x5eed, config.mutation);
+    let mut simulation = Simulation::new(config)?;
+    guest::tell(Some(Arc::clone(&simulation.world)));
+    let done = simulation.explore();
+    guest::tell(None);
+    let boots = simulation.disk.syncs();
+    let report = simulation.report(boots);
+    done.map(|()| report)
+}
+
+impl Simulation {
+    fn new(config: Config) -> Result<Self, String> {
+        let mut rng = Rng::new(config.seed);
+        let world = Arc::new(Mutex::new(World::new(rng.number())));
+        let clients = (0..1 + rng.below(3)).map(|_| {
+            let body = Body { script: guest::random(&mut rng, 0), acc: rng.number() >> 12 };
+            Rc::new(RefCell::new(Client {
+                to: *rng.pick(&[AGENTS[0], AGENTS[0], AGENTS[1]]),
+                body: serde_json::to_vec(&body).unwrap_or_default(),
+                sent: false,
+                accepted: None,
+            }))
+        });
+        let clients = clients.collect();
+        let plan = Plan {
+            durability: if rng.percent(50) { Durability::Power } else { Durability::Process },
+            slots: 1 + u32::from(rng.percent(70)),
+            in_place: rng.percent(50),
+            version: Arc::new(AtomicU64::new(0)),
+            world: Arc::clone(&world),
+        };
+        let mut trace = Trace::new(config.traced);
+        trace.note(format!("{:?}, {} slots", plan.durability, plan.slots));
+        Ok(Self {
+            rng,
+            plan,
+            disk: Disk::new().map_err(|why| why.to_string())?,
+            process: None,
+            clients,
+            oracle: Oracle::new(Arc::clone(&world)),
+            trace,
+            world,
+            wall_ms: START_MS,
+            power_lost: false,
+            desk: Rc::default(),
+            steps: 0,
+            stopping: false,
+        })
+    }
+
+    fn report(self, syncs: u64) -> Report {
+        Report {
+            violation: lock(&self.world).broken.clone(),
+            hash: self.trace.hash(),
+            steps: self.steps,
+            boots: self.disk.boots() + 1,
+            turns: self.oracle.turns(),
+            syncs,
+        }
+    }
+
+    pub(crate) fn broken(&self) -> bool {
+        lock(&self.world).broken.is_some()
+    }
+
+    fn explore(&mut self) -> Result<(), String> {
+        self.boot()?;
+        let steps = 150 + self.rng.below(2_500);
+        let mut faults = self.rng.below(6);
+        for left in (1..=steps).rev() {
+            if self.broken() {
+                return Ok(());
+            }
+            if faults > 0 && self.rng.below(left * 2) < faults * 3 {
+                faults -= usize::from(self.fault()?);
+            } else {
+                self.step()?;
+            }
+        }
+        lock(&self.world).faulty = false;
+        self.disk.arm(None);
+        self.trace.note("peace".to_owned());
+        if let Some(process) = &mut self.process {
+            process.exec.wake_all();
+            // A clock that was set back is late by a day with whatever waits for a moment: it is put right.
+            process.clock.set_wall(process.clock.high_water());
+        }
+        self.settle()?;
+        if !self.broken() {
+            self.check();
+            self.close()?;
+        }
+        Ok(())
+    }
+
+    fn boot(&mut self) -> Result<(), String> {
+        let process = match Process::boot(&self.plan, &self.disk, self.wall_ms) {
+            Ok(process) => process,
+            Err(why) => {
+                lock(&self.world).violation(format!("the process does not start: {why}"));
+                return Ok(());
+            }
+        };
+        self.trace.note(format!("boot {}", self.disk.boots()));
+        let lossy = self.power_lost && self.plan.durability == Durability::Process;
+        self.oracle.reborn(&process.steps, lossy);
+        self.oracle.look(&process.steps);
+        for client in &self.clients {
+            client.borrow_mut().sent = false;
+        }
+        self.desk.borrow_mut().busy = false;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// The process dies; another one starts.
+    fn die(&mut self, death: Death) -> Result<(), String> {
+        self.trace.note(format!("{death:?}"));
+        self.power_lost |= death == Death::Power;
+        let mut rng = Rng::new(self.rng.number());
+        self.disk.die(death, &mut rng).map_err(|why| why.to_string())?;
+        if let Some(process) = self.process.take() {
+            self.wall_ms = process.clock.now().0;
+        }
+        self.disk.sweep();
+        self.wall_ms += 1 + self.rng.below(2_000) as u64;
+        self.boot()
+    }
+
+    /// One step of whatever the dice choose.
+    fn step(&mut self) -> Result<(), String> {
+        self.steps += 1;
+        let dice = self.rng.below(100);
+        let slow = self.rng.percent(1);
+        let Some(process) = &mut self.process else { return Ok(()) };
+        if slow {
+            process.exec.slow_down(&mut self.rng, 30, 150);
+        }
+        match dice {
+            0..60 => {
+                if let Some(id) = process.exec.step(&mut self.rng) {
+                    self.trace.note(format!("poll {id}"));
+                }
+            }
+            60..78 => {
+                let group = 1 + self.rng.below(6);
+                if process.steps.step(group) {
+                    self.trace.note(format!("ledger {group} {}", process.steps.is_amid()));
+                }
+            }
+            78..85 => {
+                if process.jobs.step() {
+                    self.trace.note("store".to_owned());
+                }
+            }
+            85..91 => lock(&self.world).step(&mut self.rng),
+            91..94 => {
+                let ms = *self.rng.pick(&[1, 10, 60, 60, 250, 1_100, 2_100]);
+                process.clock.advance(ms);
+                self.trace.note(format!("clock {ms}"));
+            }
+            94..97 => self.client(),
+            97..98 => {
+                if process.steps.upkeep() {
+                    self.trace.note("upkeep".to_owned());
+                }
+            }
+            _ => operator::act(self),
+        }
+        self.after()
+    }
+
+    /// What follows from a step.
+    pub(crate) fn after(&mut self) -> Result<(), String> {
+        if let Some(process) = &self.process {
+            let mut told = process.told.lock().unwrap_or_else(PoisonError::into_inner);
+            for event in told.drain(..) {
+                self.trace.note(shown(&event));
+            }
+            drop(told);
+            if !process.steps.is_amid() {
+                self.oracle.look(&process.steps);
+            }
+        }
+        for note in std::mem::take(&mut lock(&self.world).notes) {
+            self.trace.note(note);
+        }
+        let gave_up = self
+            .process
+            .as_ref()
+            .is_some_and(|process| !self.stopping && process.runtime.wait_at_most(0).is_some());
+        match self.disk.struck() {
+            Some(death) => self.die(death),
+            // A part that is ended in its start ends the node, as in OTP; somebody starts it again.
+            None if gave_up => self.die(Death::Kill),
+            None => Ok(()),
+        }
+    }
+
+    /// A sender tries.
+    pub(crate) fn client(&mut self) {
+        let at = self.rng.below(self.clients.len());
+        let (Some(client), Some(process)) = (self.clients.get(at), &self.process) else { return };
+        if client.borrow().sent || client.borrow().accepted.is_some() {
+            return;
+        }
+        client.borrow_mut().sent = true;
+        let (client, ledger) = (Rc::clone(client), Arc::clone(&process.ledger));
+        let accept = Accept {
+            to: client.borrow().to.into(),
+            sender: "@outside".into(),
+            kind: "script".to_owned(),
+            body: client.borrow().body.clone(),
+            key: Some(format!("client-{at}")),
+            id: None,
+            reply_to: None,
+            chain: Vec::new(),
+            unless_waiting: false,
+            now_ms: process.clock.now().0,
+        };
+        self.trace.note(format!("send {at}"));
+        let world = Arc::clone(&self.world);
+        process.exec.spawn(async move {
+            let accepted = ledger.accept(accept).await;
+            client.borrow_mut().sent = false;
+            if let Ok(accepted) = accepted {
+                let id = accepted.message.to_string();
+                lock(&world).notes.push(format!("accepted {at} {id}"));
+                client.borrow_mut().accepted = Some(id);
+            }
+        });
+    }
+
+    fn fault(&mut self) -> Result<bool, String> {
+        let kind = *self.rng.pick(&[
+            "kill",
+            "kill",
+            "kill-sync",
+            "power",
+            "power",
+            "power-sync",
+            "out",
+            "out",
+            "agent",
+            "agent",
+            "module",
+            "module",
+            "clock",
+            "part",
+            "astray",
+        ]);
+        let armed = |rng: &mut Rng, death| Some((death, Rng::new(rng.number())));
+        self.trace.note(format!("fault {kind}"));
+        match kind {
+            "kill" => self.die(Death::Kill)?,
+            "power" => self.die(Death::Power)?,
+            "kill-sync" => {
+                let death = armed(&mut self.rng, Death::Kill);
+                self.disk.arm(death);
+            }
+            "power-sync" => {
+                let death = armed(&mut self.rng, Death::Power);
+                self.disk.arm(death);
+            }
+            "module" => {
+                self.plan.version.fetch_add(1, Ordering::Relaxed);
+            }
+            "clock" => {
+                // A day ahead for good, or back: time that was told never runs backwards.
+                let day = 24 * 60 * 60 * 1_000;
+                let to = if self.rng.percent(50) { START_MS - day } else { START_MS + day };
+                if let Some(process) = &self.process {
+                    process.clock.set_wall(loket_kernel::Moment(to));
+                }
+            }
+            "astray" => {
+                if !self.rng.percent(40) {
+                    return Ok(false);
+                }
+                lock(&self.world).lead_astray();
+            }
+            _ => self.kill(kind),
+        }
+        Ok(true)
+    }
+
+    /// A part of the process ends, and its supervisor starts it again.
+    fn kill(&mut self, kind: &str) {
+        let parts = ["store/0", "store/1", "kernel/0", "agent/0", "agent/1", "time/0"];
+        let name = match kind {
+            "out" => "out/0",
+            "agent" => *self.rng.pick(&AGENTS),
+            _ => *self.rng.pick(&parts),
+        };
+        self.trace.note(format!("end {name}"));
+        if let Some(process) = &mut self.process {
+            if self.rng.percent(60) {
+                // What was under way is late, and finds the next life there.
+                process.exec.slow_down(&mut self.rng, 50, 400);
+            }
+            let _ = process.runtime.control().kill(name);
+        }
+    }
+
+    /// Whether a brain may be ahead of its ledger (rule F3).
+    pub(crate) fn may_be_ahead(&self) -> bool {
+        self.power_lost && self.plan.durability == Durability::Process
+    }
+}
