@@ -15,7 +15,8 @@ pub(crate) fn installed() -> bool {
 
 pub(crate) fn forward(load: Load) -> Measured {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-    std::fs::write(folder.path().join("loket_peer.erl"), SOURCE).map_err(|error| error.to_string())?;
+    std::fs::write(folder.path().join("loket_peer.erl"), SOURCE)
+        .map_err(|error| error.to_string())?;
     let run = format!(
         "{{ok, loket_peer}} = c:c(loket_peer), io:format(\"~nns ~p~n\", [loket_peer:run({}, {})]), halt().",
         load.callers,

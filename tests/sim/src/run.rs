@@ -97,7 +97,7 @@ impl Simulation {
         let clients = (0..1 + rng.below(3)).map(|_| {
             let body = Body { script: guest::random(&mut rng, 0), acc: rng.number() >> 12 };
             Rc::new(RefCell::new(Client {
-                to: *rng.pick(&[AGENTS[0], AGENTS[0], AGENTS[1]]),
+                to: rng.pick::<&str>(&[AGENTS[0], AGENTS[0], AGENTS[1]]),
                 body: serde_json::to_vec(&body).unwrap_or_default(),
                 sent: false,
                 accepted: None,
