@@ -6,7 +6,8 @@
 set -eu
 cd "$(dirname "$0")/../.."
 if [ -z "${LOKET_BIN:-}" ]; then
-    cargo build --quiet -p loket-cli --features failpoints
+    # As the tests build it: the package alone asks for other features, and the engine would be built again.
+    cargo test --quiet --workspace --features loket-cli/failpoints --test acceptance --no-run
     LOKET_BIN="${CARGO_TARGET_DIR:-target}/debug/loket"
 fi
 cargo build --quiet -p loket-tests --example crash

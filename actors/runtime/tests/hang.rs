@@ -10,10 +10,14 @@ use loket_runtime::{
 use loket_supervision::fleet::Watchdog;
 use loket_supervision::machine::{Context, Exit, Flags};
 use loket_supervision::story::Row;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+/// For a report that is on its way.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Short, for children that are meant to pass it.
-const BOUNDS: Option<Watchdog> = Some(Watchdog { soft_ms: 60, hard_ms: 120 });
+const BOUNDS: Option<Watchdog> = Some(Watchdog { soft_ms: 200, hard_ms: 400 });
 
 fn watched(worker: WorkerNode) -> WorkerNode {
     WorkerNode { watchdog: BOUNDS, ..worker }
@@ -77,9 +81,12 @@ fn a_child_that_waits_for_ever_is_told_interrupted_and_killed() {
         }
     });
     let all = vec![watched(worker("deaf")), watched(worker("polite")), worker("idle")];
-    let reports = Arc::new(Mutex::new(Vec::new()));
+    let reports = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
     let keep = Arc::clone(&reports);
-    let on_report: OnReport = Arc::new(move |row| keep.lock().unwrap().push(row));
+    let on_report: OnReport = Arc::new(move |row| {
+        keep.0.lock().unwrap().push(row);
+        keep.1.notify_all();
+    });
     let hooks = Hooks { on_report: Some(on_report), ..Hooks::default() };
     let root = supervisor("root", strict(), workers(all));
     let runtime = run_telling(bounded(1, 0), &script, root, hooks);
@@ -94,7 +101,10 @@ fn a_child_that_waits_for_ever_is_told_interrupted_and_killed() {
     for child in ["deaf", "polite"] {
         let place = runtime.node().registry().find(child).unwrap();
         assert_eq!(place.last_exit(), Some(Exit::Hung), "{child}");
-        let rows = contexts(&reports.lock().unwrap(), child);
+        // A child speaks before its progress is told.
+        let (kept, told) = (reports.0.lock().unwrap(), &reports.1);
+        let few = |rows: &mut Vec<Row>| contexts(rows, child).len() < 4;
+        let rows = contexts(&told.wait_timeout_while(kept, PATIENCE, few).unwrap().0, child);
         let progress = (Context::Progress, None);
         let wanted = [
             progress.clone(),
