@@ -185,10 +185,7 @@ fn a_stuck_thread_is_taken_out_of_service_and_all_others_move() {
         loket_runtime::Door::Provider(mailbox) => mailbox.clone(),
         other => panic!("{other:?}"),
     };
-    // In any order.
-    if !script.until("blocker 2").contains(&"sleeper 2 waits".to_owned()) {
-        script.until("sleeper 2 waits");
-    }
+    script.until_all(&["blocker 2", "sleeper 2 waits", "c 2 up"]);
     let registry = runtime.node().registry().clone();
     // The kernel's shard has moved as well.
     let from = loket_kernel::Address { incarnation: 2, ..from };

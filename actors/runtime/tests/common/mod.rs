@@ -75,6 +75,15 @@ impl Script {
         }
     }
 
+    /// Takes what is told until all of these have come, in any order.
+    pub fn until_all(&self, wanted: &[&str]) {
+        let mut missing = wanted.to_vec();
+        while !missing.is_empty() {
+            let told = self.next();
+            missing.retain(|text| *text != told);
+        }
+    }
+
     pub fn rest(&self) -> Vec<String> {
         self.told.try_iter().collect()
     }
