@@ -59,8 +59,11 @@ impl BrainFiles {
         let path = self.path(life, epoch);
         loket_renew::settle(&path)?;
         if self.is_suspect(life, epoch) {
-            loket_renew::renew(&path)?;
-            crate::metrics::renewed();
+            // What failed may have been its making: then there is nothing to renew, and it is made from the start.
+            if path.try_exists()? {
+                loket_renew::renew(&path)?;
+                crate::metrics::renewed();
+            }
             self.suspects.lock().unwrap_or_else(PoisonError::into_inner).remove(&(life, epoch));
         }
         Ok(())
@@ -84,6 +87,8 @@ impl BrainFiles {
         make_folder(folder)?;
         let bytes = self.template(folder, life)?;
         let making = path.with_extension("making");
+        // Not the one whose fsync failed, if one did (rule J2).
+        remove_if_there(&making)?;
         let mut file = File::create(&making)?;
         file.write_all(&bytes)?;
         file.sync_all()?;

@@ -239,3 +239,14 @@ fn e1_sqlite_is_new_enough() {
     // An older one can lose a log that is reset while another connection checkpoints.
     assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
 }
+
+/// J2: when the fsync that failed was that of the making, there is no file to renew, and the brain is made from the start.
+#[test]
+fn j2_a_brain_whose_making_failed_is_made_from_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = BrainFiles::new(dir.path());
+    files.suspect(Life(1), Epoch(0));
+    let brain = Brain::open(&files, owner(1)).unwrap();
+    assert_eq!(brain.state().0, TurnNo(0));
+    assert!(!brain.is_suspect());
+}
