@@ -328,6 +328,7 @@ impl Cell {
         if bad.is_some() {
             metrics::drop_panicked();
         }
+        self.control.door.unattended();
         // A panic on the way out makes an orderly end a crash; a crash stays the crash it was.
         self.control.ended(match bad {
             Some(panicked) if exit.is_orderly() => panicked,

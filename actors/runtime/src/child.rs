@@ -182,10 +182,16 @@ impl Door {
         }
     }
 
-    /// The incarnation that read it is over.
+    /// The incarnation that read it is over: whoever sends finds nobody. What waits is for [`Self::unattended`].
     pub(crate) fn leave(&self) {
         if let Self::Provider(mailbox) = self {
             mailbox.leave();
+        }
+    }
+
+    /// Gives back what waits and can wait elsewhere. It looks at every message, so a stop or a kill is not made to wait for it.
+    pub(crate) fn unattended(&self) {
+        if let Self::Provider(mailbox) = self {
             forward::unattended(mailbox);
         }
     }

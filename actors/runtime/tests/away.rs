@@ -237,3 +237,47 @@ fn who_is_paused_is_shown_so_and_does_not_hang() {
     assert_eq!(place.last_exit(), Some(Exit::Hung), "what comes after the pause counts");
     stop(runtime);
 }
+
+/// Says when it is dropped how many wait.
+struct Sees(loket_runtime::Mailbox<ProviderWork>, crossbeam_channel::Sender<String>);
+
+impl Drop for Sees {
+    fn drop(&mut self) {
+        let _ = self.1.send(format!("dropped while {} wait", self.0.depth()));
+    }
+}
+
+#[test]
+fn a_kill_acts_before_what_waits_is_given_back() {
+    let script = Script::new();
+    let tell = script.teller();
+    script.on("p", move |mut context| {
+        let tell = tell.clone();
+        async move {
+            let Door::Provider(mailbox) = context.door.clone() else { return Exit::NoProc };
+            let _sees = Sees(mailbox, tell);
+            context.control.started();
+            context.control.stop().await;
+            Exit::Shutdown
+        }
+    });
+    let (_clock, config) = manual();
+    let all = vec![slow(provider("p", 8, &["p.do"])), caller("c", &["p"])];
+    let runtime = run_with(config, &script, supervisor("root", lenient(), workers(all)));
+    runtime.wait_up().unwrap();
+    let (lane, from) = (runtime.node().lanes()[0].clone(), address(&runtime, "c"));
+    let answers: Vec<_> = (0..3).map(|_| call_of_a_turn(&lane, from)).collect();
+    let mailbox = match runtime.node().registry().find("p").unwrap().door() {
+        Door::Provider(mailbox) => mailbox.clone(),
+        other => panic!("{other:?}"),
+    };
+    while mailbox.depth() < 3 {
+        std::thread::yield_now();
+    }
+    kill(&runtime);
+    script.until("dropped while 3 wait");
+    for answer in answers {
+        assert_eq!(text(answer), "away: p");
+    }
+    stop(runtime);
+}
