@@ -86,6 +86,12 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// Whether the request may have been kept all the same: a failed write can survive in the file (rule J2). Whoever is told so
+    /// asks again under the same key; it is no answer.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Storage(_) | Self::Stopped)
+    }
+
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {

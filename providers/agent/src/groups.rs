@@ -5,12 +5,14 @@ use crate::mail::too_large;
 use crate::operator::ledger_failed;
 use crate::provider::{AgentServices, Prepared};
 use crate::scope::{allow, in_turn};
-use loket_contract::{CallView, Performed, body_bytes, failure_for_accept, parse_args};
+use loket_contract::{CallView, Performed, body_bytes, parse_args};
 use loket_kernel::Pattern;
 use loket_turn::limits::{
     BODY_BYTES_MAX, GROUP_MEMBERS_MAX, GROUP_NAME_BYTES_MAX, GROUPS_PER_AGENT_MAX, KEY_BYTES_MAX,
 };
-use loket_turn::{Accept, AgentName, Effect, Failure, Hash, IntentId, MessageId, TurnKey};
+use loket_turn::{
+    Accept, AcceptError, AgentName, Effect, Failure, Hash, IntentId, MessageId, TurnKey,
+};
 use serde_json::{Value, json};
 
 /// Bytes of all messages of one sending to a group: what one step of the ledger may write.
@@ -154,7 +156,8 @@ async fn send(services: &AgentServices, news: News) -> Performed {
     for member in members {
         match offer(services, &news, &member).await {
             Ok(id) => to.push((id, member)),
-            Err(failure) => refused.push(json!({"to": member, "code": failure.code})),
+            Err(error) if error.is_unknown() => return Performed::not_accepted(&error),
+            Err(error) => refused.push(json!({"to": member, "code": error.code()})),
         }
     }
     let sent: Vec<Value> =
@@ -173,11 +176,10 @@ async fn offer(
     services: &AgentServices,
     news: &News,
     member: &AgentName,
-) -> Result<MessageId, Failure> {
-    let refused = |error| failure_for_accept(&error);
+) -> Result<MessageId, AcceptError> {
     if let Some((turn, call)) = &news.turn {
         let reserved = services.ledger.reserve(turn.clone(), member.clone(), news.body.len());
-        return reserved.await.map(|()| derived(*call, member)).map_err(refused);
+        return reserved.await.map(|()| derived(*call, member));
     }
     let accept = Accept {
         to: member.clone(),
@@ -191,7 +193,7 @@ async fn offer(
         unless_waiting: false,
         now_ms: services.clock.now().0,
     };
-    services.ledger.accept(accept).await.map(|accepted| accepted.message).map_err(refused)
+    services.ledger.accept(accept).await.map(|accepted| accepted.message)
 }
 
 /// The id of one member's message: the same whenever the turn is run again.

@@ -3,7 +3,7 @@
 use crate::args;
 use crate::provider::{AgentServices, Prepared};
 use crate::scope::allow;
-use loket_contract::{CallView, Performed, TurnView, body_bytes, failure_for_accept, parse_args};
+use loket_contract::{CallView, Performed, TurnView, body_bytes, parse_args};
 use loket_turn::limits::{BODY_BYTES_MAX, CALL_CHAIN_MAX, KEY_BYTES_MAX};
 use loket_turn::{Accept, AgentName, Effect, Failure, MessageId, ReplyTo, TurnKey};
 use std::time::Duration;
@@ -151,7 +151,7 @@ pub(crate) fn send(services: &AgentServices, mail: Mail) -> Performed {
                     "message": accepted.message, "duplicate": accepted.duplicate,
                     "skipped": accepted.skipped,
                 })),
-                Err(error) => Performed::failed(failure_for_accept(&error)),
+                Err(error) => Performed::not_accepted(&error),
             }
         }));
     };
@@ -160,7 +160,7 @@ pub(crate) fn send(services: &AgentServices, mail: Mail) -> Performed {
         if !newborn {
             let reserved = services.ledger.reserve(key, mail.to.clone(), mail.body.len()).await;
             if let Err(error) = reserved {
-                return Performed::failed(failure_for_accept(&error));
+                return Performed::not_accepted(&error);
             }
         }
         match serde_json::to_vec(&serde_json::json!({"message": id})) {
@@ -180,7 +180,7 @@ pub(crate) fn call(services: &AgentServices, mail: Mail) -> Performed {
         let accept = mail.accept(&services);
         let accepted = match services.ledger.accept(accept).await {
             Ok(accepted) => accepted,
-            Err(error) => return Performed::failed(failure_for_accept(&error)),
+            Err(error) => return Performed::not_accepted(&error),
         };
         if let Some(outcome) = accepted.outcome {
             return Performed::Done(outcome);
@@ -207,7 +207,7 @@ async fn outside(services: &AgentServices, mail: &Mail, message: MessageId) -> P
                 return Performed::Done(outcome);
             }
         }
-        Err(error) => return Performed::failed(failure_for_accept(&error)),
+        Err(error) => return Performed::not_accepted(&error),
     }
     match tokio::time::timeout(mail.timeout, waiting).await {
         Ok(Some(outcome)) => Performed::Done(outcome),

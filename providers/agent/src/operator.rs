@@ -8,7 +8,7 @@ use serde_json::json;
 use std::collections::HashMap;
 
 pub(crate) fn ledger_failed(error: &LedgerError) -> Performed {
-    Performed::failed(failure_of(error))
+    Performed::ledger_failed(error, failure_of(error))
 }
 
 /// The ledger's error as a caller is told it.

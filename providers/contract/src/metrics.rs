@@ -5,7 +5,8 @@ use rustc_hash::FxBuildHasher;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-/// Calls answered by providers, by `capability` and `result` (`ok`, `failed`).
+/// Calls answered by providers, by `capability` and `result` (`ok`, `failed`; `unknown`: a turn's
+/// call that the ledger could not tell of, which is sent again).
 pub const CALLS_ANSWERED: &str = "loket_calls_answered_total";
 /// Seconds from a provider's mailbox to the answer, by `capability`: of every call that waited for something, and of one in
 /// [`CALL_SAMPLE`] of those that were answered at once.
@@ -67,6 +68,10 @@ pub(crate) fn answered(capability: &'static str, ok: bool, took_ns: Option<u64>)
             handles.time.record(took_ns as f64 / 1e9);
         }
     });
+}
+
+pub(crate) fn unanswered(capability: &'static str) {
+    counter!(CALLS_ANSWERED, "capability" => capability, "result" => "unknown").increment(1);
 }
 
 pub(crate) fn resent(capability: &'static str) {

@@ -1,9 +1,12 @@
 //! The provider trait and its words.
 
+use crate::failure_for_accept;
 use loket_kernel::{Badge, Scope};
 use loket_runtime::{BrainError, BrainRequest, TurnCall};
 pub use loket_supervision::fleet::Flow;
-use loket_turn::{AgentName, Effect, EffectClass, Failure, IntentId, Outcome, TurnKey};
+use loket_turn::{
+    AcceptError, AgentName, Effect, EffectClass, Failure, IntentId, LedgerError, Outcome, TurnKey,
+};
 use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::pin::Pin;
@@ -146,6 +149,9 @@ pub enum Performed {
     },
     /// Another event writes the result under the call's key (rule I1).
     Deferred,
+    /// What became of it is not known: the ledger could not say (rule J2). A turn gets no answer, since the message that it sent
+    /// may be on its way all the same: its driver sends the call again under the same key. A caller without a turn is told.
+    Unknown(Failure),
     /// Going on; polled by the provider's cell beside other calls. It must be bounded in time.
     Later(Pin<Box<dyn Future<Output = Performed>>>),
 }
@@ -161,6 +167,23 @@ impl Performed {
     /// A failure.
     pub fn failed(failure: Failure) -> Self {
         Self::Done(Err(failure))
+    }
+
+    /// What the ledger said instead of doing it, and how a caller is told.
+    pub fn ledger_failed(error: &LedgerError, failure: Failure) -> Self {
+        match error.is_unknown() {
+            true => Self::Unknown(failure),
+            false => Self::failed(failure),
+        }
+    }
+
+    /// A message was not accepted, or the ledger cannot tell.
+    pub fn not_accepted(error: &AcceptError) -> Self {
+        let failure = failure_for_accept(error);
+        match error.is_unknown() {
+            true => Self::Unknown(failure),
+            false => Self::failed(failure),
+        }
     }
 }
 
@@ -213,4 +236,26 @@ pub fn parse_args<T: DeserializeOwned>(call: &CallView<'_>) -> Result<T, Failure
         let name = call.operation.capability;
         Failure::new("bad_args", format!("the arguments of {name}: {error}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn j2_what_the_ledger_cannot_tell_is_no_answer() {
+        let unknown = [LedgerError::Storage("fsync".to_owned()), LedgerError::Stopped];
+        let told = [LedgerError::DiskFull("8 MiB".to_owned()), LedgerError::Busy];
+        for error in unknown {
+            let accept = AcceptError::Ledger(error.clone());
+            assert!(matches!(Performed::not_accepted(&accept), Performed::Unknown(_)), "{error}");
+            let failure = Failure::new("code", "text");
+            let performed = Performed::ledger_failed(&error, failure);
+            assert!(matches!(performed, Performed::Unknown(_)), "{error}");
+        }
+        for error in told {
+            let accept = AcceptError::Ledger(error.clone());
+            assert!(matches!(Performed::not_accepted(&accept), Performed::Done(Err(_))), "{error}");
+        }
+    }
 }

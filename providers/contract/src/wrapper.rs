@@ -52,6 +52,16 @@ impl Ticket {
         self.came.get_or_insert_with(|| (clock.monotonic_ns(), clock.clone()));
     }
 
+    /// Nobody knows whether it was done. A turn is not told, it asks again; who has no turn is.
+    fn unknown(self, failure: Failure) {
+        if self.turn.is_none() {
+            return self.done(Err(failure), None);
+        }
+        let capability = self.operation.capability;
+        tracing::warn!(capability, "not answered, it will be asked for again: {failure}");
+        metrics::unanswered(capability);
+    }
+
     fn done(self, outcome: Outcome, recorded_ms: Option<u64>) {
         self.count(outcome.is_ok());
         let (class, marked) = (self.class(), self.marked);
@@ -144,6 +154,10 @@ fn settle(mut ticket: Ticket, performed: Performed, clock: &Clock) -> Option<InF
             let _ = ticket.reply.send(Reply::Deferred { class });
             None
         }
+        Performed::Unknown(failure) => {
+            ticket.unknown(failure);
+            None
+        }
         Performed::Later(later) => {
             ticket.waits(clock);
             let clock = clock.clone();
@@ -217,6 +231,7 @@ async fn journaled<P: Provider>(
                 let _ = ticket.reply.send(Reply::Deferred { class });
                 return;
             }
+            Performed::Unknown(failure) => return ticket.unknown(failure),
             Performed::Done(outcome) => {
                 ticket.at(Point::AfterCall);
                 return record(services, turn, ticket, outcome).await;

@@ -244,5 +244,6 @@ fn bytes(body: &Value) -> Vec<u8> {
 
 /// The ledger did not do it: the machine's fault, or a newer incarnation has taken over.
 fn failed(error: &LedgerError) -> Performed {
-    Performed::failed(Failure::retryable(error.code(), error.to_string(), None))
+    let failure = Failure::retryable(error.code(), error.to_string(), None);
+    Performed::ledger_failed(error, failure)
 }

@@ -4,7 +4,7 @@ use crate::check;
 use crate::dice::Dice;
 use crate::disk::{Disk, Loss};
 use crate::log::{self, Entry};
-use crate::node::Door;
+use crate::node::{Door, Node};
 use crate::work::{self, Message};
 use crate::{Options, Result};
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ pub(crate) fn record(options: &Options) -> Result<Option<Recorded>> {
     let mut messages = work::messages(options.messages);
     let mut door = node.door()?;
     for (index, message) in messages.iter_mut().enumerate() {
-        deliver(&mut door, message, index % 2 == 1, &file)?;
+        deliver(&node, &mut door, message, index % 2 == 1, &file)?;
     }
     drop(door);
     work::drain(&mut node)?;
@@ -58,7 +58,13 @@ pub(crate) fn record(options: &Options) -> Result<Option<Recorded>> {
 }
 
 /// Sends a message, again while the ledger cannot take it: a refused one is not acknowledged, and that is all it is.
-fn deliver(door: &mut Door, message: &mut Message, wait: bool, file: &Path) -> Result<()> {
+fn deliver(
+    node: &Node,
+    door: &mut Door,
+    message: &mut Message,
+    wait: bool,
+    file: &Path,
+) -> Result<()> {
     let mut tries = 1;
     while let Err(error) = work::send(door, message, wait, file) {
         if tries == TRIES {
@@ -66,6 +72,8 @@ fn deliver(door: &mut Door, message: &mut Message, wait: bool, file: &Path) -> R
         }
         tries += 1;
         std::thread::sleep(AGAIN_AFTER);
+        // The answer to what was given up on may still come, and must not be taken for the next one's.
+        *door = node.door()?;
     }
     Ok(())
 }

@@ -113,6 +113,11 @@ pub enum AcceptError {
 }
 
 impl AcceptError {
+    /// Whether the message may have been accepted all the same, see [`LedgerError::is_unknown`](super::LedgerError::is_unknown).
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Ledger(why) if why.is_unknown())
+    }
+
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {

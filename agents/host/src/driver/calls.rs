@@ -205,7 +205,8 @@ impl Counter {
                         return self.give_up(live, failure).await;
                     }
                 }
-                // The provider's incarnation ended: whatever it held, the same key asks for the same (rule C4).
+                // The provider's incarnation ended, or the ledger could not tell it what became of the call: whatever was done,
+                // the same key asks for the same (rules C4, J2).
                 Err(_) => {
                     (lost, tries) = (true, tries + 1);
                     if let Some(answered) = self.after_loss(live).await? {
@@ -219,7 +220,7 @@ impl Counter {
         drop(lease);
         let failure = Failure::retryable(
             "restarting",
-            format!("the provider of {name} ended under the call {SENDINGS_MAX} times"),
+            format!("{SENDINGS_MAX} times {name} was called, and no answer came back"),
             Some(RESTARTING_RETRY_MS),
         );
         self.give_up(live, failure).await
