@@ -89,7 +89,11 @@ impl Waiters {
                 self.results.tell(*intent, &(outcome.clone(), *stamp_ms));
             }
             LedgerEvent::Resend { intent, .. } => self.results.forget(*intent),
-            LedgerEvent::Reopened => self.results.forget_all(),
+            // What a failed group has kept all the same was told to nobody (rule J2).
+            LedgerEvent::Reopened => {
+                self.results.forget_all();
+                self.messages.forget_all();
+            }
             LedgerEvent::Finished { message, outcome, .. } => {
                 self.messages.tell(*message, outcome);
             }
@@ -219,11 +223,13 @@ mod tests {
     }
 
     #[test]
-    fn j2_who_waits_for_a_result_asks_anew_when_the_ledger_was_opened_anew() {
+    fn j2_who_waits_asks_anew_when_the_ledger_was_opened_anew() {
         let waiters = Waiters::default();
-        let waiting = waiters.result(IntentId([7; 16])).unwrap();
+        let result = waiters.result(IntentId([7; 16])).unwrap();
+        let message = waiters.message(MessageId([7; 16])).unwrap();
         waiters.on_ledger_event(&LedgerEvent::Reopened);
-        assert_eq!(waiting.now_or_never(), Some(None));
+        assert_eq!(result.now_or_never(), Some(None));
+        assert_eq!(message.now_or_never(), Some(None));
         assert!(waiters.is_empty());
     }
 

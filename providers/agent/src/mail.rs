@@ -192,32 +192,37 @@ pub(crate) fn call(services: &AgentServices, mail: Mail) -> Performed {
     }))
 }
 
+/// Waits for the end of a message. Whatever is told meanwhile comes through the waiters; what the ledger has told nobody, since it
+/// was opened anew (rule J2), it is asked for.
 async fn outside(services: &AgentServices, mail: &Mail, message: MessageId) -> Performed {
-    let waiting = match services.waiters.message(message) {
-        Ok(waiting) => waiting,
-        Err(error) => {
-            let failure = Failure::retryable(error.code(), error.to_string(), None);
-            return Performed::failed(failure);
-        }
-    };
-    // It may have come to its end before the line above: asked again under its id or key, the ledger tells the outcome.
-    match services.ledger.accept(mail.accept(services)).await {
-        Ok(accepted) => {
-            if let Some(outcome) = accepted.outcome {
+    let ends = async {
+        loop {
+            let waiting = match services.waiters.message(message) {
+                Ok(waiting) => waiting,
+                Err(error) => {
+                    let failure = Failure::retryable(error.code(), error.to_string(), None);
+                    return Performed::failed(failure);
+                }
+            };
+            // It may have come to its end before the line above: asked again under its id or key, the ledger tells the outcome.
+            match services.ledger.accept(mail.accept(services)).await {
+                Ok(accepted) => {
+                    if let Some(outcome) = accepted.outcome {
+                        return Performed::Done(outcome);
+                    }
+                }
+                Err(error) => return Performed::not_accepted(&error),
+            }
+            if let Some(outcome) = waiting.await {
                 return Performed::Done(outcome);
             }
         }
-        Err(error) => return Performed::not_accepted(&error),
-    }
-    match tokio::time::timeout(mail.timeout, waiting).await {
-        Ok(Some(outcome)) => Performed::Done(outcome),
-        Ok(None) => {
-            Performed::failed(Failure::retryable("stopping", "the fleet is stopping", None))
-        }
-        Err(_) => Performed::failed(Failure::retryable(
+    };
+    tokio::time::timeout(mail.timeout, ends).await.unwrap_or_else(|_| {
+        Performed::failed(Failure::retryable(
             "timeout",
             format!("no answer of {} yet; message {message} stays accepted", mail.to),
             None,
-        )),
-    }
+        ))
+    })
 }
