@@ -80,6 +80,7 @@ impl Factory {
             spec: Arc::clone(spec),
             settings: "{}".into(),
             grants,
+            enrol: None,
         };
         let module = if spec.module == guest::CALLING { guest::CALLING } else { guest::WRITING };
         let source = ModuleSource::Builtin(module.to_owned());

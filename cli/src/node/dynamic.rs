@@ -177,7 +177,7 @@ pub(super) async fn remove_unnamed(
 }
 
 /// An agent's row for the ledger.
-fn enrol(agent: AgentName, spec: &AgentSpec, dynamic: Option<DynamicChild>) -> Enrol {
+pub(super) fn enrol(agent: AgentName, spec: &AgentSpec, dynamic: Option<DynamicChild>) -> Enrol {
     Enrol {
         agent,
         inbox_rows: u64::from(spec.mailbox.capacity),

@@ -3,6 +3,7 @@
 use super::assemble::names;
 use super::brains::Files;
 use super::catalog::source;
+use super::dynamic::enrol;
 use super::history::Kept;
 use super::reload::{Reloader, Reloads};
 use super::start::Checked;
@@ -135,7 +136,10 @@ impl Factory {
         let grants = table.grants(principal).cloned().unwrap_or_default();
         let settings = serde_json::to_string(&spec.settings)
             .map_err(|error| start_failed(format!("settings as JSON: {error}")))?;
+        // A dynamic child is UNDER/NAME; no id of the file has a slash.
+        let of_file = !child.name.contains('/');
         let plan = AgentPlan {
+            enrol: of_file.then(|| enrol(Arc::clone(&child.name), spec, None)),
             name: Arc::clone(&child.name),
             principal,
             spec: Arc::clone(spec),

@@ -27,16 +27,25 @@ impl Listener for Obituaries {
 }
 
 /// A child that will not come back: its inbox becomes dead letters (rule A4). Children without an inbox are not in the ledger.
-pub(super) async fn remove(ledger: Arc<dyn Ledger>, agent: Arc<str>, why: String) {
-    match ledger.remove(Arc::clone(&agent), why).await {
-        Ok(removed) => {
-            tracing::warn!(
-                agent = &*agent,
-                letters = removed.letters,
-                "an agent has ended for good"
-            );
+/// What the ledger is asked later comes after it, whenever the answer is awaited: a restarted supervisor's child of the same name
+/// begins its new life behind it.
+pub(super) fn remove(
+    ledger: &dyn Ledger,
+    agent: Arc<str>,
+    why: String,
+) -> impl Future<Output = ()> + use<> {
+    let removal = ledger.remove(Arc::clone(&agent), why);
+    async move {
+        match removal.await {
+            Ok(removed) => {
+                tracing::warn!(
+                    agent = &*agent,
+                    letters = removed.letters,
+                    "an agent has ended for good"
+                );
+            }
+            Err(LedgerError::NoSuchAgent(_)) => {}
+            Err(error) => tracing::error!(agent = &*agent, "not removed from the ledger: {error}"),
         }
-        Err(LedgerError::NoSuchAgent(_)) => {}
-        Err(error) => tracing::error!(agent = &*agent, "not removed from the ledger: {error}"),
     }
 }

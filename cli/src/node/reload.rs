@@ -211,7 +211,7 @@ impl Reloader {
         let gone = all.into_iter().find(|(_, child)| child.id() == step.child);
         for agent in gone.iter().flat_map(|(_, child)| self.agents_of(child)) {
             let why = "the fleet file does not name it any more".to_owned();
-            wait(obituaries::remove(Arc::clone(&self.ledger), agent, why));
+            wait(obituaries::remove(&*self.ledger, agent, why));
         }
         None
     }

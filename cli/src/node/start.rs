@@ -328,8 +328,8 @@ fn start(
         if renewing.holds(name) {
             return;
         }
-        let (ledger, name, why) = (Arc::clone(&told), Arc::from(name), why.to_owned());
-        system.spawn(move || remove(ledger, name, why));
+        let removal = remove(&*told, Arc::from(name), why.to_owned());
+        system.spawn(move || removal);
     };
     node.authority().explain_scopes(scope_hints());
     let (told, clock) = (Arc::clone(&ledger), node.clock().clone());

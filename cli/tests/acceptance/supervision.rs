@@ -210,6 +210,40 @@ fn a4_dynamic_otp_loses_the_children_with_their_supervisor_and_with_the_process(
     fleet.stop();
 }
 
+/// A restarted supervisor starts all that its file names, also what had ended for good: that one begins a new life.
+#[test]
+fn a4_an_ended_temporary_child_comes_back_with_its_restarted_supervisor() {
+    let mut fleet = Fleet::running(
+        r#"Supervisor(id: "team", strategy: OneForAll, auto_shutdown: AnySignificant, children: [
+            Agent(id: "worker", module: "builtin:echo", grants: [(cap: "store.brain")]),
+            Agent(id: "lead", module: "builtin:echo", restart: Temporary, significant: true,
+                grants: [(cap: "store.brain")]),
+            Agent(id: "job", module: "builtin:echo", restart: Temporary,
+                grants: [(cap: "store.brain")])]),
+        Agent(id: "other", module: "builtin:echo")"#,
+    );
+    assert_eq!(fleet.call("job", "count").json(), 1);
+    assert_eq!(fleet.command(&["kill", "job"]).exit, 0);
+    within(PATIENCE, "it is gone", || (fleet.call("job", "count").exit == 1).then_some(()));
+    fleet.call("job", "count").failed(1, "no_such_agent", &["job"]);
+    assert_eq!(fleet.command(&["kill", "worker"]).exit, 0);
+    within(PATIENCE, "the group is back", || {
+        (fleet.child("worker")["incarnation"] == 2 && fleet.child("worker")["state"] == "running")
+            .then_some(())
+    });
+    assert_eq!(
+        fleet.child("job")["state"],
+        "stopped",
+        "a group restart brings no ended child back"
+    );
+    assert_eq!(fleet.command(&["kill", "team"]).exit, 0);
+    settled(&fleet, "team", "running");
+    assert_eq!(fleet.call("job", "count").json(), 1);
+    assert_eq!(fleet.call("lead", "count").json(), 1);
+    assert_eq!(fleet.child("team")["incarnation"], 2);
+    fleet.stop();
+}
+
 #[test]
 fn a_turn_that_makes_no_progress_is_hung_and_its_attempt_counts() {
     let fleet = Fleet::running(

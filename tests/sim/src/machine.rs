@@ -333,6 +333,7 @@ impl Factory {
             spec: Arc::new(spec.clone()),
             settings: "{}".into(),
             grants,
+            enrol: None,
         };
         let source = source(self.version.load(Ordering::Relaxed) % VERSIONS);
         Ok(agent_body(self.host.clone(), plan, source, background))

@@ -14,8 +14,8 @@ use crate::engine::Background;
 use loket_runtime::{ChildContext, Control};
 use loket_supervision::machine::{Exit, Rule};
 use loket_turn::{
-    Blame, CallNo, Epoch, Fail, FailVerdict, Hash, Life, NextTurn, Quarantine, Release, TurnNo,
-    chain_after,
+    AgentState, Blame, CallNo, Epoch, Fail, FailVerdict, Hash, LedgerError, Life, NextTurn,
+    Quarantine, Release, TurnNo, chain_after,
 };
 use std::rc::Rc;
 use std::sync::Arc;
@@ -135,8 +135,7 @@ impl Agent {
     /// Pins what it runs, fences older incarnations and learns how far the ledger is (rules B1, J4).
     async fn take_over(&mut self) -> Result<Next, Failed> {
         self.present.pin(&self.services).await?;
-        let opened = self.services.ledger.open(self.plan.name.clone(), self.incarnation).await;
-        let state = opened.map_err(|error| Failed::ledger(&error))?;
+        let state = self.open().await.map_err(|error| Failed::ledger(&error))?;
         let first = self.life == Life::default();
         (self.life, self.epoch) = (state.life, state.epoch);
         (self.done, self.durable, self.chain) = (state.done, state.durable, state.chain);
@@ -161,6 +160,18 @@ impl Agent {
             return Ok(Next::Held);
         }
         Ok(Next::of(state.next))
+    }
+
+    /// Its state in the ledger; a new life, if it had ended for good and is started once more.
+    async fn open(&self) -> Result<AgentState, LedgerError> {
+        let (ledger, name) = (&self.services.ledger, &self.plan.name);
+        match (ledger.open(name.clone(), self.incarnation).await, &self.plan.enrol) {
+            (Err(LedgerError::NoSuchAgent(_)), Some(enrol)) => {
+                ledger.enrol(vec![enrol.clone()]).await?;
+                ledger.open(name.clone(), self.incarnation).await
+            }
+            (opened, _) => opened,
+        }
     }
 
     /// An orderly end leaves no brain behind the ledger (rule E4), also one that had not been looked at yet. The supervisor's

@@ -6,7 +6,7 @@ use loket_runtime::{
     Authority, CallEnvelope, Clock, Mailbox, ProviderWork, RunningGuests, Slots, StopAll, Waiters,
 };
 use loket_supervision::fleet::AgentSpec;
-use loket_turn::{AgentName, Ledger, OpenTurns};
+use loket_turn::{AgentName, Enrol, Ledger, OpenTurns};
 use std::sync::Arc;
 
 /// Shared by all agents of the node.
@@ -60,4 +60,7 @@ pub struct AgentPlan {
     pub settings: Arc<str>,
     /// Its grants, as in the table.
     pub grants: Arc<GrantSet>,
+    /// How it is made known to the ledger again: a child of the fleet file that had ended for good begins a new life when its
+    /// supervisor is restarted (rule A4). `None` for a dynamic child, which comes back by its row only.
+    pub enrol: Option<Enrol>,
 }
