@@ -37,24 +37,55 @@ const TOLD_MAX: usize = 16;
 /// The shell's convention: 128 and the number of the signal.
 const INTERRUPTED: Code = Code(130);
 
-/// Watches a running fleet until it has ended.
-pub(super) fn watch(
-    options: &RunOptions,
-    fleet: &Fleet,
-    runtime: &Runtime,
-    operator: Outsider,
-    ledger: &dyn Ledger,
-) -> Result<Code, CliError> {
-    let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let waiting = waiting.map_err(|error| {
-        CliError::new("internal", exit::BUG, format!("no runtime to wait on: {error}"))
-    })?;
-    waiting.block_on(async {
-        let mut console = Console::new(options, fleet, operator)?;
-        let code = console.watch(runtime).await;
-        console.last_counts(ledger).await;
-        code
-    })
+/// The signals that a fleet ends by, and what waits for them. Listened to from before the first child starts: one that comes
+/// while the fleet starts is remembered, and ends it in order once it is up.
+pub(super) struct Signals {
+    waiting: tokio::runtime::Runtime,
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Listens from now on.
+    pub(super) fn listen() -> Result<Self, CliError> {
+        let failed = |what: &'static str| {
+            move |error: std::io::Error| {
+                CliError::new("internal", exit::BUG, format!("{what}: {error}"))
+            }
+        };
+        let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let waiting = waiting.map_err(failed("no runtime to wait on"))?;
+        let (interrupt, terminate, hangup) = {
+            let _inside = waiting.enter();
+            let listen = |kind| signal(kind).map_err(failed("no signals"));
+            (
+                listen(SignalKind::interrupt())?,
+                listen(SignalKind::terminate())?,
+                listen(SignalKind::hangup())?,
+            )
+        };
+        Ok(Self { waiting, interrupt, terminate, hangup })
+    }
+
+    /// Watches a running fleet until it has ended.
+    pub(super) fn watch(
+        self,
+        options: &RunOptions,
+        fleet: &Fleet,
+        runtime: &Runtime,
+        operator: Outsider,
+        ledger: &dyn Ledger,
+    ) -> Result<Code, CliError> {
+        let Self { waiting, interrupt, terminate, hangup } = self;
+        waiting.block_on(async {
+            let mut console =
+                Console::new(options, fleet, operator, (interrupt, terminate, hangup));
+            let code = console.watch(runtime).await;
+            console.last_counts(ledger).await;
+            code
+        })
+    }
 }
 
 struct Console<'a> {
@@ -79,24 +110,22 @@ impl<'a> Console<'a> {
         options: &'a RunOptions,
         fleet: &'a Fleet,
         operator: Outsider,
-    ) -> Result<Self, CliError> {
-        let failed = |error: std::io::Error| {
-            CliError::new("internal", exit::BUG, format!("no signals: {error}"))
-        };
+        (interrupt, terminate, hangup): (Signal, Signal, Signal),
+    ) -> Self {
         let live = output::is_live() && !options.plain && !options.json;
-        Ok(Self {
+        Self {
             options,
             fleet,
             operator,
             screen: Screen::new(live),
-            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
-            terminate: signal(SignalKind::terminate()).map_err(failed)?,
-            hangup: signal(SignalKind::hangup()).map_err(failed)?,
+            interrupt,
+            terminate,
+            hangup,
             asked_to_stop: false,
             counted: String::new(),
             restarts: json!(0),
             failed: false,
-        })
+        }
     }
 
     async fn watch(&mut self, runtime: &Runtime) -> Result<Code, CliError> {

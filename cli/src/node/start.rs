@@ -69,6 +69,7 @@ pub(super) struct Checked {
 pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
     let metrics = install_metrics()?;
     let checked = check(options)?;
+    let signals = console::Signals::listen()?;
     let lanes = lanes(&checked.fleet);
     let engine = checked.modules.engine();
     let (ticker, tick_us) = (engine.ticker(), u64::try_from(SLICE.as_micros()).unwrap_or(200));
@@ -90,16 +91,10 @@ pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
     node.clock().raise(Moment(ledger.high_water_ms()));
     let started = past::no_brain_behind_other_rules(&checked.data)
         .and_then(|()| start(&checked, node, lanes, waiters, Arc::clone(&ledger), &spawner));
-    let (runtime, spare) = match started {
-        Ok(started) => started,
-        Err(error) => {
-            ledger.stop();
-            return Err(error);
-        }
-    };
+    let (runtime, spare) = started.inspect_err(|_| ledger.stop())?;
     let serving = serve(&checked, &runtime, metrics, &spare);
     let code = match serving {
-        Ok(operator) => console::watch(options, &checked.fleet, &runtime, operator, &*ledger),
+        Ok(operator) => signals.watch(options, &checked.fleet, &runtime, operator, &*ledger),
         Err(error) => {
             runtime.control().stop(true);
             runtime.wait();

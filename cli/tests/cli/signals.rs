@@ -66,6 +66,23 @@ fn one_interrupt_stops_in_order() {
     }
 }
 
+/// The ledger is there before the tree, and the signals are listened to before that.
+#[test]
+fn a_signal_while_it_starts_stops_in_order() {
+    let children: Vec<_> =
+        (0..500).map(|n| format!(r#"Agent(id: "a{n}", module: "builtin:echo")"#)).collect();
+    for signal in [Signal::INT, Signal::TERM] {
+        let fleet = Fleet::of(&file("", &children.join(",")));
+        let child = fleet.run().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut running = Running { fleet, child };
+        within(PATIENCE, "it has begun", || {
+            running.fleet.data().join("ledger.db").exists().then_some(())
+        });
+        running.signal(signal);
+        assert_eq!(running.ended().code(), Some(0), "{signal:?}");
+    }
+}
+
 /// A turn that outlives every patience, and an order to wait for it.
 const ENDLESS: &str = r#"
     Agent(id: "echo", module: "builtin:echo", charge: Letter, shutdown: Timeout("10m"), limits: (deadline: "10m"))"#;
