@@ -5,7 +5,7 @@ mod fleet_world;
 
 use fleet_world::World;
 use loket_supervision::fleet::{self, Fleet};
-use loket_supervision::machine::{Exit, Now};
+use loket_supervision::machine::{Blame, Cause, Exit, Now};
 use loket_supervision::simulate::{Crash, Outcome, Plan, Shown, Trace, What, run};
 use proptest::prelude::*;
 
@@ -61,6 +61,27 @@ fn crashes_within_the_budget_restart_one_child() {
     assert_eq!(find(&trace.tree, "llm").incarnation, 3);
     assert_eq!(find(&trace.tree, "fs").incarnation, 1);
     assert_eq!(trace.last_ms, 1_000);
+}
+
+fn poisoned(child: &str, times: &[u64]) -> Vec<Crash> {
+    let trap = Exit::crash(Cause::Trap, Blame::Guest, "again");
+    let exit = Exit::Poison { reason: Box::new(trap) };
+    at(child, times).into_iter().map(|crash| Crash { exit: Some(exit.clone()), ..crash }).collect()
+}
+
+/// Under `charge: Letter` only the dead letters count (turns rule G5), and a rule about the cause inside fits a poison exit too.
+#[test]
+fn g5_a_poison_message_is_a_letter_and_its_cause_fits_inside() {
+    let root = |fields: &str| {
+        let agent = format!("Agent(id: \"a\", module: \"a.wasm\", {fields})");
+        format!("intensity: 2, period: \"60s\", children: [{agent}]")
+    };
+    let by_letter = root("charge: Letter, max_attempts: 1");
+    assert!(simulate(&by_letter, poisoned("a", &[0, 100])).survived());
+    assert!(!simulate(&by_letter, poisoned("a", &[0, 100, 200])).survived());
+    assert!(simulate(&by_letter, at("a", &[0, 100, 200, 300])).survived());
+    let trace = simulate(&root("on: [(cause: Trap, action: End)]"), poisoned("a", &[0]));
+    assert_eq!(told(&trace), ["root/a crashed", "root/a not_restarted"]);
 }
 
 #[test]

@@ -23,7 +23,11 @@ const FLEET: &str = r#"Fleet(version: 1, name: "t", root: Supervisor(
 ]))"#;
 
 fn rows(crashes: &[(&str, u64)]) -> Vec<Row> {
-    let (fleet, _) = fleet::parse(FLEET, "t.ron", &[], &World).unwrap();
+    rows_of(FLEET, crashes)
+}
+
+fn rows_of(file: &str, crashes: &[(&str, u64)]) -> Vec<Row> {
+    let (fleet, _) = fleet::parse(file, "t.ron", &[], &World).unwrap();
     let one = |(child, at): &(&str, u64)| Crash {
         child: (*child).to_owned(),
         at: Now(*at),
@@ -101,6 +105,25 @@ fn an_escalation_is_followed_down_to_its_first_exit_and_up_to_who_was_taken_alon
             "3 root starts desk again, incarnation 2",
         ])
     );
+}
+
+#[test]
+fn a_supervisor_that_shut_itself_down_is_followed_to_the_significant_child() {
+    let file = r#"Fleet(version: 1, name: "t", root: Supervisor(children: [
+        Supervisor(id: "s", auto_shutdown: AllSignificant, children: [
+            Agent(id: "lead", module: "a.wasm", restart: Temporary, significant: true),
+            Agent(id: "mate", module: "a.wasm", restart: Temporary, significant: true),
+            Agent(id: "p", module: "a.wasm")]),
+        Agent(id: "idle", module: "a.wasm")]))"#;
+    let rows = rows_of(file, &[("mate", 1), ("p", 2), ("lead", 3)]);
+    for child in ["lead", "p", "s"] {
+        let story = texts(&why(&rows, child, false));
+        assert!(
+            story.contains(&"3 lead ends (incarnation 1): killed".to_owned()),
+            "{child}: {story:?}"
+        );
+        assert!(story.iter().any(|link| link.starts_with("3 s ends")), "{child}: {story:?}");
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ const CAUSES: [(&str, Option<(Cause, Blame)>); 14] = [
     ("start", Some((Cause::Start, Blame::Config))),
     ("provider_down", Some((Cause::ProviderDown, Blame::Provider))),
     ("brain_corrupt", Some((Cause::BrainCorrupt, Blame::Environment))),
-    ("poison", Some((Cause::Poison, Blame::Guest))),
+    ("poison", None),
     ("other", Some((Cause::Other, Blame::Host))),
 ];
 
@@ -88,6 +88,10 @@ fn cause_of(word: &str) -> Result<Exit, CliError> {
         ("normal", _) => Ok(Exit::Normal),
         ("shutdown", _) => Ok(Exit::Shutdown),
         ("hung", _) => Ok(Exit::Hung),
+        ("poison", _) => {
+            let reason = Box::new(Exit::crash(Cause::Trap, Blame::Guest, "simulated"));
+            Ok(Exit::Poison { reason })
+        }
         (_, Some((_, Some((cause, blame))))) => Ok(Exit::crash(*cause, *blame, "simulated")),
         _ => {
             let words: Vec<_> = CAUSES.iter().map(|(word, _)| *word).collect();

@@ -195,6 +195,10 @@ impl World<'_> {
         let incarnation = site.last.get(&id).copied().unwrap_or(0);
         let exit = exit.unwrap_or_else(|| site.node(&id).map_or(Exit::Killed, usual));
         self.note(place, &id, What::Crashed { exit: exit.clone() });
+        // As the runtime does: the letter is told of before the exit.
+        if let (Exit::Poison { .. }, Some(site)) = (&exit, self.sites.get(place)) {
+            self.queue.push_back((place, site.life, Event::Letter { id: id.clone() }));
+        }
         self.end(place, &id, incarnation, exit, None);
         self.fallen.push((place, id));
     }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::machine::{Context, Exit, Strategy};
+use crate::machine::{Context, Exit, Kind, Strategy};
 
 use super::{LINKS_MAX, Link, Row, Story, words};
 
@@ -122,6 +122,7 @@ impl<'r> Teller<'r> {
                         && exit.supervisor == row.supervisor
                         && is_fall(exit.report.context)
                 }),
+                (Context::ChildTerminated, false) => self.signal_before(at),
                 _ => None,
             };
             match before {
@@ -129,6 +130,22 @@ impl<'r> Teller<'r> {
                 None => return self.start_before(offender, at),
             }
         }
+    }
+
+    /// The end of the significant child by which a supervisor that has ended by itself shut down (`auto_shutdown`).
+    fn signal_before(&self, at: usize) -> Option<usize> {
+        let row = self.rows[at];
+        let ended = &row.report.offender;
+        if ended.kind != Kind::Supervisor || row.report.reason != Some(Exit::Shutdown) {
+            return None;
+        }
+        let life = self.start_before(&ended.id, at).unwrap_or(0);
+        (life..at).rev().find(|&below| {
+            let below = self.rows[below];
+            below.supervisor == ended.id
+                && below.report.context == Context::ChildTerminated
+                && below.report.offender.significant
+        })
     }
 
     /// Whether a row can have ended the present life of a child: its own end, that of a sibling in its group, or either of
