@@ -7,7 +7,7 @@ mod people;
 pub(crate) use brains::{BrainArgs, BrainVerb, ExchangeArgs, QueryArgs, QueryBounds, ReplayArgs};
 pub(crate) use files::{CheckArgs, DiffArgs, FmtArgs, SimulateArgs};
 pub(crate) use people::{
-    AnswerArgs, ApprovalsArgs, ApprovalsVerb, LettersArgs, LettersVerb, TimersArgs,
+    AnswerArgs, ApprovalsArgs, ApprovalsVerb, BudgetsArgs, LettersArgs, LettersVerb, TimersArgs,
 };
 
 mod bench;
@@ -106,6 +106,9 @@ pub(crate) enum Command {
     /// The timers of an agent, or of all: list, cancel.
     #[command(after_help = examples::TIMERS)]
     Timers(TimersArgs),
+    /// The budgets of an agent, or of all: limit, spent, reserved, when the window ends.
+    #[command(after_help = examples::BUDGETS)]
+    Budgets(BudgetsArgs),
     /// Call any capability as the operator, through the kernel like everyone.
     #[command(after_help = examples::ASK)]
     Ask(AskArgs),

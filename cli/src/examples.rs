@@ -149,6 +149,10 @@ Examples:
   loket timers                  all
   loket timers editor           one agent's
   loket timers --cancel TIMER   take one back";
+pub(crate) const BUDGETS: &str = "\
+Examples:
+  loket budgets          all
+  loket budgets editor   one agent's";
 pub(crate) const ASK: &str = "\
 Examples:
   loket ask agent.status

@@ -42,6 +42,8 @@ pub(crate) struct Agent {
     pub(crate) swept: u64,
     /// It takes no turns until an operator acts (rule G4).
     pub(crate) quarantined: bool,
+    /// It has rows in `budgets`: nobody else is looked up there.
+    pub(crate) has_budgets: bool,
     /// Places that its open turn holds elsewhere.
     pub(crate) held: Vec<Held>,
     /// The call of its open turn that has no result yet, and the life of who is called (rule H2).
@@ -239,6 +241,7 @@ impl Book {
                 durable: un(row.get(6)?),
                 swept: un(row.get(7)?),
                 quarantined: row.get(10)?,
+                has_budgets: false,
                 held: Vec::new(),
                 waits: None,
                 once: None,
@@ -248,6 +251,11 @@ impl Book {
         book.open_turns(conn)?;
         book.waits(conn)?;
         book.once_calls(conn)?;
+        for life in crate::ops::budgets::lives(conn)? {
+            if let Some(agent) = book.agents.get_mut(&life) {
+                agent.has_budgets = true;
+            }
+        }
         let mut gone = conn.prepare("SELECT life FROM agents WHERE gone = 1")?;
         let mut gone = gone.query([])?;
         while let Some(row) = gone.next()? {

@@ -98,7 +98,7 @@ pub(crate) struct Engine {
     pub(crate) high_water_ms: u64,
     pub(crate) wal_pages: Arc<AtomicU32>,
     /// The latest moment seen, Unix milliseconds: it never runs backwards, across a restart neither.
-    told_ms: u64,
+    pub(crate) told_ms: u64,
     /// The latest moment that the file holds.
     kept_ms: u64,
     pub(crate) timers: Timers,
@@ -252,7 +252,7 @@ impl Engine {
 
     /// The node's moment, Unix milliseconds: never less than any seen before, in an earlier process neither.
     pub(crate) fn now(&mut self) -> u64 {
-        self.told_ms = self.told_ms.max((self.options.clock)());
+        self.told_ms = self.moment();
         self.told_ms
     }
 

@@ -6,12 +6,12 @@ use crate::writer::{self, Queue};
 use crate::{OpenError, OpenTurns, Options, dir, open_turns};
 use loket_turn::{
     Accept, AcceptError, Accepted, AgentName, AgentState, Approval, ApprovalId, Ask, Asked,
-    BrainStanding, CallState, Decide, Doubt, DoubtId, DynamicChild, End, Ended, EndedTurn, Enrol,
-    Enrolled, Fail, FailVerdict, GroupSize, Hash, Holder, InboxDepth, IntentId, IntentWrite,
+    BrainStanding, Budget, CallState, Decide, Doubt, DoubtId, DynamicChild, End, Ended, EndedTurn,
+    Enrol, Enrolled, Fail, FailVerdict, GroupSize, Hash, Holder, InboxDepth, IntentId, IntentWrite,
     IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter, LetterId, LetterSummary,
     Life, Monitor, NextTurn, Outcome, Pending, Quarantine, Quarantined, Release, Released, Removed,
-    Resolution, ResultWrite, RetriedLetter, Sleep, Snapshot, Switch, Switched, Timer, TurnKey,
-    TurnNo, TurnSeen, TurnShown,
+    Resolution, ResultWrite, RetriedLetter, Sleep, Snapshot, Switch, Switched, Terms, Timer,
+    TurnKey, TurnNo, TurnSeen, TurnShown,
 };
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -173,6 +173,19 @@ impl Ledger for SqliteLedger {
 
     fn pinned(&self, hash: Hash) -> Pending<Result<Option<Vec<u8>>, LedgerError>> {
         self.queue.ask(move |engine| engine.pinned(hash))
+    }
+
+    fn set_budgets(
+        &self,
+        agent: AgentName,
+        incarnation: u64,
+        terms: Vec<Terms>,
+    ) -> Pending<Result<Vec<Budget>, LedgerError>> {
+        self.queue.ask(move |engine| engine.set_budgets(&agent, incarnation, &terms))
+    }
+
+    fn budgets(&self, agent: Option<AgentName>) -> Pending<Result<Vec<Budget>, LedgerError>> {
+        self.queue.look(move |engine| engine.budgets(agent.as_ref()))
     }
 
     fn intent(&self, write: IntentWrite) -> Pending<Result<IntentWritten, LedgerError>> {

@@ -78,4 +78,13 @@ rules! {
     i2_a_down_needs_no_room,
     i3_members_are_lives,
     i3_a_message_to_a_group_reaches_each_that_is_there,
+    c2_a_call_is_charged_with_its_intent,
+    c2_a_call_beyond_its_budget_writes_nothing,
+    c2_what_was_counted_is_judged_with_the_call,
+    c4_a_second_sending_is_charged_once,
+    c4_what_nobody_accounts_for_is_spent,
+    d1_what_was_counted_is_written_with_the_end,
+    g3_a_skipped_turn_spends_what_it_had_reserved,
+    j4_spent_stays_spent_when_budgets_are_set_again,
+    a4_budgets_go_with_the_life,
 }

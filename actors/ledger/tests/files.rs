@@ -341,8 +341,12 @@ fn c2_intents_are_fsynced_at_process() {
     once.intent.class = EffectClass::Once;
     wait(engine.intent(once)).unwrap();
     assert_eq!(syncs(), 1);
-    let result =
-        |call| ResultWrite { intent: it.key(&turn, call), outcome: Ok(Vec::new()), stamp_ms: 1 };
+    let result = |call| ResultWrite {
+        intent: it.key(&turn, call),
+        outcome: Ok(Vec::new()),
+        tokens: None,
+        stamp_ms: 1,
+    };
     wait(engine.result(result(1))).unwrap().0.unwrap();
     assert_eq!(syncs(), 0, "the result of a Keyed call");
     wait(engine.result(result(2))).unwrap().0.unwrap();

@@ -3,8 +3,8 @@
 use crate::Presence;
 use loket_kernel::{Admitted, Envelope, GrantSet};
 use loket_turn::{
-    AgentName, Effect, EffectClass, Epoch, Hash, Journal, Life, Live, MessageId, Outcome, TurnKey,
-    TurnNo,
+    AgentName, Effect, EffectClass, Epoch, Hash, Journal, Life, Live, MessageId, Outcome, Purse,
+    TurnKey, TurnNo,
 };
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
@@ -51,6 +51,8 @@ pub struct TurnContext {
     pub pinned: Arc<GrantSet>,
     /// The calls so far. Locked for moments only, by the driver and, for an intent, by the wrapper (rule C2).
     pub journal: Mutex<Journal>,
+    /// Its budgets; `None` for an agent that has none, and in a re-run. Locked as the journal is.
+    pub purse: Option<Arc<Mutex<Purse>>>,
 }
 
 /// The answer to a call.

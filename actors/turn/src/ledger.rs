@@ -30,7 +30,9 @@ pub use waits::{
     Approval, ApprovalId, Ask, Asked, DENIED, Decide, QUESTION, Sleep, TIMER_SENDER, Timer, Verdict,
 };
 
-use crate::{AgentName, Hash, IntentId, LetterId, Life, MessageId, Outcome, TurnKey, TurnNo};
+use crate::{
+    AgentName, Budget, Hash, IntentId, LetterId, Life, MessageId, Outcome, Terms, TurnKey, TurnNo,
+};
 use std::future::Future;
 use std::pin::Pin;
 
@@ -190,6 +192,16 @@ pub trait Ledger: Send + Sync + 'static {
     fn pin(&self, hash: Hash, bytes: Vec<u8>) -> Pending<Result<(), LedgerError>>;
     /// The bytes of a hash.
     fn pinned(&self, hash: Hash) -> Pending<Result<Option<Vec<u8>>, LedgerError>>;
+    /// Sets the budgets of an agent to those of the fleet file: what is spent of one that was there stays spent, others begin
+    /// empty or go. Gives all as they stand; of an older incarnation refused (rule J4).
+    fn set_budgets(
+        &self,
+        agent: AgentName,
+        incarnation: u64,
+        terms: Vec<Terms>,
+    ) -> Pending<Result<Vec<Budget>, LedgerError>>;
+    /// The budgets of an agent, or of all, by agent and capability; a bounded list.
+    fn budgets(&self, agent: Option<AgentName>) -> Pending<Result<Vec<Budget>, LedgerError>>;
     /// Writes begin, records and an intent in one step, *fsynced* at either level (rule C2).
     fn intent(&self, write: IntentWrite) -> Pending<Result<IntentWritten, LedgerError>>;
     /// Writes a result under its intent, whatever has become of the caller (rule C4). Gives the first durable outcome and when

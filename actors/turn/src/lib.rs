@@ -5,6 +5,7 @@
 //! numbers of the turn rules (A1 … K) in `docs/how-it-works.md`. Start reading at [`Journal`], then [`Ledger`].
 #![forbid(unsafe_code)]
 
+mod budget;
 mod class;
 mod failure;
 mod hash;
@@ -18,6 +19,9 @@ mod schedule;
 pub mod simulation;
 mod staged;
 
+pub use budget::{
+    Amounts, BUDGET_SPENT, Budget, Charge, Counted, Line, Purse, Short, Terms, Unit, budget_number,
+};
 pub use class::EffectClass;
 pub use failure::{Blame, Failure, Outcome};
 pub use hash::{Hash, RunningHash, chain_after, derived_key};

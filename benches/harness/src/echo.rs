@@ -17,6 +17,7 @@ const OPERATIONS: &[Operation] = &[Operation {
     class: EffectClass::Pure,
     scope: &[],
     flow: Flow::NONE,
+    tokens: false,
     summary: "answers with its arguments",
 }];
 

@@ -1,4 +1,4 @@
-//! The words of `letters`, `approvals`, `answer` and `timers`: what waits for a person.
+//! The words of `letters`, `approvals`, `answer`, `timers` and `budgets`: what waits, and what is left.
 
 use super::Target;
 use clap::{Args as ClapArgs, Subcommand};
@@ -52,6 +52,14 @@ pub(crate) struct TimersArgs {
     /// Take this timer back.
     #[arg(long, value_name = "TIMER", conflicts_with = "agent")]
     pub(crate) cancel: Option<String>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BudgetsArgs {
+    /// Only this agent's.
+    pub(crate) agent: Option<String>,
     #[command(flatten)]
     pub(crate) target: Target,
 }

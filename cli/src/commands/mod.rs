@@ -5,6 +5,7 @@ mod ask;
 mod bench;
 mod brain;
 mod brain_files;
+mod budgets;
 mod check;
 mod explain;
 mod form;
@@ -60,6 +61,7 @@ pub(crate) fn dispatch(args: Args) -> Result<Code, CliError> {
         Command::Approvals(approvals) => approvals::approvals(approvals, json),
         Command::Answer(answer) => approvals::answer(answer, json),
         Command::Timers(timers) => timers::timers(timers, json),
+        Command::Budgets(budgets) => budgets::budgets(budgets, json),
         Command::Ask(ask) => ask::ask(ask),
         Command::Stop(stop) => ask::stop(stop, json),
         Command::Bench(bench) => bench::bench(&bench, json),

@@ -1,8 +1,9 @@
 //! Grants of the fleet file as the kernel's.
 
 use crate::exit::{self, CliError};
-use loket_kernel::{Grant, GrantId, GrantSet};
+use loket_kernel::{BudgetRef, Grant, GrantId, GrantSet};
 use loket_supervision::fleet::GrantSpec;
+use loket_turn::budget_number;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,7 +19,11 @@ impl GrantIds {
 
 /// The kernel's form of a list of grants.
 pub(crate) fn grant_set(ids: &GrantIds, specs: &[GrantSpec]) -> Result<Arc<GrantSet>, CliError> {
-    set(specs.iter().map(|spec| spec.grant(ids.next(), None)).collect())
+    let grant = |spec: &GrantSpec| {
+        let number = || BudgetRef(budget_number(spec.cap.as_str()));
+        spec.grant(ids.next(), spec.budget.map(|_| number()))
+    };
+    set(specs.iter().map(grant).collect())
 }
 
 /// `check` has looked at them: a failure here is a bug of ours, told as one.

@@ -100,7 +100,7 @@ pub(crate) struct Question {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct TimersOf {
+pub(crate) struct OfAgent {
     #[serde(default)]
     pub(crate) agent: Option<String>,
 }

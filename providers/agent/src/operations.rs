@@ -15,7 +15,7 @@ const fn operation(
     scope: &'static [ScopeKey],
     summary: &'static str,
 ) -> Operation {
-    Operation { capability, class, scope, flow: Flow::NONE, summary }
+    Operation { capability, class, scope, flow: Flow::NONE, tokens: false, summary }
 }
 
 /// What the agent provider serves.
@@ -61,6 +61,12 @@ pub const OPERATIONS: &[Operation] = &[
     operation("agent.approvals.answer", EffectClass::Keyed, &[], "answer a question"),
     operation("agent.timers.list", EffectClass::Observe, &[], "the timers of an agent, or of all"),
     operation("agent.timers.cancel", EffectClass::Keyed, &[], "take a timer back"),
+    operation(
+        "agent.budgets.list",
+        EffectClass::Observe,
+        &[],
+        "the budgets of an agent, or of all",
+    ),
     operation("human.ask", EffectClass::Keyed, &[], "a question to a person, and the answer"),
     operation("agent.shutdown", EffectClass::Keyed, &[], "stop the fleet in order"),
 ];

@@ -1,15 +1,15 @@
-//! What waits for a person, and for its time: questions of agents, verdicts of operators, the list of timers.
+//! What waits for a person, and for its time: questions of agents, verdicts of operators, the lists of timers and budgets.
 //!
 //! It decides nothing: a held call goes on only because the ledger keeps the verdict and the kernel takes the lease.
 
-use crate::args::{ApprovalArgs, Nothing, Question, TimerArgs, TimersOf};
+use crate::args::{ApprovalArgs, Nothing, OfAgent, Question, TimerArgs};
 use crate::operator::ledger_failed;
 use crate::provider::AgentServices;
 use loket_contract::{CallView, Performed, parse_args};
 use loket_turn::limits::{ANSWER_BYTES_MAX, LISTED_MAX};
 use loket_turn::{
-    AgentName, Approval, ApprovalId, Ask, Asked, CallNo, Decide, Failure, IntentId, QUESTION,
-    Verdict,
+    AgentName, Approval, ApprovalId, Ask, Asked, Budget, CallNo, Decide, Failure, IntentId,
+    QUESTION, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -27,6 +27,8 @@ pub enum People {
     Decide(ApprovalId, Verdict, AgentName),
     /// `agent.timers.list`.
     Timers(Option<AgentName>),
+    /// `agent.budgets.list`.
+    Budgets(Option<AgentName>),
     /// `agent.timers.cancel`.
     Cancel(IntentId),
 }
@@ -36,6 +38,7 @@ pub(crate) fn is_ours(capability: &str) -> bool {
     capability == QUESTION
         || capability.starts_with("agent.approvals.")
         || capability.starts_with("agent.timers.")
+        || capability.starts_with("agent.budgets.")
 }
 
 /// Checks one of them.
@@ -44,8 +47,12 @@ pub(crate) fn prepare(call: &CallView<'_>) -> Result<People, Failure> {
         QUESTION => question(call),
         "agent.approvals.list" => parse_args::<Nothing>(call).map(|_| People::List),
         "agent.timers.list" => {
-            let TimersOf { agent } = parse_args(call)?;
+            let OfAgent { agent } = parse_args(call)?;
             Ok(People::Timers(agent.map(Into::into)))
+        }
+        "agent.budgets.list" => {
+            let OfAgent { agent } = parse_args(call)?;
+            Ok(People::Budgets(agent.map(Into::into)))
         }
         "agent.timers.cancel" => {
             parse_args::<TimerArgs>(call).map(|args| People::Cancel(args.timer))
@@ -94,6 +101,7 @@ fn question(call: &CallView<'_>) -> Result<People, Failure> {
         turn: turn.key().clone(),
         begin: None,
         records: Vec::new(),
+        counted: Vec::new(),
         intent: turn.call_key(),
         call: CallNo(turn.call()),
         capability: QUESTION.to_owned(),
@@ -134,6 +142,14 @@ pub(crate) fn perform(services: &AgentServices, what: People) -> Performed {
                 }
                 Err(error) => ledger_failed(&error),
             },
+            People::Budgets(agent) => match services.ledger.budgets(agent).await {
+                Ok(budgets) => {
+                    let more = budgets.len() >= LISTED_MAX;
+                    let budgets: Vec<_> = budgets.iter().map(budget).collect();
+                    Performed::json(&json!({"budgets": budgets, "more": more}))
+                }
+                Err(error) => ledger_failed(&error),
+            },
             People::Cancel(id) => match services.ledger.cancel_timer(id).await {
                 Ok(true) => Performed::json(&json!({"cancelled": id})),
                 Ok(false) => {
@@ -159,6 +175,13 @@ async fn put(services: &AgentServices, mut ask: Ask) -> Performed {
         Ok(Asked::Approved | Asked::Denied(_)) => Performed::Deferred,
         Err(error) => ledger_failed(&error),
     }
+}
+
+/// With the end of its window.
+fn budget(budget: &Budget) -> Value {
+    let mut shown = json!(budget);
+    shown["ends_ms"] = json!(budget.ends_ms());
+    shown
 }
 
 /// For people: the arguments as JSON where they are, otherwise as text.

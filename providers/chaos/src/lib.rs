@@ -18,6 +18,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
     class: EffectClass::Keyed,
     scope: &[ScopeKey { name: "children", mandatory: true, form: ScopeForm::Names }],
     flow: Flow::NONE,
+    tokens: false,
     summary: "kill a random living child within the scope",
 }];
 

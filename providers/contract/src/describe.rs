@@ -14,6 +14,7 @@ pub fn facts(operations: &[Operation]) -> Vec<CapabilityFact> {
         .map(|operation| CapabilityFact {
             name: operation.capability.to_owned(),
             flow: operation.flow,
+            tokens: operation.tokens,
             scope_keys: operation
                 .scope
                 .iter()

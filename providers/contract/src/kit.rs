@@ -128,6 +128,7 @@ fn turn_of(agent: &Arc<str>) -> TurnCall {
         settings: "{}".into(),
         pinned: Arc::new(GrantSet::default()),
         journal: Mutex::new(journal),
+        purse: None,
     };
     let live = Live { call: CallNo(1), life, message, pure_only: false, resend: None };
     TurnCall { turn: Arc::new(context), live, clock_ms: 1_000_000 }

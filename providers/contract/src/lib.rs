@@ -5,6 +5,7 @@
 //! the ledger's writer. Start reading at [`Provider`], then `serve.rs`.
 #![forbid(unsafe_code)]
 
+mod budget;
 mod describe;
 pub mod failpoints;
 mod foreign;

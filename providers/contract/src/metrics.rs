@@ -13,6 +13,8 @@ pub const CALLS_ANSWERED: &str = "loket_calls_answered_total";
 pub const CALL_TIME: &str = "loket_call_seconds";
 /// Keyed calls that were sent again under their key.
 pub const CALLS_RESENT: &str = "loket_calls_resent_total";
+/// Calls that their grant's budget did not suffice for, by `capability` and `unit` (`calls`, `tokens`, `bytes`).
+pub const CALLS_OVER_BUDGET: &str = "loket_calls_over_budget_total";
 /// Providers that ended in order.
 pub const PROVIDERS_STOPPED: &str = "loket_providers_stopped_total";
 
@@ -24,6 +26,7 @@ pub fn describe() {
     describe_counter!(CALLS_ANSWERED, Unit::Count, "Calls answered by providers");
     describe_histogram!(CALL_TIME, Unit::Seconds, "From a provider's mailbox to the answer");
     describe_counter!(CALLS_RESENT, Unit::Count, "Keyed calls sent again under the same key");
+    describe_counter!(CALLS_OVER_BUDGET, Unit::Count, "Calls refused for want of budget");
     describe_counter!(PROVIDERS_STOPPED, Unit::Count, "Providers that ended in order");
 }
 
@@ -76,6 +79,11 @@ pub(crate) fn unanswered(capability: &'static str) {
 
 pub(crate) fn resent(capability: &'static str) {
     counter!(CALLS_RESENT, "capability" => capability).increment(1);
+}
+
+pub(crate) fn over_budget(capability: &'static str, unit: loket_turn::Unit) {
+    let unit = unit.as_str();
+    counter!(CALLS_OVER_BUDGET, "capability" => capability, "unit" => unit).increment(1);
 }
 
 pub(crate) fn stopped() {

@@ -30,6 +30,8 @@ pub struct Operation {
     pub scope: &'static [ScopeKey],
     /// Where what it reads comes from, and where what it is given goes: for `check` only.
     pub flow: Flow,
+    /// It uses tokens of a model, which a budget can count.
+    pub tokens: bool,
     /// One line for people.
     pub summary: &'static str,
 }
@@ -140,6 +142,14 @@ impl<'a> TurnView<'a> {
 pub enum Performed {
     /// Done.
     Done(Outcome),
+    /// Done, and so many tokens were used. [`Performed::Done`] says that there were none; a provider that cannot know what an
+    /// attempt has cost says the most, as in [`Provider::tokens_at_most`].
+    Paid {
+        /// What it came to.
+        outcome: Outcome,
+        /// Tokens.
+        tokens: u64,
+    },
     /// Done; the effect happens with the end of the turn (rule C8). Without a turn the provider acts at once and says `Done`.
     Staged {
         /// What the guest is told.
@@ -204,6 +214,12 @@ pub trait Provider: 'static {
     /// Does it. For Keyed and Once the intent is durable by now (rule C2). Must not block: blocking work belongs on a thread of
     /// the provider's own, with [`Performed::Later`].
     fn perform(&mut self, prepared: Self::Prepared) -> Performed;
+
+    /// The most tokens that a call can use: what a budget reserves for it before it is made (rule C2). Only operations that say
+    /// `tokens` are asked.
+    fn tokens_at_most(&self, _prepared: &Self::Prepared) -> u64 {
+        0
+    }
 
     /// Calls that may wait for something at the same time; the others stay in the mailbox, which outlives a crash.
     fn in_flight_max(&self) -> usize {

@@ -29,7 +29,7 @@ impl<P: Provider> PureServer for P {
     fn serve(&mut self, call: &CallView<'_>) -> Outcome {
         let prepared = self.prepare(call)?;
         match self.perform(prepared) {
-            Performed::Done(outcome) => outcome,
+            Performed::Done(outcome) | Performed::Paid { outcome, .. } => outcome,
             _ => {
                 let text = format!("{} was not answered at once", call.operation.capability);
                 Err(Failure::new(CODE_ENVIRONMENT, text))

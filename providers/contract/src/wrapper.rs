@@ -3,6 +3,7 @@
 //!
 //! It must never perform a Keyed or Once call before its intent is durable, nor answer one before its result is (rule C2).
 
+use crate::budget::{self, Draws};
 use crate::failpoints::{self, Point};
 use crate::serve::Desk;
 use crate::{CallView, Operation, Performed, Provider, ProviderServices, TurnView, metrics};
@@ -10,7 +11,8 @@ use loket_kernel::Badge;
 use loket_runtime::{AdmittedCall, Clock, Reply, TurnCall};
 use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{
-    EffectClass, Failure, IntentWrite, IntentWritten, Journal, LedgerError, Outcome, ResultWrite,
+    Amounts, EffectClass, Failure, IntentWrite, IntentWritten, Journal, LedgerError, Outcome,
+    ResultWrite,
 };
 use std::cell::RefCell;
 use std::future::Future;
@@ -30,6 +32,8 @@ struct Ticket {
     came: Option<(u64, Clock)>,
     /// A test has armed a fail point with these arguments.
     marked: bool,
+    /// The budget that it draws on, if its grant has one.
+    draws: Option<Draws>,
 }
 
 impl Ticket {
@@ -62,8 +66,18 @@ impl Ticket {
         metrics::unanswered(capability);
     }
 
+    /// Counts the answer's bytes.
+    fn answered(&self, answer: &[u8], written: bool) {
+        if let Some(draws) = self.draws {
+            draws.answered(self.turn.as_ref(), answer.len(), written);
+        }
+    }
+
     fn done(self, outcome: Outcome, recorded_ms: Option<u64>) {
         self.count(outcome.is_ok());
+        if let Ok(answer) = &outcome {
+            self.answered(answer, recorded_ms.is_some());
+        }
         let (class, marked) = (self.class(), self.marked);
         // A caller that has gone away is no error: its turn was killed, or it gave up.
         let _ = self.reply.send(Reply::Done { class, outcome, recorded_ms, effect: None });
@@ -90,7 +104,9 @@ pub(crate) fn serve<P: Provider>(
     let came = metrics::sample().then(|| (clock.monotonic_ns(), clock.clone()));
     let marked = failpoints::marked(&args);
     let (turn, reply) = (cargo.turn, cargo.reply);
-    let mut ticket = Ticket { operation, turn, reply, came, marked };
+    let draws =
+        badge.budget().and_then(|budget| Draws::new(budget.0, operation.capability, turn.as_ref()));
+    let mut ticket = Ticket { operation, turn, reply, came, marked, draws };
     if ticket.turn.as_ref().is_some_and(|turn| turn.live.pure_only)
         && !matches!(ticket.class(), EffectClass::Pure | EffectClass::Side)
     {
@@ -112,6 +128,12 @@ pub(crate) fn serve<P: Provider>(
         let provider = Rc::clone(provider);
         return Some(Box::pin(journaled(provider, desk.clone(), ticket, prepared, args)));
     }
+    if let Some(draws) = ticket.draws
+        && let Err(failure) = draws.draw(ticket.turn.as_ref(), &args, clock.now().0)
+    {
+        ticket.done(Err(failure), None);
+        return None;
+    }
     ticket.at(Point::AfterIntent);
     let performed = provider.borrow_mut().perform(prepared);
     settle(ticket, performed, clock)
@@ -131,7 +153,7 @@ fn prepare<P: Provider>(
 /// Answers a call that needs no intent, now or later.
 fn settle(mut ticket: Ticket, performed: Performed, clock: &Clock) -> Option<InFlight> {
     match performed {
-        Performed::Done(outcome) => {
+        Performed::Done(outcome) | Performed::Paid { outcome, .. } => {
             ticket.at(Point::AfterCall);
             ticket.done(outcome, None);
             None
@@ -139,6 +161,7 @@ fn settle(mut ticket: Ticket, performed: Performed, clock: &Clock) -> Option<InF
         Performed::Staged { result, effect } => {
             ticket.at(Point::AfterCall);
             ticket.count(true);
+            ticket.answered(&result, false);
             let (class, marked) = (ticket.class(), ticket.marked);
             let _ = ticket.reply.send(Reply::Done {
                 class,
@@ -181,7 +204,7 @@ fn settle(mut ticket: Ticket, performed: Performed, clock: &Clock) -> Option<InF
 async fn journaled<P: Provider>(
     provider: Rc<RefCell<P>>,
     desk: Desk,
-    ticket: Ticket,
+    mut ticket: Ticket,
     prepared: P::Prepared,
     args: Vec<u8>,
 ) {
@@ -191,11 +214,32 @@ async fn journaled<P: Provider>(
     let Desk { services, me } = desk;
     let mut write = intent_write(&turn, &ticket, &args, services.clock.now().0);
     write.holder = (ticket.class() == EffectClass::Once).then_some(me);
+    let paid = ticket.draws.is_some() && ticket.operation.tokens;
+    let tokens = if paid { provider.borrow().tokens_at_most(&prepared) } else { 0 };
+    let wants = Amounts::of_call(&args, tokens);
+    match ticket.draws.map(|draws| draws.charge(&turn, wants)).transpose() {
+        Ok(charge) => write.charge = charge,
+        Err(failure) => return ticket.done(Err(failure), None),
+    }
     if broken(Mutation::FenceInWrapper) && is_stale(&services, &turn).await {
         return;
     }
-    match services.ledger.intent(write).await {
-        Ok(IntentWritten::Fresh) => {}
+    let written = services.ledger.intent(write).await;
+    if !matches!(written, Err(_) | Ok(IntentWritten::Spent { .. })) {
+        budget::written(&turn);
+    }
+    match written {
+        Ok(IntentWritten::Fresh) => {
+            // One that an operator lets out again was charged by an earlier run of the turn.
+            if let Some(draws) = ticket.draws.filter(|_| turn.live.resend.is_none()) {
+                draws.charged(&turn, wants);
+            }
+        }
+        Ok(IntentWritten::Spent { budget, short }) => {
+            metrics::over_budget(ticket.operation.capability, short.line.unit);
+            ticket.done(Err(budget.refusal(&short, services.clock.now().0)), None);
+            return;
+        }
         // A Once call that was sent before is in doubt: only an operator may settle it (rule C4).
         Ok(IntentWritten::Again)
             if ticket.class() == EffectClass::Once && !broken(Mutation::OnceResent) =>
@@ -206,6 +250,8 @@ async fn journaled<P: Provider>(
         }
         Ok(IntentWritten::Again) => metrics::resent(ticket.operation.capability),
         Ok(IntentWritten::Known { outcome, stamp_ms }) => {
+            // Its bytes were counted with it.
+            ticket.draws = None;
             ticket.done(outcome, Some(stamp_ms));
             return;
         }
@@ -222,7 +268,17 @@ async fn journaled<P: Provider>(
         }
     }
     ticket.at(Point::AfterIntent);
-    let mut performed = provider.borrow_mut().perform(prepared);
+    let performed = provider.borrow_mut().perform(prepared);
+    carry_out(services, turn, ticket, performed).await;
+}
+
+/// What a journaled call comes to, and its result.
+async fn carry_out(
+    services: ProviderServices,
+    turn: TurnCall,
+    ticket: Ticket,
+    mut performed: Performed,
+) {
     loop {
         match performed {
             Performed::Later(later) => performed = later.await,
@@ -234,14 +290,18 @@ async fn journaled<P: Provider>(
             Performed::Unknown(failure) => return ticket.unknown(failure),
             Performed::Done(outcome) => {
                 ticket.at(Point::AfterCall);
-                return record(services, turn, ticket, outcome).await;
+                return record(services, turn, ticket, outcome, 0).await;
+            }
+            Performed::Paid { outcome, tokens } => {
+                ticket.at(Point::AfterCall);
+                return record(services, turn, ticket, outcome, tokens).await;
             }
             Performed::Staged { result, .. } => {
                 tracing::error!(
                     capability = ticket.operation.capability,
                     "a Keyed operation staged"
                 );
-                return record(services, turn, ticket, Ok(result)).await;
+                return record(services, turn, ticket, Ok(result), 0).await;
             }
         }
     }
@@ -265,18 +325,26 @@ fn intent_write(turn: &TurnCall, ticket: &Ticket, args: &[u8], now_ms: u64) -> I
             false => journal.unwritten().to_vec(),
         },
         intent: Journal::intent(&turn.live, ticket.class(), ticket.operation.capability, args),
+        charge: None,
+        counted: budget::counted(turn),
         holder: None,
         now_ms,
     }
 }
 
 /// Writes the result; the first durable one is the answer, whoever wrote it (rule C4).
-async fn record(services: ProviderServices, turn: TurnCall, ticket: Ticket, outcome: Outcome) {
+async fn record(
+    services: ProviderServices,
+    turn: TurnCall,
+    ticket: Ticket,
+    outcome: Outcome,
+    tokens: u64,
+) {
     if broken(Mutation::LateRefused) && is_stale(&services, &turn).await {
         return;
     }
     let stamp_ms = services.clock.now().0;
-    let write = ResultWrite { intent: turn.live.key(), outcome, stamp_ms };
+    let write = ResultWrite { intent: turn.live.key(), outcome, tokens: Some(tokens), stamp_ms };
     match services.ledger.result(write).await {
         Ok((kept, stamp_ms)) => ticket.done(kept, Some(stamp_ms)),
         Err(LedgerError::NotFound(_)) => {

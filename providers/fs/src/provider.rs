@@ -25,6 +25,7 @@ pub const OPERATIONS: &[Operation] = &[
         class: EffectClass::Observe,
         scope: SCOPE,
         flow: Flow::PRIVATE,
+        tokens: false,
         summary: "files and folders of a granted folder",
     },
     Operation {
@@ -32,6 +33,7 @@ pub const OPERATIONS: &[Operation] = &[
         class: EffectClass::Observe,
         scope: SCOPE,
         flow: Flow::PRIVATE,
+        tokens: false,
         summary: "a range of a file in a granted folder",
     },
 ];

@@ -28,7 +28,7 @@ const fn operation(
     class: EffectClass,
     summary: &'static str,
 ) -> Operation {
-    Operation { capability, class, scope: SCOPE, flow: Flow::OUTSIDE, summary }
+    Operation { capability, class, scope: SCOPE, flow: Flow::OUTSIDE, tokens: false, summary }
 }
 
 /// What it serves.

@@ -1,7 +1,7 @@
 //! `llm.chat` and `llm.models`.
 
 use crate::config::{Api, LlmConfig};
-use crate::model::{ChatMessage, ChatRequest, Model};
+use crate::model::{ChatAnswer, ChatMessage, ChatRequest, Model, Usage};
 use crate::worker::Embedded;
 use loket_contract::{
     CallView, Flow, Operation, Performed, Provider, ScopeForm, ScopeKey, parse_args,
@@ -17,6 +17,9 @@ const MESSAGES_MAX: usize = 256;
 /// Tokens of an answer when the caller does not say.
 const OUTPUT_TOKENS_DEFAULT: u32 = 1024;
 
+/// Tokens that a model's chat template puts around a message at most: role, separators.
+const TOKENS_AROUND_MESSAGE: u64 = 16;
+
 const MODELS: ScopeKey = ScopeKey { name: "models", mandatory: true, form: ScopeForm::Names };
 const TOKENS: ScopeKey =
     ScopeKey { name: "max_output_tokens", mandatory: false, form: ScopeForm::AtMost };
@@ -28,6 +31,7 @@ pub const OPERATIONS: &[Operation] = &[
         class: EffectClass::Keyed,
         scope: &[MODELS, TOKENS],
         flow: Flow::NONE,
+        tokens: true,
         summary: "an answer of a model",
     },
     Operation {
@@ -35,6 +39,7 @@ pub const OPERATIONS: &[Operation] = &[
         class: EffectClass::Observe,
         scope: &[MODELS, TOKENS],
         flow: Flow::NONE,
+        tokens: false,
         summary: "the models that the grant allows",
     },
 ];
@@ -129,6 +134,13 @@ impl Provider for LlmProvider {
         Ok(Prepared::Chat(Rc::clone(model), request))
     }
 
+    fn tokens_at_most(&self, prepared: &Prepared) -> u64 {
+        match prepared {
+            Prepared::Models(_) => 0,
+            Prepared::Chat(_, request) => most(request),
+        }
+    }
+
     fn perform(&mut self, prepared: Prepared) -> Performed {
         match prepared {
             Prepared::Models(names) => Performed::json(&serde_json::json!({"models": names})),
@@ -136,12 +148,31 @@ impl Provider for LlmProvider {
                 let answering = model.chat(request);
                 Performed::Later(Box::pin(async move {
                     match answering.await {
-                        Ok(answer) => Performed::json(&answer),
+                        Ok(answer) => paid(&answer),
                         Err(failure) => Performed::failed(failure),
                     }
                 }))
             }
         }
+    }
+}
+
+/// The most tokens of a chat: no token is shorter than a byte.
+fn most(request: &ChatRequest) -> u64 {
+    let input = request
+        .messages
+        .iter()
+        .map(|message| (message.content.len() as u64).saturating_add(TOKENS_AROUND_MESSAGE));
+    input.fold(u64::from(request.max_output_tokens), u64::saturating_add)
+}
+
+/// An answer, and what it cost.
+fn paid(answer: &ChatAnswer) -> Performed {
+    let Usage { input_tokens, output_tokens } = answer.usage;
+    let tokens = input_tokens.saturating_add(output_tokens);
+    match Performed::json(answer) {
+        Performed::Done(outcome) => Performed::Paid { outcome, tokens },
+        other => other,
     }
 }
 
@@ -183,11 +214,17 @@ mod tests {
         let ask = json!({"model": "default", "messages": [
             {"role": "system", "content": "Brains are files."}, {"role": "user", "content": "What are brains?"}]});
         let prepared = caller().prepare(&mut llm, "llm.chat", &ask).unwrap();
+        let most = llm.tokens_at_most(&prepared);
         let Performed::Later(later) = llm.perform(prepared) else { panic!("off the lane") };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let Performed::Done(Ok(answer)) = runtime.block_on(later) else { panic!("an answer") };
+        let Performed::Paid { outcome: Ok(answer), tokens } = runtime.block_on(later) else {
+            panic!("an answer")
+        };
         let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
         assert_eq!(answer["content"], "Brains are");
         assert_eq!(answer["finish"], "length");
+        let told = [&answer["usage"]["input_tokens"], &answer["usage"]["output_tokens"]];
+        assert_eq!(tokens, told.iter().filter_map(|it| it.as_u64()).sum::<u64>());
+        assert!(tokens > 0 && tokens <= most, "more than was reserved for it: {tokens} of {most}");
     }
 }

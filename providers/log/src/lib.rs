@@ -24,6 +24,7 @@ pub const OPERATIONS: &[Operation] = &[Operation {
     class: EffectClass::Side,
     scope: &[],
     flow: Flow::NONE,
+    tokens: false,
     summary: "a line for the operator's log",
 }];
 

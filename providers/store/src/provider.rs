@@ -14,7 +14,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 const fn pure(capability: &'static str, summary: &'static str) -> Operation {
-    Operation { capability, class: EffectClass::Pure, scope: &[], flow: Flow::NONE, summary }
+    Operation {
+        capability,
+        class: EffectClass::Pure,
+        scope: &[],
+        flow: Flow::NONE,
+        tokens: false,
+        summary,
+    }
 }
 
 /// The capability that answers the agent's name and the turn's settings.

@@ -28,6 +28,7 @@ pub const OPERATIONS: &[Operation] = &[
         class: EffectClass::Pure,
         scope: &[],
         flow: Flow::NONE,
+        tokens: false,
         summary: "the turn's clock",
     },
     Operation {
@@ -35,6 +36,7 @@ pub const OPERATIONS: &[Operation] = &[
         class: EffectClass::Pure,
         scope: &[],
         flow: Flow::NONE,
+        tokens: false,
         summary: "bytes from the turn's seed",
     },
     Operation {
@@ -42,6 +44,7 @@ pub const OPERATIONS: &[Operation] = &[
         class: EffectClass::Staged,
         scope: &[],
         flow: Flow::NONE,
+        tokens: false,
         summary: "a message to oneself, later",
     },
     Operation {
@@ -49,6 +52,7 @@ pub const OPERATIONS: &[Operation] = &[
         class: EffectClass::Staged,
         scope: &[],
         flow: Flow::NONE,
+        tokens: false,
         summary: "a message to oneself, again and again",
     },
     Operation {
@@ -56,6 +60,7 @@ pub const OPERATIONS: &[Operation] = &[
         class: EffectClass::Staged,
         scope: &[],
         flow: Flow::NONE,
+        tokens: false,
         summary: "take a timer back",
     },
     Operation {
@@ -63,6 +68,7 @@ pub const OPERATIONS: &[Operation] = &[
         class: EffectClass::Observe,
         scope: &[],
         flow: Flow::NONE,
+        tokens: false,
         summary: "the timers that one has set",
     },
     Operation {
@@ -70,6 +76,7 @@ pub const OPERATIONS: &[Operation] = &[
         class: EffectClass::Keyed,
         scope: &[],
         flow: Flow::NONE,
+        tokens: false,
         summary: "the turn goes on later",
     },
 ];

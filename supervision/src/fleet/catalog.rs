@@ -43,6 +43,8 @@ pub struct CapabilityFact {
     pub scope_keys: Vec<ScopeKey>,
     /// Where what it reads comes from, and where what it is given goes.
     pub flow: Flow,
+    /// It uses tokens, which a budget can count.
+    pub tokens: bool,
 }
 
 /// Where data comes from and goes to when a capability is called: what is dangerous only together.

@@ -135,16 +135,13 @@ fn budget<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<BudgetSpec> {
         calls: amount(cx, &mut fields, "calls"),
         tokens: amount(cx, &mut fields, "tokens"),
         bytes: amount(cx, &mut fields, "bytes"),
-        money_micros: fields
-            .take("money")
-            .and_then(|raw| cx.quantity(raw, "money", units::money, "2.50")),
         per_ms: fields.take("per").and_then(|raw| cx.duration(raw, "per")),
     };
     if spec.per_ms == Some(0) {
         cx.say("E305", raw, "`per` is 0: the budget would never be spent");
     }
     if spec == (BudgetSpec { per_ms: spec.per_ms, ..BudgetSpec::default() }) && !cx.has_errors() {
-        let help = "give calls, tokens, bytes or money";
+        let help = "give calls, tokens or bytes";
         cx.help("E305", raw, "the budget bounds nothing", help);
     }
     fields.close(cx);

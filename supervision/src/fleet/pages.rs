@@ -7,7 +7,7 @@ macro_rules! page {
 }
 
 /// Codes and pages, sorted by code.
-const PAGES: [(&str, &str); 63] = [
+const PAGES: [(&str, &str); 64] = [
     page!("E001"),
     page!("E002"),
     page!("E003"),
@@ -41,6 +41,7 @@ const PAGES: [(&str, &str); 63] = [
     page!("E213"),
     page!("E214"),
     page!("E215"),
+    page!("E216"),
     page!("E301"),
     page!("E302"),
     page!("E303"),

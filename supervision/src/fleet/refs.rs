@@ -77,6 +77,7 @@ pub(crate) fn check(cx: &mut Cx<'_>, fleet: &Fleet, tree: &Tree<'_>, own_operato
     }
     if own_operator {
         for grant in &fleet.operator {
+            no_budget(cx, grant);
             for provider in check_grant(cx, grant, "", &known, sure) {
                 used[provider] = true;
             }
@@ -170,10 +171,34 @@ fn check_grant(
     if !reached.is_empty() {
         scope_keys(cx, grant, path, &reached);
         mandatory_keys(cx, grant, path, &reached);
+        if sure && grant.budget.is_some_and(|budget| budget.tokens.is_some()) {
+            tokens(cx, grant, path, &reached);
+        }
     }
     let mut providers: Vec<usize> = reached.iter().filter_map(|k| k.provider).collect();
     providers.dedup();
     providers
+}
+
+/// A budget of tokens where none are used would never be spent.
+fn tokens(cx: &mut Cx<'_>, grant: &GrantSpec, path: &str, reached: &[&Known]) {
+    if reached.iter().any(|known| known.fact.tokens) {
+        return;
+    }
+    let at = cx.field(grant.place, "budget");
+    let message = format!("nothing in `{}` uses tokens", grant.cap);
+    let help = "bound its `calls` or `bytes`".to_owned();
+    cx.report("E216", at, Some(path.to_owned()), message, Some(help));
+}
+
+/// The operator has no turns, and so nothing that counts.
+fn no_budget(cx: &mut Cx<'_>, grant: &GrantSpec) {
+    if grant.budget.is_some() {
+        let at = cx.field(grant.place, "budget");
+        let help = "leave it out, or bound the agents' own grants".to_owned();
+        let message = "budgets are counted for agents, not for the operator".to_owned();
+        cx.report("E216", at, None, message, Some(help));
+    }
 }
 
 /// Keys that the grant gives: known, and of the right form.

@@ -376,8 +376,6 @@ pub struct BudgetSpec {
     pub tokens: Option<u64>,
     /// Bytes.
     pub bytes: Option<u64>,
-    /// Money, in millionths of the fleet's currency unit.
-    pub money_micros: Option<u64>,
     /// The window after which it is full again, in milliseconds; none: once and for all.
     pub per_ms: Option<u64>,
 }

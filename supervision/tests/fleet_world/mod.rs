@@ -22,7 +22,8 @@ fn fact(name: &str, names: &[&str], at_most: &[&str]) -> CapabilityFact {
         "mcp.github.*" => Flow::OUTSIDE,
         _ => Flow::NONE,
     };
-    CapabilityFact { name: name.to_owned(), scope_keys: names.chain(at_most).collect(), flow }
+    let (scope_keys, tokens) = (names.chain(at_most).collect(), name == "llm.chat");
+    CapabilityFact { name: name.to_owned(), scope_keys, flow, tokens }
 }
 
 impl Catalog for World {

@@ -214,7 +214,7 @@ impl World {
 
 const fn operation(capability: &'static str, class: EffectClass) -> Operation {
     let summary = "of the simulated outside";
-    Operation { capability, class, scope: &[], flow: Flow::NONE, summary }
+    Operation { capability, class, scope: &[], flow: Flow::NONE, tokens: false, summary }
 }
 
 /// What the fake provider serves.

@@ -5,6 +5,7 @@
 //! each engine's own test. Start reading at [`Subject`].
 
 mod brains;
+mod budgets;
 mod doubts;
 mod letters;
 mod links;
@@ -14,6 +15,7 @@ mod turns;
 mod waits;
 
 pub use brains::*;
+pub use budgets::*;
 pub use doubts::*;
 pub use letters::*;
 pub use links::*;
@@ -166,6 +168,7 @@ impl Subject {
             hash,
             chain: chain_after(Hash::default(), turn.n, hash),
             effects: Vec::new(),
+            counted: Vec::new(),
             now_ms: 3_000,
         }
     }
@@ -183,6 +186,8 @@ impl Subject {
                 capability: "llm.chat".to_owned(),
                 args: args.as_bytes().to_vec(),
             },
+            charge: None,
+            counted: Vec::new(),
             holder: None,
             now_ms: 2_050,
         }
@@ -204,6 +209,7 @@ impl Subject {
             message: "unreachable executed".to_owned(),
             backtrace: "0: handle".to_owned(),
             max_attempts,
+            counted: Vec::new(),
             chain_if_skipped: Hash::of(b"skipped"),
             now_ms: 4_000,
         }

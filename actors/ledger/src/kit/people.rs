@@ -16,6 +16,7 @@ fn held(it: &Subject, turn: &TurnKey, args: &str) -> Ask {
         turn: turn.clone(),
         begin: Some(super::begin()),
         records: Vec::new(),
+        counted: Vec::new(),
         intent: it.key(turn, 1),
         call: CallNo(1),
         capability: "mail.send".to_owned(),

@@ -91,6 +91,7 @@ impl Engine {
             open_row: false,
             durable: 0,
             quarantined: false,
+            has_budgets: false,
             swept: 0,
             held: Vec::new(),
             waits: None,
@@ -137,6 +138,7 @@ impl Engine {
         ] {
             self.conn.prepare_cached(sql)?.execute([db(agent.life)])?;
         }
+        self.forget_budgets(agent.life)?;
         self.book.remove(agent.life);
         self.book.sweep.push_back(agent.life);
         Ok(Removed { letters: agent.waiting() })
@@ -188,6 +190,7 @@ impl Engine {
             chain: agent.chain,
             durable: TurnNo(agent.durable),
             quarantine: self.quarantine_of(agent.life)?,
+            has_budgets: agent.has_budgets,
             next: self.next_turn(agent.life)?,
         })
     }

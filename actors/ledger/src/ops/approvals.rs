@@ -69,6 +69,7 @@ impl Engine {
         self.must_sync = true;
         self.write_begin(life, n, agent.open_row, ask.begin.as_ref())?;
         self.write_records(life, n, &ask.records)?;
+        self.count(life, &ask.counted)?;
         if let Some(known) = self.one("intent = ?1", ask.intent.0)? {
             let same =
                 known.approval.capability == ask.capability && known.approval.args == ask.args;
@@ -143,7 +144,7 @@ impl Engine {
             )?
             .execute(params![db(id.0), outcome.is_ok(), &*decide.by, db(decide.now_ms), reason])?;
         if known.question {
-            if let Some(written) = self.write_result(known.intent, &outcome, decide.now_ms)?
+            if let Some(written) = self.write_result(known.intent, &outcome, None, decide.now_ms)?
                 && written.first
             {
                 self.tell(&written, known.intent);

@@ -68,8 +68,17 @@ impl Engine {
             };
         }
         let (life, n) = (agent.life, write.turn.n);
+        if let Some(charge) = &write.charge
+            && let Some((budget, short)) = self.short(life, charge, &write.counted)?
+        {
+            return Ok(IntentWritten::Spent { budget, short });
+        }
         self.write_begin(life, n, agent.open_row, write.begin.as_ref())?;
         self.write_records(life, n, &write.records)?;
+        self.count(life, &write.counted)?;
+        if let Some(charge) = &write.charge {
+            self.reserve_charge(life, intent.id, charge)?;
+        }
         self.conn
             .prepare_cached(
                 "INSERT INTO records(life, n, call, class, capability, intent, stamp_ms, args)
@@ -245,6 +254,10 @@ impl Engine {
                     None => LedgerError::NotFound(format!("the place of call {}", record.call)),
                 }));
             }
+            // A failure that only the driver saw: what the provider used, it did not say.
+            if let (Some(intent), Some(outcome)) = (record.intent, &record.outcome) {
+                self.settle_charges(life, intent, Some(outcome), None)?;
+            }
         }
         Ok(())
     }
@@ -255,6 +268,7 @@ impl Engine {
         &mut self,
         intent: IntentId,
         outcome: &Outcome,
+        tokens: Option<u64>,
         stamp_ms: u64,
     ) -> Op<Option<Written>, E> {
         let found = self
@@ -282,6 +296,7 @@ impl Engine {
         };
         self.conn.prepare_cached(sql)?.execute(params![intent.0, ok, bytes, db(stamp_ms)])?;
         if first {
+            self.settle_charges(life, intent, Some(outcome), tokens)?;
             self.waits_no_more(life, intent);
             self.once_no_more(life, intent);
         }
@@ -294,7 +309,8 @@ impl Engine {
 
     /// See [`loket_turn::Ledger::result`]. No fence: a late answer is still the answer.
     pub(crate) fn result(&mut self, write: &ResultWrite) -> Op<(Outcome, u64)> {
-        let Some(written) = self.write_result(write.intent, &write.outcome, write.stamp_ms)? else {
+        let ResultWrite { intent, outcome, tokens, stamp_ms } = write;
+        let Some(written) = self.write_result(*intent, outcome, *tokens, *stamp_ms)? else {
             let what = format!("call {}", write.intent);
             return Err(Fault::refused(LedgerError::NotFound(what)));
         };

@@ -192,7 +192,7 @@ impl Engine {
         match how {
             Resolution::Is(outcome) => {
                 let now_ms = (self.options.clock)();
-                if let Some(written) = self.write_result(intent, outcome, now_ms)? {
+                if let Some(written) = self.write_result(intent, outcome, None, now_ms)? {
                     self.tell(&written, intent);
                 }
             }

@@ -17,6 +17,7 @@ impl Engine {
         let agent = self.fenced(&end.turn).map_err(Fault::refused)?;
         let (life, n) = (agent.life, end.turn.n);
         self.write_records(life, n, &end.records)?;
+        self.count(life, &end.counted)?;
         self.write_end(&agent, end)?;
         self.book.hold(life, Vec::new());
         self.advance(life, n, end.chain)?;
@@ -122,7 +123,7 @@ impl Engine {
                 .execute(params![row, ok, bytes])?;
         }
         if let Some(intent) = intent
-            && let Some(written) = self.write_result(intent, outcome, now_ms)?
+            && let Some(written) = self.write_result(intent, outcome, None, now_ms)?
             && written.first
         {
             self.tell(&written, intent);

@@ -13,6 +13,7 @@ impl Engine {
     /// See [`loket_turn::Ledger::fail`].
     pub(crate) fn fail(&mut self, fail: &Fail) -> Op<FailVerdict> {
         let agent = self.fenced(&fail.turn).map_err(Fault::refused)?;
+        self.count(agent.life, &fail.counted)?;
         let before = self.attempts(agent.life, fail.turn.n.0)?;
         let counts = fail.blame == Blame::Guest;
         let attempts = before.saturating_add(u32::from(counts));
@@ -95,6 +96,7 @@ impl Engine {
         chain: Hash,
         now_ms: u64,
     ) -> Op<()> {
+        self.settle_turn(life, n, 0)?;
         self.conn
             .prepare_cached(
                 "INSERT INTO turns(life, n, state, attempts, chain, ended_ms)

@@ -5,6 +5,7 @@ mod accept;
 mod agents;
 mod approvals;
 pub(crate) mod brains;
+pub(crate) mod budgets;
 mod calls;
 mod doubt;
 mod end;

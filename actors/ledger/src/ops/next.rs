@@ -114,6 +114,7 @@ impl Engine {
             parks: 0,
             parked_on: None,
             survival: Survival::default(),
+            budgets: self.budgets_of(life, self.moment())?,
         };
         if open_row {
             self.kept(life, &mut next)?;

@@ -149,6 +149,7 @@ impl Engine {
         if !effects.is_empty() && !confirmed {
             return Ok(Released::NeedsConfirmation { effects });
         }
+        self.settle_turn(life, n, from.0)?;
         self.conn
             .prepare_cached("DELETE FROM records WHERE life = ?1 AND n = ?2 AND call >= ?3")?
             .execute(params![db(life), db(n.0), from.0])?;

@@ -218,7 +218,7 @@ impl Engine {
     fn fire(&mut self, row: &DueRow, now_ms: u64) -> Op<bool> {
         if let Some(intent) = row.intent {
             let slept = Ok(format!("{{\"ms\":{now_ms}}}").into_bytes());
-            if let Some(written) = self.write_result(intent, &slept, now_ms)?
+            if let Some(written) = self.write_result(intent, &slept, None, now_ms)?
                 && written.first
             {
                 self.tell(&written, intent);

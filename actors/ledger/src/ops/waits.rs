@@ -40,7 +40,7 @@ impl Engine {
         };
         self.meters.cycles.increment(1);
         let failure = Err(Failure::new("cycle", told(&way)));
-        if let Some(written) = self.write_result(intent, &failure, now_ms)?
+        if let Some(written) = self.write_result(intent, &failure, None, now_ms)?
             && written.first
         {
             self.tell(&written, intent);

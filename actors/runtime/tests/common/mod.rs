@@ -316,6 +316,7 @@ pub fn rerun(
         settings: "{}".into(),
         pinned: grants,
         journal: Journal::new(life, message, Mode::CatchUp, begin, true, Vec::new()).into(),
+        purse: None,
     };
     let live = Live { call: CallNo(1), life, message, pure_only: true, resend: None };
     loket_runtime::TurnCall { turn: turn.into(), live, clock_ms }

@@ -1,8 +1,8 @@
 //! The life of a turn in the ledger.
 
 use crate::{
-    Begin, Blame, Effect, Epoch, Hash, Intent, IntentId, LetterId, Life, Message, Outcome, Record,
-    TurnKey, TurnNo,
+    Begin, Blame, Budget, Charge, Counted, Effect, Epoch, Hash, Intent, IntentId, LetterId, Life,
+    Message, Outcome, Record, Short, TurnKey, TurnNo,
 };
 
 /// What an incarnation finds when it takes over.
@@ -21,6 +21,8 @@ pub struct AgentState {
     pub durable: TurnNo,
     /// Why it takes no turns, if so (rule G4).
     pub quarantine: Option<super::Quarantine>,
+    /// The ledger has budgets of it.
+    pub has_budgets: bool,
     /// The turn to run.
     pub next: Option<NextTurn>,
 }
@@ -44,6 +46,8 @@ pub struct NextTurn {
     pub parked_on: Option<IntentId>,
     /// What the small file of open turns says of it (rule B2).
     pub survival: Survival,
+    /// The agent's budgets as they stand.
+    pub budgets: Vec<Budget>,
 }
 
 /// Deaths of the process while this turn was open (rule B2).
@@ -66,6 +70,10 @@ pub struct IntentWrite {
     pub records: Vec<Record>,
     /// The intent.
     pub intent: Intent,
+    /// What the call may need of a budget: judged and charged in the same step.
+    pub charge: Option<Charge>,
+    /// What the turn has counted since.
+    pub counted: Vec<Counted>,
     /// Who performs a Once call (rule C4).
     pub holder: Option<super::Holder>,
     /// Unix milliseconds.
@@ -86,6 +94,13 @@ pub enum IntentWritten {
         /// When it was recorded, Unix milliseconds.
         stamp_ms: u64,
     },
+    /// The call's budget does not suffice: nothing was written, and nothing may be sent.
+    Spent {
+        /// The budget.
+        budget: Box<Budget>,
+        /// What the call lacks of it.
+        short: Short,
+    },
 }
 
 /// A result under its intent (rule C4). The first durable one wins: the answer of the write is the one that counts.
@@ -95,6 +110,8 @@ pub struct ResultWrite {
     pub intent: IntentId,
     /// What it came to.
     pub outcome: Outcome,
+    /// Tokens that the call used, as its provider says; `None`: nobody knows, and all that was reserved for it is spent.
+    pub tokens: Option<u64>,
     /// When, Unix milliseconds.
     pub stamp_ms: u64,
 }
@@ -116,6 +133,8 @@ pub struct End {
     pub chain: Hash,
     /// Staged effects, in order.
     pub effects: Vec<Effect>,
+    /// What the turn has counted of its budgets since.
+    pub counted: Vec<Counted>,
     /// Unix milliseconds.
     pub now_ms: u64,
 }
@@ -135,6 +154,8 @@ pub struct Fail {
     pub backtrace: String,
     /// Attempts after which the message is a dead letter.
     pub max_attempts: u32,
+    /// What the attempt has counted of its budgets: the calls were made.
+    pub counted: Vec<Counted>,
     /// The chain hash should the turn be skipped.
     pub chain_if_skipped: Hash,
     /// Unix milliseconds.

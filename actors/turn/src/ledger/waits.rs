@@ -1,6 +1,8 @@
 //! What a turn waits for beside other agents: a person's word, and its time.
 
-use crate::{AgentName, Begin, CallNo, Failure, IntentId, Record, Schedule, TurnKey, TurnNo};
+use crate::{
+    AgentName, Begin, CallNo, Counted, Failure, IntentId, Record, Schedule, TurnKey, TurnNo,
+};
 use serde::{Deserialize, Serialize};
 
 /// The sender of every timer's message. No agent can have this name.
@@ -26,6 +28,8 @@ pub struct Ask {
     pub begin: Option<Begin>,
     /// The records that are not durable yet.
     pub records: Vec<Record>,
+    /// What the turn has counted of its budgets since.
+    pub counted: Vec<Counted>,
     /// The key of the call.
     pub intent: IntentId,
     /// Its number.

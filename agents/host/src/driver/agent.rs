@@ -8,7 +8,7 @@ use super::brain::{Brain, CORRUPT, HELD};
 use super::end::{EXCHANGED, Failed, Stopped};
 use super::patience::Patience;
 use super::pause::Pauses;
-use super::turn::Agent;
+use super::turn::{Agent, counted};
 use super::{AgentPlan, HostServices, ModuleSource, metrics};
 use crate::engine::Background;
 use loket_runtime::{ChildContext, Control};
@@ -69,6 +69,7 @@ pub(super) async fn make(
         durable: TurnNo::default(),
         chain: Hash::default(),
         in_call: Rc::default(),
+        purse: None,
     }))
 }
 
@@ -135,7 +136,16 @@ impl Agent {
     /// Pins what it runs, fences older incarnations and learns how far the ledger is (rules B1, J4).
     async fn take_over(&mut self) -> Result<Next, Failed> {
         self.present.pin(&self.services).await?;
-        let state = self.open().await.map_err(|error| Failed::ledger(&error))?;
+        let mut state = self.open().await.map_err(|error| Failed::ledger(&error))?;
+        let terms = self.plan.terms();
+        if state.has_budgets || !terms.is_empty() {
+            let (name, ledger) = (self.plan.name.clone(), &self.services.ledger);
+            let budgets = ledger.set_budgets(name, self.incarnation, terms).await;
+            let budgets = budgets.map_err(|error| Failed::ledger(&error))?;
+            if let Some(next) = &mut state.next {
+                next.budgets = budgets;
+            }
+        }
         let first = self.life == Life::default();
         (self.life, self.epoch) = (state.life, state.epoch);
         (self.done, self.durable, self.chain) = (state.done, state.durable, state.chain);
@@ -285,6 +295,7 @@ impl Agent {
             message: failed.message.clone(),
             backtrace: failed.backtrace.clone(),
             max_attempts: self.plan.spec.max_attempts,
+            counted: counted(self.purse.as_deref()),
             chain_if_skipped: chain_after(self.chain, n, Hash::default()),
             now_ms: self.services.clock.now().0,
         };

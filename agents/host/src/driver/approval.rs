@@ -5,10 +5,11 @@
 
 use super::calls::Counter;
 use super::end::Halt;
+use super::turn::counted;
 use loket_kernel::Moment;
 use loket_runtime::Lease;
 use loket_turn::{Answered, Ask, Asked, EffectClass, Live};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// How long a lease lasts at most, milliseconds: from the driver to the kernel shard, a queue's length away.
 const LEASE_MS: u64 = 60_000;
@@ -75,6 +76,7 @@ impl Counter {
                 turn: self.turn.key.clone(),
                 begin: journal.unwritten_begin().cloned(),
                 records: journal.unwritten().to_vec(),
+                counted: counted(self.turn.purse.as_deref()),
                 intent: live.key(),
                 call: live.call,
                 capability: name.to_owned(),
@@ -86,6 +88,9 @@ impl Counter {
         let asked = asked.map_err(|error| Halt::Environment(error.to_string()))?;
         // Begin and records are durable by now, whoever wrote them first.
         self.journal().mark_written();
+        if let Some(purse) = &self.turn.purse {
+            purse.lock().unwrap_or_else(PoisonError::into_inner).written();
+        }
         Ok(asked)
     }
 }

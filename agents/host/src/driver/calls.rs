@@ -340,8 +340,12 @@ impl Counter {
         }
         let stamp_ms = self.clock.now().0;
         let outcome = Err(failure);
-        let write =
-            loket_turn::ResultWrite { intent: live.key(), outcome: outcome.clone(), stamp_ms };
+        let write = loket_turn::ResultWrite {
+            intent: live.key(),
+            outcome: outcome.clone(),
+            tokens: None,
+            stamp_ms,
+        };
         match self.ledger.result(write).await {
             Ok((kept, stamp_ms)) => {
                 let class = EffectClass::Keyed;

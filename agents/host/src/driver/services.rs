@@ -6,7 +6,7 @@ use loket_runtime::{
     Authority, CallEnvelope, Clock, Mailbox, ProviderWork, RunningGuests, Slots, StopAll, Waiters,
 };
 use loket_supervision::fleet::AgentSpec;
-use loket_turn::{AgentName, Enrol, Ledger, OpenTurns};
+use loket_turn::{AgentName, Enrol, Ledger, OpenTurns, Terms, Unit};
 use std::sync::Arc;
 
 /// Shared by all agents of the node.
@@ -63,4 +63,29 @@ pub struct AgentPlan {
     /// How it is made known to the ledger again: a child of the fleet file that had ended for good begins a new life when its
     /// supervisor is restarted (rule A4). `None` for a dynamic child, which comes back by its row only.
     pub enrol: Option<Enrol>,
+}
+
+impl AgentPlan {
+    /// The budgets of its grants, as the ledger is to keep them.
+    pub(super) fn terms(&self) -> Vec<Terms> {
+        let grants = self.spec.grants.iter();
+        grants
+            .filter_map(|grant| {
+                let budget = grant.budget?;
+                let all = [
+                    (Unit::Calls, budget.calls),
+                    (Unit::Tokens, budget.tokens),
+                    (Unit::Bytes, budget.bytes),
+                ];
+                Some(Terms {
+                    capability: grant.cap.as_str().into(),
+                    limits: all
+                        .into_iter()
+                        .filter_map(|(unit, most)| Some((unit, most?)))
+                        .collect(),
+                    per_ms: budget.per_ms,
+                })
+            })
+            .collect()
+    }
 }

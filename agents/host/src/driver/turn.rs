@@ -13,8 +13,8 @@ use loket_runtime::{Control, TurnContext};
 use loket_turn::limits::PARKS_PER_TURN_MAX;
 use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{
-    Begin, Blame, Diverged, End, Epoch, Failure, Hash, Journal, Life, Message, Mode, NextTurn,
-    Outcome, Record, TurnKey, TurnNo, chain_after,
+    Begin, Blame, Counted, Diverged, End, Epoch, Failure, Hash, Journal, Life, Message, Mode,
+    NextTurn, Outcome, Purse, Record, TurnKey, TurnNo, chain_after,
 };
 use std::cell::Cell;
 use std::rc::Rc;
@@ -42,6 +42,8 @@ pub(super) struct Agent {
     pub(super) pauses: Pauses,
     /// Whether the guest waits for an answer at this moment.
     pub(super) in_call: Rc<Cell<bool>>,
+    /// The budgets of the turn that runs, if the agent has any.
+    pub(super) purse: Option<Arc<Mutex<Purse>>>,
 }
 
 /// What a run of a module came to, with its journal.
@@ -119,6 +121,7 @@ impl Agent {
             }
         };
         let pinned = self.present.of(&self.services, &begin).await.map_err(Stopped::Failed)?;
+        self.purse = Purse::new(next.budgets).map(Mutex::new).map(Arc::new);
         let message = next.message;
         let marked = failpoints::marked(&message.body);
         failpoints::stall(&message.body);
@@ -177,6 +180,8 @@ impl Agent {
             settings: pinned.settings.clone(),
             pinned: pinned.grants.clone(),
             journal: Mutex::new(journal),
+            // A catch-up spends nothing (rule F1).
+            purse: self.purse.as_ref().filter(|_| mode == Mode::Live).map(Arc::clone),
         });
         // A catch-up has no deadline (rule F2): what ended once ends again.
         let ends_at_ms = (mode == Mode::Live)
@@ -263,6 +268,7 @@ impl Agent {
             hash,
             chain,
             effects: journal.effects(),
+            counted: counted(context.purse.as_deref()),
             now_ms: self.services.clock.now().0,
         };
         Ok((end, chain))
@@ -310,6 +316,13 @@ impl Agent {
         }
         Ok(next)
     }
+}
+
+/// What a turn has counted of its budgets and the ledger does not have yet.
+pub(super) fn counted(purse: Option<&Mutex<Purse>>) -> Vec<Counted> {
+    let counted =
+        |purse: &Mutex<Purse>| purse.lock().unwrap_or_else(PoisonError::into_inner).counted();
+    purse.map_or_else(Vec::new, counted)
 }
 
 fn from_guest(failure: engine::Failure) -> Failure {

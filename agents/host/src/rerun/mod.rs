@@ -155,6 +155,7 @@ fn context(it: &Again<'_>) -> TurnContext {
         settings: Arc::clone(&it.settings),
         pinned: Arc::clone(&it.grants),
         journal: Mutex::new(journal),
+        purse: None,
     }
 }
 

@@ -57,6 +57,7 @@ impl Provider for Echo {
             class: EffectClass::Pure,
             scope: &[],
             flow: Flow::NONE,
+            tokens: false,
             summary: "answers with its arguments",
         }];
         ALL

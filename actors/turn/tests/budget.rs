@@ -1,0 +1,81 @@
+//! Budgets as values: windows, what a call may need, what a turn counts before the ledger has it (rules C2, D1).
+#![allow(clippy::unwrap_used)]
+
+use loket_turn::{Amounts, BUDGET_SPENT, Budget, Line, Purse, Unit, budget_number};
+
+const NUMBERED: &str = "http";
+
+fn budget(limits: &[(Unit, u64)], per_ms: Option<u64>) -> Budget {
+    let lines = limits.iter().map(|&(unit, limit)| Line { unit, limit, spent: 0, reserved: 0 });
+    let (agent, capability) = ("a".into(), NUMBERED.into());
+    Budget { agent, capability, lines: lines.collect(), per_ms, since_ms: 1_000 }
+}
+
+fn purse(limits: &[(Unit, u64)], per_ms: Option<u64>) -> (Purse, u64) {
+    (Purse::new(vec![budget(limits, per_ms)]).unwrap(), budget_number(NUMBERED))
+}
+
+#[test]
+fn d1_what_a_turn_counts_goes_out_once() {
+    let (mut purse, number) = purse(&[(Unit::Calls, 3), (Unit::Bytes, 100)], None);
+    purse.draw(number, b"1234", 1_000).unwrap();
+    purse.answered(number, 6, false);
+    // The ledger counts this one's itself.
+    purse.answered(number, 50, true);
+    let counted = purse.counted();
+    assert_eq!(counted.len(), 1);
+    assert_eq!(counted[0].spent, Amounts { calls: 1, tokens: 0, bytes: 10 });
+    purse.written();
+    assert!(purse.counted().is_empty());
+    purse.charged(number, Amounts { calls: 1, tokens: 9, bytes: 4 });
+    assert!(purse.counted().is_empty(), "the ledger has it");
+    purse.draw(number, b"", 1_000).unwrap();
+    let (unit, failure) = purse.draw(number, b"", 1_000).unwrap_err();
+    assert_eq!((unit, &*failure.code, failure.retryable), (Unit::Calls, BUDGET_SPENT, false));
+    assert_eq!(purse.counted()[0].spent.calls, 1, "what was refused is not counted");
+}
+
+#[test]
+fn d1_of_a_window_that_is_over_nothing_is_kept() {
+    let (mut purse, number) = purse(&[(Unit::Calls, 1)], Some(100));
+    purse.draw(number, b"", 1_099).unwrap();
+    let (_, failure) = purse.draw(number, b"", 1_099).unwrap_err();
+    assert_eq!((failure.retryable, failure.retry_after_ms), (true, Some(1)));
+    purse.draw(number, b"", 1_350).unwrap();
+    let counted = purse.counted();
+    assert_eq!((counted[0].since_ms, counted[0].spent.calls), (1_300, 1));
+}
+
+#[test]
+fn c2_what_can_never_fit_is_not_to_be_tried_again() {
+    let budget = budget(&[(Unit::Tokens, 100)], Some(1_000));
+    let wants = |tokens| Amounts { calls: 1, tokens, bytes: 0 };
+    assert_eq!(budget.afford(&wants(100)), Ok(()));
+    assert_eq!(budget.afford(&wants(0)), Ok(()));
+    let short = budget.afford(&wants(101)).unwrap_err();
+    let failure = budget.refusal(&short, 1_400);
+    assert!(!failure.retryable, "no window is large enough: {failure}");
+    for word in
+        ["100 tokens", "may need 101", "ends in 1 s", "budget: (tokens: 101, per: \"1000ms\")"]
+    {
+        assert!(failure.message.contains(word), "{word:?} is not in {failure}");
+    }
+    assert!(budget.afford(&wants(u64::MAX)).is_err(), "sums end at the largest number");
+}
+
+#[test]
+fn c2_without_bytes_left_nothing_is_asked() {
+    let mut budget = budget(&[(Unit::Bytes, 10)], None);
+    let nothing = Amounts { calls: 1, tokens: 0, bytes: 0 };
+    assert_eq!(budget.afford(&nothing), Ok(()));
+    budget.lines[0].spent = 10;
+    assert!(budget.afford(&nothing).is_err(), "its answer would be beyond the limit");
+}
+
+#[test]
+fn a_budget_that_the_turn_does_not_know_lets_nothing_through() {
+    let (mut purse, number) = purse(&[(Unit::Calls, 3)], None);
+    assert!(purse.draw(number ^ 1, b"", 1_000).is_err());
+    assert!(purse.charge(number ^ 1, Amounts::default()).is_err());
+    assert!(Purse::new(Vec::new()).is_none());
+}

@@ -1,0 +1,83 @@
+//! A call and its budget: counted in the turn's purse, or charged in the step that writes its intent.
+//!
+//! Only calls whose badge names a budget come here. A call of the re-run part of a turn was counted when it was made (rule F1).
+
+use crate::metrics;
+use loket_runtime::TurnCall;
+use loket_turn::{Amounts, Charge, Counted, Failure, Purse};
+use std::sync::{MutexGuard, PoisonError};
+
+/// The budget that a call draws on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Draws {
+    number: u64,
+    capability: &'static str,
+}
+
+fn purse(turn: &TurnCall) -> Option<MutexGuard<'_, Purse>> {
+    let purse = turn.turn.purse.as_ref()?;
+    Some(purse.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// A budget that nobody keeps: denied, rather than let through uncounted.
+fn unkept() -> Failure {
+    let text = "the grant has a budget, and this caller has no turn that keeps one";
+    Failure::new("no_turn", text)
+}
+
+/// What the turn has counted and the ledger lacks.
+pub(crate) fn counted(turn: &TurnCall) -> Vec<Counted> {
+    purse(turn).map_or_else(Vec::new, |purse| purse.counted())
+}
+
+/// The ledger has it.
+pub(crate) fn written(turn: &TurnCall) {
+    if let Some(mut purse) = purse(turn) {
+        purse.written();
+    }
+}
+
+impl Draws {
+    /// What a call of this operation draws on; `None` for one that was counted before.
+    pub(crate) fn new(
+        number: u64,
+        capability: &'static str,
+        turn: Option<&TurnCall>,
+    ) -> Option<Self> {
+        let again = turn.is_some_and(|turn| turn.live.pure_only);
+        (!again).then_some(Self { number, capability })
+    }
+
+    /// Counts a call that has no intent.
+    pub(crate) fn draw(
+        self,
+        turn: Option<&TurnCall>,
+        args: &[u8],
+        now_ms: u64,
+    ) -> Result<(), Failure> {
+        let mut purse = turn.and_then(purse).ok_or_else(unkept)?;
+        purse.draw(self.number, args, now_ms).map_err(|(unit, failure)| {
+            metrics::over_budget(self.capability, unit);
+            failure
+        })
+    }
+
+    /// What an intent is charged with.
+    pub(crate) fn charge(self, turn: &TurnCall, wants: Amounts) -> Result<Charge, Failure> {
+        purse(turn).ok_or_else(unkept)?.charge(self.number, wants)
+    }
+
+    /// The ledger has charged a call: the purse follows.
+    pub(crate) fn charged(self, turn: &TurnCall, wants: Amounts) {
+        if let Some(mut purse) = purse(turn) {
+            purse.charged(self.number, wants);
+        }
+    }
+
+    /// Counts the bytes of an answer; with a result that the ledger has, they are counted there.
+    pub(crate) fn answered(self, turn: Option<&TurnCall>, bytes: usize, written: bool) {
+        if let Some(mut purse) = turn.and_then(purse) {
+            purse.answered(self.number, bytes, written);
+        }
+    }
+}
