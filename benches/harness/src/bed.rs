@@ -19,7 +19,7 @@ use loket_runtime::{
     STORE_MAILBOX_CAPACITY, Service, Slots, SupervisorNode, TreeSpec, Waiters, WatchdogConfig,
     WorkerNode,
 };
-use loket_store::StoreThreads;
+use loket_store::{STORE_THREADS, StoreThreads};
 use loket_supervision::fleet::Node as Child;
 use loket_supervision::machine::{ChildSpec, Flags};
 use loket_turn::{Enrol, Ledger, LedgerEvent, OpenTurnMark, OpenTurns, Outcome, TurnKey};
@@ -29,9 +29,6 @@ use tempfile::TempDir;
 
 /// Instance slots: those of `loket run`.
 const SLOTS: u32 = 128;
-
-/// Threads that open and search brains, as of `loket run`.
-const STORE_THREADS: usize = 2;
 
 /// Calls that may wait at the echo.
 const ECHO_MAILBOX: usize = 4_096;

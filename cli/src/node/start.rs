@@ -22,7 +22,7 @@ use loket_runtime::{
     Clock, Hooks, Listening, Node, NodeConfig, Runtime, StartError, StopAll, Waiters,
     WatchdogConfig,
 };
-use loket_store::StoreThreads;
+use loket_store::{STORE_THREADS, StoreThreads};
 use loket_supervision::fleet::{self, Durability, Fleet};
 use loket_supervision::machine::Exit;
 use loket_turn::{Ledger, LedgerEvent};
@@ -33,9 +33,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 /// Instance slots when the fleet file does not say: turns beyond it wait for a core anyway; each slot reserves address space.
 const SLOTS_DEFAULT: u32 = 128;
-
-/// Threads that open, search and checkpoint brains: a disk serves a few at a time.
-const STORE_THREADS: usize = 2;
 
 /// Lanes at most: one per core, and no more than anyone has measured.
 const LANES_MAX: usize = 64;

@@ -17,6 +17,7 @@ mod shard;
 mod threads;
 mod wait;
 
+pub use limits::STORE_THREADS;
 pub use ops::ENVIRONMENT;
 pub use provider::{OPERATIONS, Prepared, StoreOptions, StoreProvider};
 #[cfg(feature = "simulation")]

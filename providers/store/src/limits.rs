@@ -69,6 +69,9 @@ pub const OPEN_BRAINS_MIN: usize = 16;
 /// Brains of all shards together that stay open though their turn is parked, or though they were opened only to be brought up
 /// (rule H1): 2 MiB. Enough for chains of calls, whose waits are short; ten thousand turns that wait for a person hold no more.
 pub const RELEASED_OPEN_MAX: usize = 16;
+/// Threads that open, search and checkpoint brains. Nearly all of their time is waiting for the disk, which answers the fsyncs that
+/// come together with one write of its journal.
+pub const STORE_THREADS: usize = 16;
 /// Jobs that wait for a store thread, of all shards together. Above it a lane's tasks wait for
 /// room.
 pub const JOBS_MAX: usize = 4_096;

@@ -4,8 +4,11 @@
 //! A brain is made whole under another name, fsynced, renamed, and its directory fsynced (rule E1):
 //! a file under a brain's name is never half made.
 
+mod making;
+
 use super::{OpenError, schema};
 use loket_turn::{Epoch, Life};
+use making::Making;
 use rusqlite::Connection;
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -13,10 +16,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// Held while a file is made: a shard that was restarted may ask for the same brain while its
-/// predecessor's job still makes it, and must not put an empty file over it. Other processes are
-/// kept out by the ledger's lock on the data directory (rule J4).
-static MAKING: Mutex<()> = Mutex::new(());
+/// Held while a folder is looked for and made: who finds it there finds it on the disk.
+static FOLDERS: Mutex<()> = Mutex::new(());
 
 /// The directory of brains. A clone is the same directory.
 #[derive(Debug, Clone)]
@@ -79,7 +80,7 @@ impl BrainFiles {
         if epoch != Epoch(0) {
             return Err(OpenError::Missing { epoch });
         }
-        let _alone = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = Making::of(&path);
         if path.try_exists()? {
             return Ok(false);
         }
@@ -128,11 +129,16 @@ impl BrainFiles {
 
 /// Makes a directory and those above it, and fsyncs the parents of what it made.
 pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    let _alone = FOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
+    make_folder_alone(folder)
+}
+
+fn make_folder_alone(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
     if let Some(parent) = folder.parent() {
-        make_folder(parent)?;
+        make_folder_alone(parent)?;
         match fs::create_dir(folder) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
