@@ -42,7 +42,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::sync_channel;
     use std::thread;
 
     #[test]
@@ -51,7 +51,7 @@ mod tests {
         let first = Making::of(one);
         // Another file: were there one lock, this would wait for ever.
         drop(Making::of(two));
-        let (tell, told) = channel();
+        let (tell, told) = sync_channel(1);
         let second = thread::spawn(move || {
             let made = Making::of(one);
             tell.send("second").unwrap();
