@@ -241,6 +241,8 @@ impl TreeSpec {
         let part = |mut node: SupervisorNode| {
             node.spec.restart = Restart::Transient;
             node.spec.significant = true;
+            // It is never restarted: a delay would only keep up what has ended.
+            node.spec.backoff = None;
             NodeSpec::Supervisor(node)
         };
         let flags = Flags {
@@ -297,5 +299,39 @@ impl WorkerNode {
             return Err(TreeError::NoMailbox(name()));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use loket_supervision::machine::{Backoff, First};
+
+    #[test]
+    fn what_says_how_the_root_would_be_restarted_says_nothing() {
+        let part = |id: &str| SupervisorNode {
+            spec: ChildSpec::supervisor(id),
+            flags: Flags::default(),
+            children: Vec::new(),
+            forgets: false,
+        };
+        let mut root = part("root");
+        root.spec.backoff = Some(Backoff {
+            first: First::Immediate,
+            min_ms: 1,
+            max_ms: 1,
+            factor: 1.0,
+            jitter: 0.0,
+            reset_after_ms: 1,
+        });
+        let (name, principals, seed) = ("fleet".into(), Vec::new(), 1);
+        let tree = TreeSpec { name, principals, seed, system: part("system"), root };
+        let top = tree.into_top(1).unwrap();
+        let specs = top.specs();
+        assert_eq!(specs.iter().map(|spec| &*spec.id).collect::<Vec<_>>(), ["system", "root"]);
+        // With a delay it would wait with a fleet that has ended.
+        assert!(specs.iter().all(|spec| spec.backoff.is_none() && spec.significant));
     }
 }

@@ -28,6 +28,13 @@ pub(crate) fn check(cx: &mut Cx<'_>, fleet: &Fleet, system: &[String]) {
         let help = "when it fires, the whole fleet stops; put the group under a supervisor below";
         walk.say("W408", root.place, "auto_shutdown", &path, "`auto_shutdown` on the root", help);
     }
+    for field in ["restart", "significant", "backoff"] {
+        if walk.cx.field(root.place, field).offset != root.place.offset {
+            let message = format!("`{field}` of the root says nothing: nobody restarts it");
+            let help = "leave it out: when the root ends, the fleet ends";
+            walk.say("W432", root.place, field, &path, &message, help);
+        }
+    }
     walk.supervisor(root, &path, 1);
     if walk.children > MANY {
         let message = format!("{} static children", walk.children);
