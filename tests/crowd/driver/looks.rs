@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+/// Between two looks. Without a pause the looks themselves are the load: each writes out all agents.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// Bytes of an agent in the tree's answer at least: its keys alone are more.
 const AGENT_BYTES: usize = 100;
 
@@ -24,6 +27,7 @@ impl Looks {
             if last {
                 return Ok(looks);
             }
+            std::thread::sleep(LOOK_EVERY);
         }
     }
 

@@ -15,10 +15,18 @@ const QUIET_LOOKS: usize = 9;
 /// How long an agent may take to answer, milliseconds: far beyond the bound, so that a run that is too slow ends with its figure.
 const ANSWER_MS: u64 = 300_000;
 
+/// How long all may take to be started again: as with the answers.
+const RESTARTED_MAX: Duration = Duration::from_secs(300);
+
+/// How often the restarts are counted: nobody tells an outside process.
+const COUNT_EVERY: Duration = Duration::from_millis(50);
+
 /// What one round came to.
 struct Round {
     /// From the first trap until the last was accepted.
     sent: Duration,
+    /// From the first trap until each agent had been started again.
+    restarted: Duration,
     /// From the first trap until each agent had answered.
     back: Duration,
     looks: Looks,
@@ -47,11 +55,12 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
     let mut wrong = Vec::new();
     let mut rounds = Vec::new();
     for number in 1..=options.rounds {
-        let round = round(&data, options)?;
+        let round = round(&data, options, number)?;
         println!(
-            "round {number}: all traps accepted after {} ms, all agents back after {} ms; {} looks at the tree, {:.1} ms (median), \
-             {:.1} ms at worst",
+            "round {number}: all traps accepted after {} ms, all agents started again after {} ms, each had answered after {} ms; {} \
+             looks at the tree, {:.1} ms (median), {:.1} ms at worst",
             round.sent.as_millis(),
+            round.restarted.as_millis(),
             round.back.as_millis(),
             round.looks.0.len(),
             ms(round.looks.median()),
@@ -83,7 +92,7 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
 impl Round {
     fn figures(&self) -> Value {
         json!({
-            "sent_ms": self.sent.as_millis(), "back_ms": self.back.as_millis(), "looks": self.looks.0.len(),
+            "sent_ms": self.sent.as_millis(), "restarted_ms": self.restarted.as_millis(), "back_ms": self.back.as_millis(), "looks": self.looks.0.len(),
             "look_median_ms": ms(self.looks.median()), "look_worst_ms": ms(self.looks.worst()),
         })
     }
@@ -94,29 +103,39 @@ fn ms(time: Duration) -> f64 {
 }
 
 /// One round, with a looker beside it.
-fn round(data: &Path, options: &Options) -> Result<Round> {
+fn round(data: &Path, options: &Options, number: usize) -> Result<Round> {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let looker = scope.spawn(|| {
             let mut door = Door::open(data)?;
             Looks::until(&done, &mut door, options.agents)
         });
-        let times = crash(data, options);
+        let times = crash(data, options, number);
         done.store(true, Ordering::Release);
         let looks = looker.join().map_err(|_| "the looker panicked")??;
-        let (sent, back) = times?;
-        Ok(Round { sent, back, looks })
+        let (sent, restarted, back) = times?;
+        Ok(Round { sent, restarted, back, looks })
     })
 }
 
-/// A trap for everybody, then a call of everybody: how long after the first trap each of the two was over.
-fn crash(data: &Path, options: &Options) -> Result<(Duration, Duration)> {
+/// A trap for everybody, then a call of everybody: how long after the first trap each had been accepted, led to a restart, and
+/// been followed by an answer.
+fn crash(data: &Path, options: &Options, number: usize) -> Result<(Duration, Duration, Duration)> {
     let trap = |door: &mut Door, agent| {
         door.ask("agent.send", &json!({"to": name(agent), "body": "trap"})).map(drop)
     };
+    let began = Instant::now();
     let sent = spread(data, options, trap)?;
-    let answered = spread(data, options, |door, agent| call(door, agent, "are you there?"))?;
-    Ok((sent, sent + answered))
+    let (mut door, all) = (Door::open(data)?, number * options.agents);
+    while door.ask("agent.status", &json!({}))?["restarts"].as_u64() < Some(all as u64) {
+        if began.elapsed() > RESTARTED_MAX {
+            return Err(format!("not restarted after {RESTARTED_MAX:?}").into());
+        }
+        std::thread::sleep(COUNT_EVERY);
+    }
+    let restarted = began.elapsed();
+    spread(data, options, |door, agent| call(door, agent, "are you there?"))?;
+    Ok((sent, restarted, began.elapsed()))
 }
 
 /// Calls an agent, which must answer what it was sent.
