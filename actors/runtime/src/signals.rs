@@ -37,6 +37,15 @@ pub(crate) struct Ask {
     pub(crate) reply: oneshot::Sender<Result<Answer, ControlError>>,
 }
 
+/// What a supervisor is to be from now on, beside its flags.
+#[derive(Debug)]
+pub(crate) struct NewPlan {
+    /// Its first children.
+    pub(crate) children: Vec<NodeSpec>,
+    /// Whether it forgets its instances when it ends; none: as it was.
+    pub(crate) forgets: Option<bool>,
+}
+
 /// What comes with a call.
 #[derive(Debug)]
 pub(crate) enum Brought {
@@ -44,8 +53,8 @@ pub(crate) enum Brought {
     Instance(Box<DynamicSpec>),
     /// `StartChild` elsewhere.
     Child(Box<NodeSpec>),
-    /// `Change`: the first children from now on.
-    Children(Vec<NodeSpec>),
+    /// `Change`.
+    Plan(NewPlan),
 }
 
 /// The control lane. A clone is the same lane.

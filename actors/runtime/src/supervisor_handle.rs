@@ -3,8 +3,8 @@
 //! Queries are answered in any state, also while a child starts or stops; the rest waits for its turn, as in OTP. Start reading
 //! at [`SupervisorHandle`].
 
-use crate::signals::{Ask, Brought};
-use crate::{ControlError, DynamicSpec, NodeSpec, Registry, TreeFuture};
+use crate::signals::{Ask, Brought, NewPlan};
+use crate::{ControlError, DynamicSpec, NodeSpec, Registry, SupervisorNode, TreeFuture};
 use loket_supervision::machine::{
     Answer, ApiError, Call, Change, ChildSpec, ChildView, Counts, Flags, Supervisor,
 };
@@ -142,13 +142,27 @@ impl SupervisorHandle {
     /// Those of [`SupervisorHandle`]; [`ControlError::Tree`], [`ControlError::Taken`] when a new child's name is somebody
     /// else's, [`ControlError::Fixed`].
     pub fn change(&self, flags: Flags, children: Vec<NodeSpec>) -> TreeFuture<()> {
+        self.change_plan(flags, NewPlan { children, forgets: None })
+    }
+
+    /// [`change`](Self::change) to all that is in this plan, also to whether instances are forgotten with their supervisor.
+    ///
+    /// # Errors
+    /// Those of [`change`](Self::change).
+    pub fn change_to(&self, node: SupervisorNode) -> TreeFuture<()> {
+        let SupervisorNode { flags, children, forgets, .. } = node;
+        self.change_plan(flags, NewPlan { children, forgets: Some(forgets) })
+    }
+
+    fn change_plan(&self, flags: Flags, plan: NewPlan) -> TreeFuture<()> {
+        let children = &plan.children;
         let specs: Vec<_> = children.iter().map(NodeSpec::spec).collect();
         // The machine looks again when the call's turn has come; here it speaks before anything else does.
         if let Err(error) = Supervisor::new(flags.clone(), specs.clone(), 0) {
             return Box::pin(std::future::ready(Err(ApiError::from(error).into())));
         }
         let call = Call::Change(Change { flags, children: specs });
-        self.done(call, Some(Brought::Children(children)))
+        self.done(call, Some(Brought::Plan(plan)))
     }
 
     /// Ends the supervisor and all below it with reason `normal`; ready once it has ended. OTP 29 `stop/1`. Its own supervisor

@@ -6,7 +6,7 @@ use common::*;
 use loket_runtime::{
     ControlError, LaneChoice, NodeSpec, Runtime, Service, SupervisorHandle, TreeFuture, WorkerNode,
 };
-use loket_supervision::machine::ApiError;
+use loket_supervision::machine::{ApiError, Exit};
 
 fn wait<T>(future: TreeFuture<T>) -> Result<T, ControlError> {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
@@ -178,5 +178,38 @@ fn a_supervisor_that_is_stopped_by_a_call_ends_in_order_and_its_own_decides() {
     assert!(runtime.node().registry().find("added").is_none(), "its name is free meanwhile");
     assert_eq!(wait(root.restart_child("inner")), Ok(Some(2)));
     assert_eq!(script.rest(), ["a 2 up", "b 2 up"]);
+    stop(runtime);
+}
+
+#[test]
+fn a_child_that_is_deleted_behind_another_call_leaves_no_place() {
+    let script = Script::new();
+    let (release, released) = tokio::sync::watch::channel(false);
+    let tell = script.teller();
+    script.on("slow", move |mut context| {
+        let (tell, mut released) = (tell.clone(), released.clone());
+        async move {
+            context.control.started();
+            context.control.stop().await;
+            let _ = tell.send("slow stops".to_owned());
+            let _ = released.wait_for(|released| *released).await;
+            Exit::Shutdown
+        }
+    });
+    let children = |names: &[&str]| workers(names.iter().map(|name| worker(name)).collect());
+    let runtime = run(1, &script, supervisor("root", lenient(), children(&["gone", "slow"])));
+    runtime.wait_up().unwrap();
+    let root = runtime.control().supervisor("root").unwrap();
+    wait(root.change(lenient(), children(&["slow"]))).unwrap();
+    wait(root.terminate_child("gone")).unwrap();
+    let stopping = root.terminate_child("slow");
+    script.until("slow stops");
+    // The supervisor is busy with the stop: it serves this one later.
+    let deleting = root.delete_child("gone");
+    assert_eq!(wait(root.count_children()).unwrap().specs, 2, "it has come, and is not served");
+    release.send(true).unwrap();
+    wait(stopping).unwrap();
+    wait(deleting).unwrap();
+    assert!(runtime.node().registry().find("gone").is_none());
     stop(runtime);
 }

@@ -91,7 +91,7 @@ impl Spawner {
         match self.ledger.dynamic_children().await {
             Ok(rows) => {
                 let rows = rows.into_iter().filter(|row| *row.under == *under).collect();
-                self.start(rows).await;
+                let _told = self.start(rows).await;
             }
             Err(error) => tracing::error!(under, "dynamic children were not brought back: {error}"),
         }
@@ -103,14 +103,16 @@ impl Spawner {
             Ok(rows) => {
                 let known = |row: &DynamicChild| self.templates.knows(&row.under);
                 let rows = rows.into_iter().filter(known).collect();
-                self.start(rows).await;
+                let _told = self.start(rows).await;
             }
             Err(error) => tracing::error!("dynamic children were not looked for: {error}"),
         }
     }
 
-    /// Starts the children of these rows, with the inbox bounds of their template.
-    pub(super) async fn start(self, rows: Vec<DynamicChild>) {
+    /// Starts the children of these rows, with the inbox bounds of their template. Gives those that did not start, each with why;
+    /// the log has been told.
+    pub(super) async fn start(self, rows: Vec<DynamicChild>) -> Vec<(AgentName, String)> {
+        let mut failed = Vec::new();
         for row in rows {
             let Some(spec) = self.templates.spec(&row) else {
                 tracing::warn!(
@@ -118,6 +120,7 @@ impl Spawner {
                     under = &*row.under,
                     "no template in this fleet"
                 );
+                failed.push((row.agent, "no template in this fleet".to_owned()));
                 continue;
             };
             let enrol = enrol(Arc::clone(&row.agent), &spec, Some(row.clone()));
@@ -125,6 +128,7 @@ impl Spawner {
                 Ok(enrolled) => enrolled.first().map_or(0, |known| known.incarnation),
                 Err(error) => {
                     tracing::error!(child = &*row.agent, "not enrolled: {error}");
+                    failed.push((row.agent, error.to_string()));
                     continue;
                 }
             };
@@ -133,9 +137,13 @@ impl Spawner {
             match self.tree.start_dynamic(&row.under, child).await {
                 // It came with its supervisor meanwhile.
                 Ok(_) | Err(ControlError::Taken(_)) => {}
-                Err(error) => tracing::error!(child = &*row.agent, "not started: {error}"),
+                Err(error) => {
+                    tracing::error!(child = &*row.agent, "not started: {error}");
+                    failed.push((row.agent, error.to_string()));
+                }
             }
         }
+        failed
     }
 }
 

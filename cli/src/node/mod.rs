@@ -2,6 +2,7 @@
 //!
 //! Start reading at `start.rs`.
 
+mod applied;
 mod assemble;
 mod brains;
 mod builtins;
@@ -15,6 +16,7 @@ mod file;
 mod grants;
 mod history;
 mod http;
+mod lives;
 mod metrics;
 mod obituaries;
 mod opening;

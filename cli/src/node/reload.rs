@@ -4,10 +4,12 @@
 //! [`loket_supervision::fleet::diff`]'s, each done by the supervisors. Nothing is touched before everything is checked. Start
 //! reading at [`Reloader::run`].
 
+use super::applied::Applied;
 use super::assemble::{self, names};
 use super::catalog::FileCatalog;
 use super::dynamic::{Spawner, static_agents};
 use super::grants::{GrantIds, grant_set};
+use super::lives::{Renewing, bring_up, failure, id_of, ignore};
 use super::metrics::reloaded;
 use super::start::wait;
 use super::ticks::Beats;
@@ -18,13 +20,13 @@ use loket_host::driver::Modules;
 use loket_runtime::{
     Authority, ControlError, NodeSpec, SupervisorHandle, SupervisorNode, TreeControl,
 };
-use loket_supervision::fleet::{self, Deed, Fleet, Node, Step, SupervisorSpec};
-use loket_supervision::machine::ApiError;
-use loket_turn::{Failure, Ledger};
+use loket_supervision::fleet::{self, Deed, Fleet, Node, Step, Strategy, SupervisorSpec};
+use loket_supervision::machine::{ApiError, ChildState, Restart};
+use loket_turn::{Enrolled, Failure, Ledger, LedgerError};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, OnceLock, TryLockError};
 
 /// Applies changed fleet files, one at a time.
 pub(super) struct Reloader {
@@ -40,34 +42,10 @@ pub(super) struct Reloader {
     pub(super) pools: Arc<Pools>,
     /// There once the fleet is up.
     pub(super) beats: OnceLock<Beats>,
-    /// The file as it was applied last.
-    pub(super) current: Mutex<Fleet>,
+    /// What was applied last.
+    pub(super) current: Mutex<Applied>,
     /// See [`Renewing`].
     pub(super) renewing: Arc<Renewing>,
-}
-
-/// Children that are stopped only to be started again with another spec: they are not gone, and the ledger keeps what is theirs.
-#[derive(Debug, Default)]
-pub(super) struct Renewing(Mutex<HashSet<String>>);
-
-impl Renewing {
-    fn names(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether this child will be back.
-    pub(super) fn holds(&self, name: &str) -> bool {
-        self.names().contains(name)
-    }
-
-    /// Stops a child that will be back.
-    fn stop(&self, above: &SupervisorHandle, name: &str) -> Result<(), ControlError> {
-        self.names().insert(name.to_owned());
-        // Its supervisor has told of the end, if it does, before it answers.
-        let stopped = wait(above.terminate_child(name));
-        self.names().remove(name);
-        ignore(stopped, &ApiError::NotFound)
-    }
 }
 
 /// The reloader as the agent provider calls it. Reading compiles modules, and applying waits for children: both on a thread of its
@@ -114,7 +92,7 @@ impl Reloader {
                 );
             }
         };
-        let steps = fleet::diff(&current, &next);
+        let steps = current.steps_to(&next);
         if steps.iter().any(|step| step.deed == Deed::Refuse) {
             reloaded("refused");
             return Ok(answer(false, &steps, &[], &warnings, false));
@@ -123,21 +101,24 @@ impl Reloader {
             return Ok(answer(true, &steps, &[], &warnings, false));
         }
         let outcomes = self.apply(&current, &next, &steps).map_err(failed)?;
-        *current = next;
         let ok = outcomes.iter().all(Option::is_none);
         reloaded(if ok { "done" } else { "failed" });
         tracing::info!(file = name, steps = steps.len(), ok, "the fleet file was reloaded");
-        Ok(answer(ok, &steps, &outcomes, &warnings, true))
+        let told = answer(ok, &steps, &outcomes, &warnings, true);
+        current.after(next, steps, &outcomes);
+        Ok(told)
     }
 
     /// Takes the steps; gives for each why it failed.
     fn apply(
         &self,
-        old: &Fleet,
+        applied: &Applied,
         new: &Fleet,
         steps: &[Step],
     ) -> Result<Vec<Option<String>>, CliError> {
-        let enrolled = wait(self.ledger.enrol(static_agents(&new.root))).map_err(|error| {
+        let old = &applied.fleet;
+        let revived = self.revived(old, new, steps);
+        let enrolled = self.enrol(old, new, steps, &revived).map_err(|error| {
             CliError::new(error.code(), crate::exit::DATA, format!("the ledger: {error}"))
         })?;
         let last = enrolled.into_iter().map(|row| (row.agent, row.incarnation)).collect();
@@ -148,19 +129,86 @@ impl Reloader {
         if let Some(principal) = self.authority.principal(names::OPERATOR) {
             self.authority.set_grants(principal, operator);
         }
-        let changed = self.change(&old.root, &root, &new.root);
+        let unsure = applied.is_unsure();
+        let mut outcomes = vec![None; steps.len()];
+        let ends = || steps.iter().enumerate().filter(|(_, step)| step.deed == Deed::End);
+        let mut changed = None;
+        if ends().next().is_some() {
+            // First without what is new: a name or a capability may be one of those that the ends make free.
+            changed = self.change(&old.root, &kept(&root, &old.root), &new.root, unsure);
+            for (index, step) in ends() {
+                outcomes[index] = changed.clone().or_else(|| self.end(old, step));
+            }
+        }
+        let changed = changed.or_else(|| self.change(&old.root, &root, &new.root, unsure));
         if let Some(beats) = self.beats.get() {
             beats.follow(&new.root);
         }
         let one = |step: &Step| match step.deed {
-            Deed::Change | Deed::Refuse => changed.clone(),
-            Deed::End => self.end(old, step),
+            Deed::Change if revived.contains(&step.child) => self.start(&root, step),
+            Deed::Change | Deed::Refuse | Deed::End => None,
             Deed::Restart if step.kind == "template" => self.renew_instances(step),
             Deed::Restart => self.renew(&root, step),
-            Deed::Start => self.start(step),
+            Deed::Start => self.start(&root, step),
         };
-        // A step that follows a change that failed would be about a child that is not there.
-        Ok(steps.iter().map(|step| changed.clone().or_else(|| one(step))).collect())
+        for (step, outcome) in steps.iter().zip(&mut outcomes).filter(|(s, _)| s.deed != Deed::End)
+        {
+            // A step that follows a change that failed would be about a child that is not there.
+            *outcome = changed.clone().or_else(|| one(step));
+        }
+        Ok(outcomes)
+    }
+
+    /// Temporary children that have ended, and that the file wants up from now on: OTP's code change gives them their spec again,
+    /// and no life.
+    fn revived(&self, old: &Fleet, new: &Fleet, steps: &[Step]) -> HashSet<String> {
+        let (before, after) = (walk::children(&old.root), walk::children(&new.root));
+        let temporary = |all: &[(_, &Node)], id: &str| {
+            let node = all.iter().find(|(_, child)| child.id() == id);
+            node.is_some_and(|(_, child)| child.child_spec().restart == Restart::Temporary)
+        };
+        let ended = |step: &Step| {
+            match self.above(step).and_then(|above| wait(above.which_child(&step.child))) {
+                // An earlier reload has given it its spec.
+                Ok(child) => child.state == ChildState::Undefined,
+                Err(error) => error == ApiError::NotFound.into(),
+            }
+        };
+        let changes = steps.iter().filter(|step| step.deed == Deed::Change);
+        changes
+            .filter(|step| temporary(&before, &step.child) && !temporary(&after, &step.child))
+            .filter(|step| ended(step))
+            .map(|step| step.child.clone())
+            .collect()
+    }
+
+    /// Enrols who is new or gets a new life, and tells the ledger the new bounds of who is there. Who has ended for good stays
+    /// unknown to it (rule A4).
+    fn enrol(
+        &self,
+        old: &Fleet,
+        new: &Fleet,
+        steps: &[Step],
+        revived: &HashSet<String>,
+    ) -> Result<Vec<Enrolled>, LedgerError> {
+        let there = wait(self.ledger.inboxes())?.into_iter().map(|inbox| inbox.agent);
+        let there: HashSet<Arc<str>> = there.collect();
+        let before: HashSet<&str> = walk::static_agents(&old.root).map(|a| &*a.id).collect();
+        let lives = |step: &&Step| {
+            matches!(step.deed, Deed::Restart | Deed::Start) || revived.contains(&step.child)
+        };
+        let all = walk::children(&new.root);
+        let live = steps.iter().filter(lives).filter_map(|step| {
+            let node = all.iter().find(|(_, child)| child.id() == step.child);
+            node.map(|(_, child)| *child)
+        });
+        let live: HashSet<&str> = live.flat_map(walk::named).collect();
+        let mut rows = static_agents(&new.root);
+        rows.retain(|row| {
+            let id = &*row.agent;
+            !before.contains(id) || there.contains(id) || live.contains(id)
+        });
+        wait(self.ledger.enrol(rows))
     }
 
     /// OTP's code change of every supervisor that is in both files, from the top down.
@@ -169,22 +217,25 @@ impl Reloader {
         old: &SupervisorSpec,
         node: &SupervisorNode,
         new: &SupervisorSpec,
+        unsure: bool,
     ) -> Option<String> {
-        if old != new {
+        if unsure || old != new {
             let handle = self.tree.supervisor(&new.id);
-            let done =
-                handle.and_then(|s| wait(s.change(node.flags.clone(), node.children.clone())));
+            let done = handle.and_then(|s| wait(s.change_to(node.clone())));
             match done {
                 // It starts with the new plan, which its own supervisor has.
                 Ok(()) | Err(ControlError::NotRunning(_)) => {}
                 Err(error) => return Some(format!("{}: {error}", new.id)),
             }
         }
-        for (child, spec) in node.children.iter().zip(&new.children) {
-            let was = old.children.iter().find(|was| was.id() == spec.id());
-            if let (NodeSpec::Supervisor(child), Node::Supervisor(spec)) = (child, spec)
+        for child in &node.children {
+            let find =
+                |s: &SupervisorSpec| s.children.iter().position(|spec| spec.id() == id_of(child));
+            let was = find(old).and_then(|index| old.children.get(index));
+            let spec = find(new).and_then(|index| new.children.get(index));
+            if let (NodeSpec::Supervisor(child), Some(Node::Supervisor(spec))) = (child, spec)
                 && let Some(Node::Supervisor(was)) = was
-                && let Some(failed) = self.change(was, child, spec)
+                && let Some(failed) = self.change(was, child, spec, unsure)
             {
                 return Some(failed);
             }
@@ -204,8 +255,8 @@ impl Reloader {
             ignore(wait(above.terminate_child(&step.child)), &ApiError::NotFound)?;
             ignore(wait(above.delete_child(&step.child)), &ApiError::NotFound)
         });
-        if let Err(error) = ended {
-            return Some(error.to_string());
+        if let Some(failed) = failure(ended) {
+            return Some(failed);
         }
         let all = walk::children(&old.root);
         let gone = all.into_iter().find(|(_, child)| child.id() == step.child);
@@ -241,18 +292,9 @@ impl Reloader {
     fn renew(&self, root: &SupervisorNode, step: &Step) -> Option<String> {
         let renewed = self.above(step).and_then(|above| {
             self.renewing.stop(&above, &step.child)?;
-            match wait(above.restart_child(&step.child)) {
-                // A Temporary child's spec goes with its life.
-                Err(ControlError::Refused(ApiError::NotFound)) => {
-                    match node_of(root, &step.child) {
-                        Some(node) => wait(above.start_child(node)).map(drop),
-                        None => Err(ApiError::NotFound.into()),
-                    }
-                }
-                started => started.map(drop),
-            }
+            bring_up(root, &above, &step.child)
         });
-        renewed.err().map(|error| error.to_string())
+        failure(renewed)
     }
 
     /// All instances of a template, with the new one.
@@ -267,37 +309,44 @@ impl Reloader {
             Err(error) => return Some(error.to_string()),
         };
         for row in &rows {
-            if let Err(error) = self.renewing.stop(&handle, &row.agent) {
-                return Some(format!("{}: {error}", row.agent));
+            match self.renewing.stop(&handle, &row.agent) {
+                Ok(()) => {}
+                // It brings them back with the new template.
+                Err(ControlError::NotRunning(_)) => return None,
+                Err(error) => return Some(format!("{}: {error}", row.agent)),
             }
         }
-        wait(self.spawner.clone().start(rows));
-        None
+        let failed = wait(self.spawner.clone().start(rows));
+        let told: Vec<_> = failed.iter().map(|(agent, why)| format!("{agent}: {why}")).collect();
+        (!told.is_empty()).then(|| told.join("; "))
     }
 
-    fn start(&self, step: &Step) -> Option<String> {
-        let started = self.above(step).and_then(|above| wait(above.restart_child(&step.child)));
+    fn start(&self, root: &SupervisorNode, step: &Step) -> Option<String> {
+        let started = self.above(step).and_then(|above| bring_up(root, &above, &step.child));
         match started {
             // Its supervisor was restarted meanwhile, and it with it.
-            Ok(_) | Err(ControlError::Refused(ApiError::Running | ApiError::Restarting)) => None,
-            Err(error) => Some(error.to_string()),
+            Err(ControlError::Refused(ApiError::Running | ApiError::Restarting)) => None,
+            started => failure(started),
         }
     }
 }
 
-fn ignore<T>(done: Result<T, ControlError>, harmless: &ApiError) -> Result<(), ControlError> {
-    match done {
-        Ok(_) => Ok(()),
-        Err(ControlError::Refused(error)) if error == *harmless => Ok(()),
-        Err(error) => Err(error),
+/// A plan without the children that are new in it.
+fn kept(node: &SupervisorNode, old: &SupervisorSpec) -> SupervisorNode {
+    let mut kept = node.clone();
+    if old.strategy == Strategy::SimpleOneForOne {
+        return kept;
     }
-}
-
-fn node_of(node: &SupervisorNode, id: &str) -> Option<NodeSpec> {
-    node.children.iter().find_map(|child| match child {
-        NodeSpec::Supervisor(below) => node_of(below, id),
-        NodeSpec::Worker(worker) => (&*worker.spec.id == id).then(|| child.clone()),
-    })
+    let was = |child: &NodeSpec| old.children.iter().find(|was| was.id() == id_of(child));
+    kept.children.retain(|child| was(child).is_some());
+    for child in &mut kept.children {
+        if let Some(Node::Supervisor(old)) = was(child)
+            && let NodeSpec::Supervisor(below) = child
+        {
+            *below = self::kept(below, old);
+        }
+    }
+    kept
 }
 
 fn answer(

@@ -217,7 +217,7 @@ fn open_ledger(
         }
         LedgerEvent::Spawned(rows) => {
             if let Some(spawner) = spawner.get().cloned() {
-                system.spawn(move || spawner.start(rows));
+                system.spawn(move || async move { drop(spawner.start(rows).await) });
             }
         }
         LedgerEvent::Stopped(agents) => {
@@ -303,7 +303,7 @@ fn start(
         spawner: spawner.clone(),
         pools: Arc::new(Pools::new(templates.pools())),
         beats: OnceLock::new(),
-        current: Mutex::new(checked.fleet.clone()),
+        current: Mutex::new(checked.fleet.clone().into()),
         renewing: Arc::default(),
     });
     let kept = Arc::new(Kept(Arc::clone(&reports)));

@@ -39,3 +39,12 @@ fn agents(root: &SupervisorSpec) -> impl Iterator<Item = (&SupervisorSpec, &Agen
 fn is_pool(supervisor: &SupervisorSpec) -> bool {
     supervisor.strategy == Strategy::SimpleOneForOne
 }
+
+/// The agents that the file names at and below a child.
+pub(super) fn named(node: &Node) -> Vec<&str> {
+    match node {
+        Node::Agent(agent) => vec![&agent.id],
+        Node::Provider(_) => Vec::new(),
+        Node::Supervisor(below) => static_agents(below).map(|agent| &*agent.id).collect(),
+    }
+}

@@ -4,29 +4,29 @@ use crate::fleet::{Fleet, PATIENCE, Said, finish, loket, within};
 use serde_json::{Value, json};
 
 /// A fleet file with these children of the root.
-fn with(children: &str) -> String {
+pub(crate) fn with(children: &str) -> String {
     format!(
         "Fleet(version: 1, name: \"test\", root: Supervisor(intensity: 50, period: \"60s\", children: [{children}]))"
     )
 }
 
-fn echo(id: &str, more: &str) -> String {
+pub(crate) fn echo(id: &str, more: &str) -> String {
     format!(
         "Agent(id: {id:?}, module: \"builtin:echo\", grants: [(cap: \"store.brain\")], charge: Letter, {more}),"
     )
 }
 
-fn reload(fleet: &Fleet, children: &str) -> Said {
+pub(crate) fn reload(fleet: &Fleet, children: &str) -> Said {
     fleet.write("fleet.ron", with(children));
     fleet.command(&["reload", "--json"])
 }
 
-fn steps(answer: &Value) -> Vec<String> {
+pub(crate) fn steps(answer: &Value) -> Vec<String> {
     let steps = answer["steps"].as_array().unwrap();
     steps.iter().map(|step| step["text"].as_str().unwrap().to_owned()).collect()
 }
 
-fn running(children: &str) -> Fleet {
+pub(crate) fn running(children: &str) -> Fleet {
     let mut fleet = Fleet::of(&with(children));
     fleet.start();
     fleet

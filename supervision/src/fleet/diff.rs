@@ -51,8 +51,8 @@ pub struct FieldChange {
     pub to: Option<String>,
 }
 
-/// What is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// What is done, in the order in which it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deed {
     /// It cannot be done while the fleet runs.
@@ -129,18 +129,8 @@ pub fn diff(old: &Fleet, new: &Fleet) -> Vec<Step> {
             steps.push(step(Deed::Refuse, path, id, "child", Vec::new(), Some(why)));
         }
     }
-    steps.sort_by_key(|step| order(step.deed));
+    steps.sort_by_key(|step| step.deed);
     steps
-}
-
-fn order(deed: Deed) -> u8 {
-    match deed {
-        Deed::Refuse => 0,
-        Deed::Change => 1,
-        Deed::End => 2,
-        Deed::Restart => 3,
-        Deed::Start => 4,
-    }
 }
 
 fn step(

@@ -3,7 +3,7 @@
 
 use super::Actor;
 use crate::shared::{PlaceError, Shared};
-use crate::signals::Brought;
+use crate::signals::{Brought, NewPlan};
 use crate::tree::{DoorSpec, LaneChoice, NodeSpec, Service, SupervisorNode, WorkerNode};
 use crate::{ChildKind, ControlError, DynamicSpec, Place};
 use loket_supervision::machine::{Answer, ApiError, Blame, Cause, ChildId, Exit, Restart};
@@ -135,7 +135,7 @@ impl Actor {
                 child.check(self.shared.lanes.len(), &mut names)?;
                 *child
             }
-            Brought::Children(children) => return self.prepare_change(tag, children),
+            Brought::Plan(plan) => return self.prepare_change(tag, plan),
         };
         self.asked.insert(tag, Asked { child, refused: None });
         Ok(())
@@ -168,10 +168,10 @@ impl Actor {
                 return Err(refused);
             }
         }
-        if let Some(children) = self.changes.remove(&tag)
+        if let Some(plan) = self.changes.remove(&tag)
             && answer == Answer::Done
         {
-            self.change(children);
+            self.change(plan);
         }
         Ok(answer)
     }
@@ -205,9 +205,9 @@ impl Actor {
     }
 
     /// The machine checks flags and specs; here is checked what it does not know.
-    fn prepare_change(&mut self, tag: u64, children: Vec<NodeSpec>) -> Result<(), ControlError> {
+    fn prepare_change(&mut self, tag: u64, plan: NewPlan) -> Result<(), ControlError> {
         let mut names = HashSet::from([Arc::clone(&self.place.name)]);
-        for child in &children {
+        for child in &plan.children {
             let known = self.machine.child(child.name()).is_some();
             child.check(self.shared.lanes.len(), &mut names)?;
             let own = || own_place(&self.shared, &self.place, child.name()).is_some();
@@ -220,17 +220,17 @@ impl Actor {
                 return Err(ControlError::Fixed { child: child.name().to_string(), part });
             }
         }
-        self.changes.insert(tag, children);
+        self.changes.insert(tag, plan);
         Ok(())
     }
 
     /// The machine has changed; now what stands around it.
-    fn change(&mut self, children: Vec<NodeSpec>) {
+    fn change(&mut self, new: NewPlan) {
         let plan = SupervisorNode {
             spec: self.plan.spec.clone(),
             flags: self.machine.flags().clone(),
-            children,
-            forgets: self.plan.forgets,
+            children: new.children,
+            forgets: new.forgets.unwrap_or(self.plan.forgets),
         };
         self.plan = Arc::new(plan);
         *crate::lock(&self.place.plan) = Some(Arc::clone(&self.plan));

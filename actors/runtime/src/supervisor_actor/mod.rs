@@ -10,8 +10,8 @@ mod children;
 use crate::cell::{self, CellControl, Seed};
 use crate::registry::{Life, Place};
 use crate::shared::Shared;
-use crate::signals::{Ask, Signal, Signals};
-use crate::tree::{NodeSpec, SupervisorNode};
+use crate::signals::{Ask, NewPlan, Signal, Signals};
+use crate::tree::SupervisorNode;
 use crate::{ChildContext, Control, ControlError, Door};
 use brought::{Asked, Code};
 use loket_supervision::machine::{
@@ -77,7 +77,9 @@ struct Actor {
     /// `StartChild` calls that the machine has not answered: it may hold them until another start is over.
     asked: HashMap<u64, Asked>,
     /// `Change` calls that the machine has not answered.
-    changes: HashMap<u64, Vec<NodeSpec>>,
+    changes: HashMap<u64, NewPlan>,
+    /// `DeleteChild` calls that the machine has not answered: the child is there until then.
+    deletes: HashMap<u64, ChildId>,
     next_tag: u64,
     /// Children that were seen not running: their doors are closed once nothing is going on.
     idle: HashSet<ChildId>,
@@ -116,6 +118,7 @@ impl Actor {
             replies: HashMap::new(),
             asked: HashMap::new(),
             changes: HashMap::new(),
+            deletes: HashMap::new(),
             next_tag: 0,
             idle: HashSet::new(),
             unsettled: HashSet::new(),
@@ -205,6 +208,9 @@ impl Actor {
             return;
         }
         self.replies.insert(tag, reply);
+        if let Call::DeleteChild(id) = &call {
+            self.deletes.insert(tag, Arc::clone(id));
+        }
         self.feed(Event::Call { tag, call }, control);
     }
 
@@ -216,6 +222,11 @@ impl Actor {
         let mut orders = std::mem::take(&mut self.orders);
         self.machine.step_into(event, now, &mut orders);
         touched.extend(orders.iter().filter_map(order_child));
+        let deletes = &mut self.deletes;
+        touched.extend(orders.iter().filter_map(|order| match order {
+            Order::Reply { tag, .. } => deletes.remove(tag),
+            _ => None,
+        }));
         // Written down first: whoever sees a deed done also sees it in the registry.
         for id in touched {
             self.note(&id);
@@ -284,10 +295,9 @@ fn event_child(event: &Event) -> Option<ChildId> {
         Event::Timer(timer) => Some(Arc::clone(&timer.id)),
         Event::Call { call, .. } => match call {
             Call::StartChild(spec) => Some(Arc::clone(&spec.id)),
-            Call::TerminateChild(id)
-            | Call::TerminateLife { id, .. }
-            | Call::RestartChild(id)
-            | Call::DeleteChild(id) => Some(Arc::clone(id)),
+            Call::TerminateChild(id) | Call::TerminateLife { id, .. } | Call::RestartChild(id) => {
+                Some(Arc::clone(id))
+            }
             _ => None,
         },
         Event::Start | Event::Stop { .. } => None,

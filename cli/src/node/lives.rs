@@ -1,0 +1,83 @@
+//! Ends and new lives of single children, for a reload. Waits for them: never to be called on a lane. Start reading at [`bring_up`].
+
+use super::start::wait;
+use loket_runtime::{ControlError, NodeSpec, SupervisorHandle, SupervisorNode};
+use loket_supervision::machine::ApiError;
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Children that are stopped only to be started again with another spec: they are not gone, and the ledger keeps what is theirs.
+#[derive(Debug, Default)]
+pub(super) struct Renewing(Mutex<HashSet<String>>);
+
+impl Renewing {
+    fn names(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this child will be back.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.names().contains(name)
+    }
+
+    /// Stops a child that will be back.
+    pub(super) fn stop(&self, above: &SupervisorHandle, name: &str) -> Result<(), ControlError> {
+        self.names().insert(name.to_owned());
+        // Its supervisor has told of the end, if it does, before it answers.
+        let stopped = wait(above.terminate_child(name));
+        self.names().remove(name);
+        ignore(stopped, &ApiError::NotFound)
+    }
+}
+
+/// Starts a child whose spec is there.
+pub(super) fn bring_up(
+    root: &SupervisorNode,
+    above: &SupervisorHandle,
+    id: &str,
+) -> Result<(), ControlError> {
+    match wait(above.restart_child(id)) {
+        // A Temporary child's spec goes with its life.
+        Err(ControlError::Refused(ApiError::NotFound)) => match node_of(root, id) {
+            Some(node) => wait(above.start_child(node)).map(drop),
+            None => Err(ApiError::NotFound.into()),
+        },
+        started => started.map(drop),
+    }
+}
+
+/// Why a step failed. A supervisor that is down starts with the new plan: what was asked of it is done.
+pub(super) fn failure(done: Result<(), ControlError>) -> Option<String> {
+    match done {
+        Ok(()) | Err(ControlError::NotRunning(_)) => None,
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Takes this refusal for what was asked.
+pub(super) fn ignore<T>(
+    done: Result<T, ControlError>,
+    harmless: &ApiError,
+) -> Result<(), ControlError> {
+    match done {
+        Ok(_) => Ok(()),
+        Err(ControlError::Refused(error)) if error == *harmless => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a planned child is called.
+pub(super) fn id_of(node: &NodeSpec) -> &str {
+    match node {
+        NodeSpec::Supervisor(below) => &below.spec.id,
+        NodeSpec::Worker(worker) => &worker.spec.id,
+    }
+}
+
+fn node_of(node: &SupervisorNode, id: &str) -> Option<NodeSpec> {
+    node.children.iter().find_map(|child| match child {
+        child if id_of(child) == id => Some(child.clone()),
+        NodeSpec::Supervisor(below) => node_of(below, id),
+        NodeSpec::Worker(_) => None,
+    })
+}
