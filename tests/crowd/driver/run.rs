@@ -92,7 +92,8 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
 impl Round {
     fn figures(&self) -> Value {
         json!({
-            "sent_ms": self.sent.as_millis(), "restarted_ms": self.restarted.as_millis(), "back_ms": self.back.as_millis(), "looks": self.looks.0.len(),
+            "sent_ms": self.sent.as_millis(), "restarted_ms": self.restarted.as_millis(),
+            "back_ms": self.back.as_millis(), "looks": self.looks.0.len(),
             "look_median_ms": ms(self.looks.median()), "look_worst_ms": ms(self.looks.worst()),
         })
     }
