@@ -176,6 +176,8 @@ impl<'a> Console<'a> {
             }
         };
         self.screen.clear();
+        // The tree is gone, whoever ended it; its count is still there.
+        self.restarts = json!(runtime.control().restarts());
         match exit {
             // Only an order kills the top of the tree: `stop --now`.
             Exit::Shutdown | Exit::Normal | Exit::Killed if self.options.once && self.failed => {

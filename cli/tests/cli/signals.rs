@@ -66,6 +66,18 @@ fn one_interrupt_stops_in_order() {
     }
 }
 
+#[test]
+fn the_last_counts_know_of_crashes_whoever_stops_the_fleet() {
+    let mut running = Running::of(ECHO);
+    assert_eq!(running.fleet.call("echo", "trap").exit, 1);
+    let crashes = running.fleet.status()["restarts"].clone();
+    assert_eq!(running.fleet.command(&["stop"]).exit, 0);
+    assert_eq!(running.ended().code(), Some(0));
+    let last = running.out().lines().last().unwrap().to_owned();
+    assert!(last.contains(&format!("{crashes} crashes survived")), "{last}");
+    assert_ne!(crashes, json!(0));
+}
+
 /// The ledger is there before the tree, and the signals are listened to before that.
 #[test]
 fn a_signal_while_it_starts_stops_in_order() {
