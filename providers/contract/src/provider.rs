@@ -181,19 +181,16 @@ impl Performed {
 
     /// What the ledger said instead of doing it, and how a caller is told.
     pub fn ledger_failed(error: &LedgerError, failure: Failure) -> Self {
-        match error.is_unknown() {
-            true => Self::Unknown(failure),
-            false => Self::failed(failure),
-        }
+        Self::refused_or_unknown(error.is_unknown(), failure)
     }
 
     /// A message was not accepted, or the ledger cannot tell.
     pub fn not_accepted(error: &AcceptError) -> Self {
-        let failure = failure_for_accept(error);
-        match error.is_unknown() {
-            true => Self::Unknown(failure),
-            false => Self::failed(failure),
-        }
+        Self::refused_or_unknown(error.is_unknown(), failure_for_accept(error))
+    }
+
+    fn refused_or_unknown(unknown: bool, failure: Failure) -> Self {
+        if unknown { Self::Unknown(failure) } else { Self::failed(failure) }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! All of its operations are Pure (rule E2): what they answer is a function of the brain, the
 //! arguments, the message and the turn's clock. It never asks the wall clock or chance for a guest,
-//! never lets a guest write SQL, and never blocks its lane. Start reading at [`StoreProvider`],
+//! never lets a guest write SQL, and never has its lane wait for a thread. Start reading at [`StoreProvider`],
 //! then `shard.rs` (who waits for which brain), `brain/` (what a brain is).
 #![forbid(unsafe_code)]
 
