@@ -15,5 +15,7 @@ done
 disk kills --messages 20 --every 150
 disk eio --messages 20 --every 25
 disk full --messages 20 --every 120
+# Where agents call each other.
+disk full --messages 20 --from 440 --to 560 --every 4
 disk rewind --every 60
-echo "26 scenarios held, 0 broken"
+echo "27 scenarios held, 0 broken"

@@ -78,6 +78,9 @@ pub enum Reply {
     Held,
     /// It is granted, and its provider is between two incarnations: it has gone to none. Send it again when somebody is there.
     Away(Arc<Presence>),
+    /// The machine was at fault, in words: what became of the call is no answer to a turn (rules J2, J3). Send it again under the
+    /// same key when the machine is well.
+    Unanswered(String),
 }
 
 /// Work for a provider's mailbox.

@@ -88,10 +88,10 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    /// Whether the request may have been kept all the same: a failed write can survive in the file (rule J2). Whoever is told so
-    /// asks again under the same key; it is no answer.
-    pub fn is_unknown(&self) -> bool {
-        matches!(self, Self::Storage(_) | Self::Stopped)
+    /// Whether this says nothing of the request, only of the machine. A failed write can survive in the file (rule J2), and a
+    /// full disk will have room again (rule J3): a turn waits for that and asks again under the same key.
+    pub fn is_no_answer(&self) -> bool {
+        matches!(self, Self::Storage(_) | Self::Stopped | Self::DiskFull(_))
     }
 
     /// The stable code.

@@ -106,6 +106,7 @@ async fn call(
         Ok(Reply::Deferred { .. }) => Err("the answer was deferred".to_owned()),
         Ok(Reply::Held) => Err("the call waits for an approval".to_owned()),
         Ok(Reply::Away(_)) => Err("its provider is being restarted".to_owned()),
+        Ok(Reply::Unanswered(why)) => Err(why),
         Err(_) => Err("the provider ended".to_owned()),
     }
 }

@@ -156,7 +156,7 @@ async fn send(services: &AgentServices, news: News) -> Performed {
     for member in members {
         match offer(services, &news, &member).await {
             Ok(id) => to.push((id, member)),
-            Err(error) if error.is_unknown() => return Performed::not_accepted(&error),
+            Err(error) if error.is_no_answer() => return Performed::not_accepted(&error),
             Err(error) => refused.push(json!({"to": member, "code": error.code()})),
         }
     }

@@ -159,9 +159,9 @@ pub enum Performed {
     },
     /// Another event writes the result under the call's key (rule I1).
     Deferred,
-    /// What became of it is not known: the ledger could not say (rule J2). A turn gets no answer, since the message that it sent
-    /// may be on its way all the same: its driver sends the call again under the same key. A caller without a turn is told.
-    Unknown(Failure),
+    /// The machine was at fault: the ledger could not keep it, or cannot say whether it did (rules J2, J3). That is no answer
+    /// for a turn, which waits and sends the call again under the same key. A caller without a turn is told.
+    Unanswered(Failure),
     /// Going on; polled by the provider's cell beside other calls. It must be bounded in time.
     Later(Pin<Box<dyn Future<Output = Performed>>>),
 }
@@ -181,16 +181,16 @@ impl Performed {
 
     /// What the ledger said instead of doing it, and how a caller is told.
     pub fn ledger_failed(error: &LedgerError, failure: Failure) -> Self {
-        Self::refused_or_unknown(error.is_unknown(), failure)
+        Self::refused_or_unanswered(error.is_no_answer(), failure)
     }
 
     /// A message was not accepted, or the ledger cannot tell.
     pub fn not_accepted(error: &AcceptError) -> Self {
-        Self::refused_or_unknown(error.is_unknown(), failure_for_accept(error))
+        Self::refused_or_unanswered(error.is_no_answer(), failure_for_accept(error))
     }
 
-    fn refused_or_unknown(unknown: bool, failure: Failure) -> Self {
-        if unknown { Self::Unknown(failure) } else { Self::failed(failure) }
+    fn refused_or_unanswered(no_answer: bool, failure: Failure) -> Self {
+        if no_answer { Self::Unanswered(failure) } else { Self::failed(failure) }
     }
 }
 
@@ -256,19 +256,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn j2_what_the_ledger_cannot_tell_is_no_answer() {
-        let unknown = [LedgerError::Storage("fsync".to_owned()), LedgerError::Stopped];
-        let told = [LedgerError::DiskFull("8 MiB".to_owned()), LedgerError::Busy];
-        for error in unknown {
+    fn j2_j3_what_the_machine_could_not_do_is_no_answer() {
+        let full = LedgerError::DiskFull("8 MiB".to_owned());
+        let no_answers = [LedgerError::Storage("fsync".to_owned()), LedgerError::Stopped, full];
+        for error in no_answers {
             let accept = AcceptError::Ledger(error.clone());
-            assert!(matches!(Performed::not_accepted(&accept), Performed::Unknown(_)), "{error}");
+            assert!(
+                matches!(Performed::not_accepted(&accept), Performed::Unanswered(_)),
+                "{error}"
+            );
             let failure = Failure::new("code", "text");
             let performed = Performed::ledger_failed(&error, failure);
-            assert!(matches!(performed, Performed::Unknown(_)), "{error}");
+            assert!(matches!(performed, Performed::Unanswered(_)), "{error}");
         }
-        for error in told {
-            let accept = AcceptError::Ledger(error.clone());
-            assert!(matches!(Performed::not_accepted(&accept), Performed::Done(Err(_))), "{error}");
-        }
+        let accept = AcceptError::Ledger(LedgerError::Busy);
+        assert!(matches!(Performed::not_accepted(&accept), Performed::Done(Err(_))));
     }
 }

@@ -56,14 +56,23 @@ impl Ticket {
         self.came.get_or_insert_with(|| (clock.monotonic_ns(), clock.clone()));
     }
 
-    /// Nobody knows whether it was done. A turn is not told, it asks again; who has no turn is.
-    fn unknown(self, failure: Failure) {
+    /// The machine was at fault, and that is no answer. A turn waits for the machine and asks again; who has no turn is told.
+    fn unanswered(self, failure: Failure) {
         if self.turn.is_none() {
             return self.done(Err(failure), None);
         }
         let capability = self.operation.capability;
         tracing::warn!(capability, "not answered, it will be asked for again: {failure}");
         metrics::unanswered(capability);
+        let _ = self.reply.send(Reply::Unanswered(failure.to_string()));
+    }
+
+    /// The ledger did not write what the call needs written.
+    fn not_written(self, error: &LedgerError) {
+        match error.is_no_answer() {
+            true => self.unanswered(Failure::new(error.code(), error.to_string())),
+            false => drop(self),
+        }
     }
 
     /// Counts the answer's bytes.
@@ -177,8 +186,8 @@ fn settle(mut ticket: Ticket, performed: Performed, clock: &Clock) -> Option<InF
             let _ = ticket.reply.send(Reply::Deferred { class });
             None
         }
-        Performed::Unknown(failure) => {
-            ticket.unknown(failure);
+        Performed::Unanswered(failure) => {
+            ticket.unanswered(failure);
             None
         }
         Performed::Later(later) => {
@@ -262,8 +271,8 @@ async fn journaled<P: Provider>(
                 agent = %turn.turn.key.agent,
                 "intent not written: {error}"
             );
-            // Unanswered: nothing left the turn, so the driver may send the call again or end the turn (rule C4).
-            drop(ticket);
+            // Nothing left the turn: the driver sends the call again or ends the turn (rule C4).
+            ticket.not_written(&error);
             return;
         }
     }
@@ -287,7 +296,7 @@ async fn carry_out(
                 let _ = ticket.reply.send(Reply::Deferred { class });
                 return;
             }
-            Performed::Unknown(failure) => return ticket.unknown(failure),
+            Performed::Unanswered(failure) => return ticket.unanswered(failure),
             Performed::Done(outcome) => {
                 ticket.at(Point::AfterCall);
                 return record(services, turn, ticket, outcome, 0).await;
@@ -357,7 +366,7 @@ async fn record(
                 capability = ticket.operation.capability,
                 "result not written, it will be asked for again: {error}"
             );
-            drop(ticket);
+            ticket.not_written(&error);
         }
     }
 }

@@ -38,7 +38,7 @@ struct Ran {
 /// Tries the fault at every place of the run, until a run ends that had no such place any more.
 pub(crate) fn run(options: &Options, fault: Fault) -> Result<Value> {
     let (mut tried, mut refused, mut restarts, mut wrong) = (0, 0, 0, 0);
-    for place in (1..).step_by(options.every) {
+    for place in (options.from..=options.to).step_by(options.every) {
         let ran = once(options, fault, place)?;
         if !ran.hit {
             break;

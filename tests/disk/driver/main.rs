@@ -31,8 +31,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: disk power [--images N] [--starts N] [--lie N] [--messages N] [--seed N] [OPTIONS]
        disk kills [--every N] [--messages N] [OPTIONS]
-       disk eio   [--every N] [--messages N] [OPTIONS]
-       disk full  [--every N] [--messages N] [OPTIONS]
+       disk eio   [--from N] [--to N] [--every N] [--messages N] [OPTIONS]
+       disk full  [--from N] [--to N] [--every N] [--messages N] [OPTIONS]
        disk rewind [--every N] [--seed N] [OPTIONS]
 
 power   records a run, makes --images possible states after a loss of power, looks at each; a fleet is started on --starts
@@ -43,6 +43,7 @@ eio     lets each fsync (--every Nth) of a run fail, with the unsynced bytes gon
 rewind  rewinds a brain of a stopped fleet; starts a fleet twice on the state that a kill leaves before each change (--every
         Nth), and on one that a loss of power could leave there
 full    lets the disk be full from each write (--every Nth) of a run on, until there is space again
+        with --from and --to only the places between, to try again what was seen once
 --loket FILE, --shim FILE, --fleet FILE (not used), --work DIR, --durability Power|Process, --keep
 The last line of standard output is one JSON object; the exit code is 1 when a promise was broken.";
 
@@ -68,6 +69,9 @@ pub(crate) struct Options {
     pub(crate) lie: usize,
     /// Each how manyth place of a run is tried.
     pub(crate) every: usize,
+    /// The first and the last place that is tried.
+    pub(crate) from: usize,
+    pub(crate) to: usize,
     pub(crate) seed: u64,
 }
 
@@ -122,6 +126,8 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options> {
         starts: 100,
         lie: 0,
         every: 1,
+        from: 1,
+        to: usize::MAX,
         seed: 1,
     };
     while let Some(word) = words.next() {
@@ -139,6 +145,8 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options> {
             "--images" => options.images = value.parse()?,
             "--lie" => options.lie = value.parse()?,
             "--starts" => options.starts = value.parse()?,
+            "--from" => options.from = value.parse::<usize>()?.max(1),
+            "--to" => options.to = value.parse()?,
             "--every" => options.every = value.parse::<usize>()?.max(1),
             "--seed" => options.seed = value.parse()?,
             _ => return Err(USAGE.into()),

@@ -276,6 +276,7 @@ pub fn text(answer: oneshot::Receiver<Reply>) -> String {
         Ok(Reply::Deferred { .. }) => "deferred".to_owned(),
         Ok(Reply::Held) => "held".to_owned(),
         Ok(Reply::Away(provider)) => format!("away: {}", provider.name()),
+        Ok(Reply::Unanswered(why)) => format!("unanswered: {why}"),
         Err(_) => "dropped".to_owned(),
     }
 }

@@ -113,9 +113,9 @@ pub enum AcceptError {
 }
 
 impl AcceptError {
-    /// Whether the message may have been accepted all the same, see [`LedgerError::is_unknown`](super::LedgerError::is_unknown).
-    pub fn is_unknown(&self) -> bool {
-        matches!(self, Self::Ledger(why) if why.is_unknown())
+    /// Whether this says nothing of the message, see [`LedgerError::is_no_answer`](super::LedgerError::is_no_answer).
+    pub fn is_no_answer(&self) -> bool {
+        matches!(self, Self::Ledger(why) if why.is_no_answer())
     }
 
     /// The stable code.

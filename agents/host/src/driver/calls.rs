@@ -205,8 +205,9 @@ impl Counter {
                         return self.give_up(live, failure).await;
                     }
                 }
-                // The provider's incarnation ended, or the ledger could not tell it what became of the call: whatever was done,
-                // the same key asks for the same (rules C4, J2).
+                // The turn waits for the machine and is run again: whatever was done, the same key asks for the same.
+                Ok(Reply::Unanswered(why)) => return Err(Halt::Environment(why)),
+                // The provider's incarnation ended: whatever was done, the same key asks for the same (rule C4).
                 Err(_) => {
                     (lost, tries) = (true, tries + 1);
                     if let Some(answered) = self.after_loss(live).await? {
