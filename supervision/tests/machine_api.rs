@@ -318,3 +318,41 @@ fn states_are_the_views_in_short() {
     let expected = [("a".into(), ChildState::Running), ("b".into(), ChildState::Undefined)];
     assert_eq!(states, expected);
 }
+
+#[test]
+fn what_a_caller_had_done_to_a_child_is_reported_once_and_of_that_child_alone() {
+    let slow = Backoff {
+        first: First::Ms(5_000),
+        min_ms: 5_000,
+        max_ms: 5_000,
+        factor: 1.0,
+        jitter: 0.0,
+        reset_after_ms: 60_000,
+    };
+    let waiting = ChildSpec { backoff: Some(slow), ..child("late") };
+    let mut w = World::up(lenient(Strategy::OneForAll), vec![child("a"), waiting]);
+    let told = |w: &mut World| {
+        let one = |r: Report| (r.context, r.offender.id.to_string(), r.reason, r.dynamic);
+        std::mem::take(&mut w.reports).into_iter().map(one).collect::<Vec<_>>()
+    };
+    w.call(Call::TerminateChild(id("a")));
+    assert_eq!(told(&mut w), [(Context::Stopped, "a".into(), Some(Exit::Shutdown), false)]);
+    // There is nothing to stop any more.
+    w.call(Call::TerminateChild(id("a")));
+    assert_eq!(told(&mut w), []);
+    w.starts("a", &[Start::Fails]);
+    assert_eq!(w.code(Call::RestartChild(id("a"))), "start_failed");
+    w.starts("new", &[Start::Fails]);
+    assert_eq!(w.code(Call::StartChild(child("new"))), "start_failed");
+    let failed = told(&mut w);
+    let names: Vec<_> = failed.iter().map(|it| (it.0, &*it.1, it.3)).collect();
+    let error = Context::StartError;
+    assert_eq!(names, [(error, "a", true), (error, "new", true)], "{failed:?}");
+    w.exits("late", crash());
+    told(&mut w);
+    w.call(Call::TerminateChild(id("late")));
+    assert_eq!(told(&mut w), [(Context::Stopped, "late".into(), None, false)]);
+    // The end of the supervisor is asked of it, not of its children.
+    w.stop();
+    assert_eq!(told(&mut w), []);
+}

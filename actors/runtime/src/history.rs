@@ -63,6 +63,13 @@ fn tell(row: &Row) {
             reason,
             "ended"
         ),
+        Context::Stopped => tracing::info!(
+            target: "loket::supervisor",
+            supervisor, error_context, child, incarnation, restart, significant, shutdown,
+            child_type,
+            reason,
+            "stopped as asked"
+        ),
         Context::Slow => tracing::warn!(
             target: "loket::supervisor",
             supervisor, error_context, child, incarnation, restart, significant, shutdown,

@@ -153,3 +153,29 @@ fn an_instance_that_does_not_start_with_its_new_template_is_told() {
     );
     ["x", "y"].iter().for_each(|name| runs(&fleet, name));
 }
+
+#[test]
+fn why_tells_what_a_reload_did_to_a_child() {
+    let child = |more: &str| echo("a", more) + &echo("b", "");
+    let fleet = running(&child(""));
+    let why = |id: &str| -> Vec<String> {
+        let text = fleet.command(&["why", id]).out;
+        text.lines()
+            .map(|line| line.split_once("  ").map_or(line, |(_, text)| text).to_owned())
+            .collect()
+    };
+    ok(&fleet, &child("max_attempts: 7"));
+    let stopped = "a is stopped as asked, by a reload or by hand (incarnation 1)";
+    let again = "root starts a again, incarnation 2";
+    assert_eq!(why("a"), [stopped, again, "now: a is running, incarnation 2"]);
+    let untouched = "nothing has happened to it since the fleet was started";
+    assert_eq!(why("b"), [untouched, "now: b is running, incarnation 1"]);
+    let (_, failed) = failing(&fleet, &(child("max_attempts: 7") + HTTP));
+    let told = why("web");
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("web does not start: "), "{told:?}");
+    assert!(told[0].contains("LOKET_TEST_NO_SUCH_SECRET"), "{told:?} {failed}");
+    ok(&fleet, &echo("b", ""));
+    let gone = "a is stopped as asked, by a reload or by hand (incarnation 2)";
+    assert_eq!(why("a"), [stopped, again, gone, "now: a is not running"]);
+}

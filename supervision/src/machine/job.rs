@@ -162,13 +162,17 @@ impl Supervisor {
                 // What was not started yet waits for the retry: this job is over.
                 return self.restart_failed(seq, &reason);
             }
-            Why::StartChild { .. } => {
-                self.children.remove(seq);
-                job.answer = Answer::Error(ApiError::StartFailed(reason));
-            }
-            Why::RestartChild { .. } => {
-                self.settle(seq);
-                job.answer = Answer::Error(ApiError::StartFailed(reason));
+            Why::StartChild { .. } | Why::RestartChild { .. } => {
+                let forget = matches!(job.why, Why::StartChild { .. });
+                job.answer = Answer::Error(ApiError::StartFailed(reason.clone()));
+                self.job = Some(job);
+                self.report(Context::StartError, Some(reason), seq);
+                if forget {
+                    self.children.remove(seq);
+                } else {
+                    self.settle(seq);
+                }
+                return;
             }
             Why::Terminate { .. } | Why::Shutdown { .. } => {}
         }

@@ -3,7 +3,7 @@
 use super::child::{Life, Seq};
 use super::event::{Order, Timer, TimerKind};
 use super::exit::Exit;
-use super::job::Why;
+use super::job::{Job, Why};
 use super::report::{Context, Offender, Report};
 use super::spec::{Restart, Shutdown, Strategy};
 use super::supervisor::{Deferred, Supervisor};
@@ -50,7 +50,11 @@ impl Supervisor {
                 return;
             }
             Life::Exited { reason, .. } => return self.stop_done(seq, reason),
-            Life::Undefined | Life::Restarting { .. } => return self.settle(seq),
+            Life::Restarting { .. } => {
+                self.report_stopped(None, seq);
+                return self.settle(seq);
+            }
+            Life::Undefined => return self.settle(seq),
         }
         child.epoch = epoch;
         let timeout = match (&child.life, child.spec.shutdown) {
@@ -78,9 +82,17 @@ impl Supervisor {
         };
         child.last_exit = Some(reason.clone());
         if !accepted {
-            self.report(Context::ShutdownError, Some(reason), seq);
+            self.report(Context::ShutdownError, Some(reason.clone()), seq);
         }
+        self.report_stopped(Some(reason), seq);
         self.settle(seq);
+    }
+
+    /// Tells of a stop that a caller asked for: nothing else would say why the child is gone.
+    fn report_stopped(&mut self, reason: Option<Exit>, seq: Seq) {
+        if matches!(self.job, Some(Job { why: Why::Terminate { .. }, .. })) {
+            self.report(Context::Stopped, reason, seq);
+        }
     }
 
     /// OTP's `del_child`: a child without a life is undefined, or forgotten if nothing could bring

@@ -9,7 +9,7 @@ use super::spec::{ChildId, Kind, Restart, Shutdown};
 /// What a report is about: OTP's errorContext, or progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Context {
-    /// A child failed to start.
+    /// A child failed to start. Also when a caller asked for the start, beyond OTP: `dynamic` then.
     StartError,
     /// A child exited, and that is worth a report.
     ChildTerminated,
@@ -19,6 +19,8 @@ pub enum Context {
     ShutdownError,
     /// A child was started.
     Progress,
+    /// A caller had a child stopped, or its pending restart cancelled (no reason then); beyond OTP.
+    Stopped,
     /// A child is busy with one piece of work for longer than its `soft` bound; beyond OTP.
     Slow,
 }
@@ -50,7 +52,7 @@ pub struct Report {
     pub reason: Option<Exit>,
     /// About whom.
     pub offender: Offender,
-    /// Whether a caller asked for it (OTP logs progress of dynamic starts at debug level only).
+    /// Whether a caller asked for the start (OTP logs progress of dynamic starts at debug level only).
     pub dynamic: bool,
     /// When.
     pub at: Now,

@@ -123,6 +123,8 @@ impl<'r> Teller<'r> {
                         && is_fall(exit.report.context)
                 }),
                 (Context::ChildTerminated, false) => self.signal_before(at),
+                // What made the start necessary.
+                (Context::StartError, _) => self.fall_before(at),
                 _ => None,
             };
             match before {
@@ -130,6 +132,13 @@ impl<'r> Teller<'r> {
                 None => return self.start_before(offender, at),
             }
         }
+    }
+
+    /// The last thing that took the child of a row down since its last start, before that row.
+    fn fall_before(&self, at: usize) -> Option<usize> {
+        let child = &self.rows[at].report.offender.id;
+        let life = self.start_before(child, at)?;
+        (life + 1..at).rev().find(|&before| self.concerns(before, child))
     }
 
     /// The end of the significant child by which a supervisor that has ended by itself shut down (`auto_shutdown`).
@@ -177,6 +186,9 @@ impl<'r> Teller<'r> {
 
     /// Whether the end of this row's offender takes a sibling along.
     fn in_group(&self, row: &Row, sibling: &str) -> bool {
+        if row.report.context == Context::Stopped || row.report.dynamic {
+            return false;
+        }
         let first =
             |child: &str| self.rows.iter().position(|row| *row.report.offender.id == *child);
         match row.strategy {
@@ -189,5 +201,5 @@ impl<'r> Teller<'r> {
 
 /// Whether a report is about an end that leads to a start, or to none.
 fn is_fall(context: Context) -> bool {
-    matches!(context, Context::ChildTerminated | Context::StartError)
+    matches!(context, Context::ChildTerminated | Context::StartError | Context::Stopped)
 }

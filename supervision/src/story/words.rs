@@ -12,6 +12,7 @@ pub(super) fn context(context: Context) -> &'static str {
         Context::ShutdownError => "shutdown_error",
         Context::Progress => "progress",
         Context::Slow => "slow",
+        Context::Stopped => "stopped",
     }
 }
 
@@ -23,6 +24,10 @@ pub(super) fn of(row: &Row) -> String {
     match report.context {
         Context::Progress => format!("{child} is up, incarnation {}", number(row)),
         Context::Slow => format!("{child} makes no progress, incarnation {}", number(row)),
+        Context::Stopped => match reason {
+            None => format!("{child} was waiting for its restart: it is cancelled, as asked"),
+            Some(_) => format!("{child} is stopped as asked, by a reload or by hand{}", life(row)),
+        },
         Context::ChildTerminated => match reason {
             Some(Exit::Escalated { .. }) => format!("{child} has ended, because it gave up"),
             Some(exit) => format!("{child} ends (incarnation {}): {exit}", number(row)),
@@ -71,6 +76,10 @@ pub(super) fn not_again(row: &Row) -> String {
         }
         Restart::Permanent => format!("{child} is not started again"),
     }
+}
+
+fn life(row: &Row) -> String {
+    row.report.offender.incarnation.map(|n| format!(" (incarnation {n})")).unwrap_or_default()
 }
 
 fn number(row: &Row) -> u64 {
