@@ -310,6 +310,7 @@ fn blame_is_looked_up_through_escalations() {
         reason: Box::new(reason),
         intensity: 1,
         period_ms: 5_000,
+        by_rule: false,
     };
     assert_eq!(one(one(inner)).blame(), Some(Blame::Provider));
     assert_eq!(one(Exit::Normal).blame(), None);

@@ -106,7 +106,9 @@ fn giving_up_stops_the_others_in_reverse_and_says_whose_restart_was_too_many() {
     let mut w = World::up(flags(0, 5_000, Window::Exact), vec![child("a"), child("b"), child("c")]);
     w.exits("b", crash());
     assert_eq!(w.took(), "stop c, stop a, exit escalated");
-    let Some(Exit::Escalated { child, reason, intensity, period_ms }) = w.exit.clone() else {
+    let Some(Exit::Escalated { child, reason, intensity, period_ms, by_rule: false }) =
+        w.exit.clone()
+    else {
         panic!()
     };
     assert_eq!((&*child, *reason, intensity, period_ms), ("b", crash(), 0, 5_000));

@@ -7,7 +7,13 @@ use loket_supervision::machine::*;
 use machine_world::*;
 
 fn escalated(reason: Exit) -> Exit {
-    Exit::Escalated { child: id("a"), reason: Box::new(reason), intensity: 1, period_ms: 5_000 }
+    Exit::Escalated {
+        child: id("a"),
+        reason: Box::new(reason),
+        intensity: 1,
+        period_ms: 5_000,
+        by_rule: false,
+    }
 }
 
 fn failed(reason: Exit) -> Exit {

@@ -16,6 +16,7 @@ mod file;
 mod grants;
 mod history;
 mod http;
+mod last_words;
 mod lives;
 mod metrics;
 mod obituaries;

@@ -40,7 +40,10 @@ fn a_supervisors_rule_gives_up_at_once_and_a_childs_own_comes_first() {
     };
     let mut fleet = group("");
     assert_eq!(fleet.ended(), Some(4), "50 restarts were allowed");
-    assert!(fleet.log().contains("gave up"), "{}", fleet.log());
+    let log = fleet.log();
+    let last = log.lines().find(|line| line.contains("C012")).unwrap_or_default();
+    assert!(last.contains("the fleet gave up: desk ended (Trap (Guest to blame)"), "{last}");
+    assert!(last.contains("a rule says Escalate, so root gave up; what was accepted"), "{last}");
     let fleet = group("on: [(cause: Trap, action: Restart)]");
     assert_eq!(fleet.call("desk", "alive").json(), "alive");
 }

@@ -33,7 +33,7 @@ impl Supervisor {
         match action(&spec.rules, reason) {
             Action::Restart => self.restart_later(seq, ran_ms, spec.charge == Charge::Exit),
             Action::End => self.ended(seq),
-            Action::Escalate => self.give_up(seq, self.shared_budget()),
+            Action::Escalate => self.give_up(seq, None),
         }
     }
 
@@ -45,7 +45,7 @@ impl Supervisor {
         match action(&child.spec.rules, reason) {
             Action::Restart => self.schedule_retry(seq, reason.is_charged()),
             Action::End => self.ended(seq),
-            Action::Escalate => self.give_up(seq, self.shared_budget()),
+            Action::Escalate => self.give_up(seq, None),
         }
     }
 
@@ -99,7 +99,7 @@ impl Supervisor {
     /// One restart attempt, stamped now (sections 1.4 and 1.5).
     pub(super) fn restart(&mut self, seq: Seq, charge: bool) {
         if charge && let Some(budget) = self.overdrawn(seq) {
-            return self.give_up(seq, budget);
+            return self.give_up(seq, Some(budget));
         }
         let Some(child) = self.children.get_mut(seq) else {
             return;
@@ -128,8 +128,9 @@ impl Supervisor {
         (!within).then_some(shared)
     }
 
-    /// `reached_max_restart_intensity`.
-    fn give_up(&mut self, seq: Seq, budget: Budget) {
+    /// `reached_max_restart_intensity` of this budget; without one, because a rule says so.
+    fn give_up(&mut self, seq: Seq, overdrawn: Option<Budget>) {
+        let budget = overdrawn.unwrap_or_else(|| self.shared_budget());
         let Some(child) = self.children.get(seq) else {
             return;
         };
@@ -138,6 +139,7 @@ impl Supervisor {
             reason: Box::new(child.last_exit.clone().unwrap_or(Exit::NoProc)),
             intensity: budget.intensity,
             period_ms: budget.period_ms,
+            by_rule: overdrawn.is_none(),
         };
         let gone = !child.has_pid();
         self.report(Context::Shutdown, Some(escalated.clone()), seq);
@@ -161,7 +163,7 @@ impl Supervisor {
         let by_letter =
             self.children.get(seq).is_some_and(|child| child.spec.charge == Charge::Letter);
         if by_letter && let Some(budget) = self.overdrawn(seq) {
-            self.give_up(seq, budget);
+            self.give_up(seq, Some(budget));
         }
     }
 

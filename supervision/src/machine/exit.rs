@@ -88,6 +88,9 @@ pub enum Exit {
         intensity: u32,
         /// Within this many milliseconds.
         period_ms: u64,
+        /// Whether a rule of `on` said so, whatever the budget had left.
+        #[serde(default)]
+        by_rule: bool,
     },
     /// A supervisor could not start: OTP `{shutdown, {failed_to_start_child, Id, Reason}}`.
     FailedToStart {
@@ -197,7 +200,11 @@ impl Exit {
     fn line_into(&self, line: &mut String, depth: usize) {
         let inner = match self {
             _ if depth == 0 => return line.push_str("..."),
-            Self::Escalated { child, reason, intensity, period_ms } => {
+            Self::Escalated { child, reason, by_rule: true, .. } => {
+                line.push_str(&format!("gave up by a rule for this exit of {child}: "));
+                reason
+            }
+            Self::Escalated { child, reason, intensity, period_ms, .. } => {
                 let limit = format!("{intensity} restarts in {period_ms} ms");
                 line.push_str(&format!("gave up: {child} needed more than {limit}; last exit: "));
                 reason

@@ -42,6 +42,12 @@ pub(super) fn of(row: &Row) -> String {
             None => format!("{child} was stopped and ended otherwise"),
         },
         Context::Shutdown => match reason {
+            Some(Exit::Escalated { child, by_rule: true, .. }) => {
+                format!(
+                    "{} gives up: its rules (`on`) say so of this exit of {child}",
+                    row.supervisor
+                )
+            }
             Some(Exit::Escalated { child, intensity, period_ms, .. }) => format!(
                 "{} gives up: {child} needed more than {intensity} restarts in {} s",
                 row.supervisor,
