@@ -271,14 +271,31 @@ fn shape(form: &Form) -> Value {
     }
 }
 
+/// A field's value: `Some(..)` says the same as what is in it, and `None` the same as leaving the field out, save where that means
+/// what `defaults` says (`backoff`, `watchdog`).
+fn optional(inner: Value, needed: bool) -> Value {
+    let mut all = vec![inner.clone(), variant("Some", inner)];
+    if !needed {
+        all.push(json!({"const": "None"}));
+    }
+    json!({"anyOf": all})
+}
+
 /// The JSON Schema (2020-12) of the fleet file.
 pub fn schema() -> Value {
     let mut definitions = Map::new();
     for (name, fields) in groups().into_iter().chain(parts()) {
         let required: Vec<&str> =
             fields.iter().filter(|(_, _, needed)| *needed).map(|(name, ..)| *name).collect();
-        let properties: Map<String, Value> =
-            fields.iter().map(|(name, form, _)| ((*name).to_owned(), shape(form))).collect();
+        let one = |(name, form, needed): &Field| {
+            let value = match form {
+                // Of any form already.
+                Form::Any => shape(form),
+                _ => optional(shape(form), *needed),
+            };
+            ((*name).to_owned(), value)
+        };
+        let properties: Map<String, Value> = fields.iter().map(one).collect();
         let group = json!({
             "type": "object", "properties": properties, "required": required,
             "additionalProperties": false,
@@ -290,7 +307,7 @@ pub fn schema() -> Value {
     root["required"] = json!([]);
     definitions.insert("root".to_owned(), root);
     if let Some(fleet) = definitions.get_mut("Fleet") {
-        fleet["properties"]["root"] = reference("root");
+        fleet["properties"]["root"] = optional(reference("root"), true);
     }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
