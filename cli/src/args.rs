@@ -29,6 +29,11 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+/// Whether a command line that could not be read asks for JSON, as far as one can tell.
+pub(crate) fn asks_for_json(words: impl Iterator<Item = std::ffi::OsString>) -> bool {
+    words.take_while(|word| word != "--").any(|word| word == "--json")
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a fleet until Ctrl-C; a second Ctrl-C stops at once.

@@ -50,6 +50,12 @@ impl CliError {
         Self { code: code.to_owned(), message: message.into(), exit }
     }
 
+    /// A command line that cannot be read, in the parser's words.
+    pub(crate) fn usage(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        Self::new("usage", USAGE, text.strip_prefix("error: ").unwrap_or(&text).trim_end())
+    }
+
     /// Prints it to standard error: a JSON object when asked, otherwise a line for people.
     pub(crate) fn print(&self, json: bool) {
         if json {

@@ -17,10 +17,17 @@ fn main() -> ExitCode {
     let args = match args::Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
-            let usage = error.use_stderr();
-            // A closed pipe is the reader's choice, not an error.
-            let _ = error.print();
-            return if usage { exit::USAGE.into() } else { ExitCode::SUCCESS };
+            if !error.use_stderr() {
+                // A closed pipe is the reader's choice, not an error.
+                let _ = error.print();
+                return ExitCode::SUCCESS;
+            }
+            if args::asks_for_json(std::env::args_os()) {
+                exit::CliError::usage(&error).print(true);
+            } else {
+                let _ = error.print();
+            }
+            return exit::USAGE.into();
         }
     };
     let json = args.json;

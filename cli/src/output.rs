@@ -41,9 +41,8 @@ pub(crate) fn json(value: &Value) -> Code {
     line(&serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
-/// Control characters in names and texts from outside are shown, never sent to the terminal.
+/// Control characters, and those that turn the order of reading around, in names and texts from outside are shown, never sent to the
+/// terminal.
 pub(crate) fn safe(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c })
-        .collect()
+    loket_supervision::visible(text, &['\n', '\t'])
 }

@@ -6,3 +6,6 @@ pub mod fleet;
 pub mod machine;
 pub mod simulate;
 pub mod story;
+mod visible;
+
+pub use visible::visible;

@@ -92,11 +92,23 @@ fn what_is_no_ron_is_told_with_its_place_and_strings_are_left_alone() {
     assert_eq!(holds("odd", odd), odd);
     let broken = "Fleet(\n    name: \"a\",\n)\n";
     assert_eq!(holds("broken", broken), broken, "where the writer broke a line it stays broken");
-    let quick = std::fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../fleets/quickstart.ron"),
-    );
-    let quick = quick.unwrap();
-    assert_eq!(fleet::format(&quick).unwrap(), quick, "the quickstart is in its form");
+}
+
+#[test]
+fn every_fleet_file_that_is_shipped_is_in_its_form() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut tried = 0;
+    for folder in ["../fleets", "../tests/fleets"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| end == "ron") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                assert_eq!(fleet::format(&text).unwrap(), text, "loket fmt {}", path.display());
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried >= 5, "{tried}");
 }
 
 proptest! {
@@ -160,7 +172,7 @@ fn known(text: &str) -> BTreeSet<String> {
         Ok((_, findings)) | Err(findings) => findings,
     };
     let told = findings.iter().find(|f| f.code == "E002").unwrap_or_else(|| panic!("{text}"));
-    let help = told.help.as_deref().unwrap();
+    let help = told.help.as_str();
     let list = help.strip_prefix("known here: ").unwrap_or_else(|| panic!("{help}"));
     list.split(", ").map(str::to_owned).collect()
 }

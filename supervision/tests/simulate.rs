@@ -244,6 +244,9 @@ fn a_crash_loop_without_end_is_cut_off_and_said() {
     let trace = simulate(root, at("a", &times));
     assert!(trace.cut_off);
     assert_eq!(trace.steps.len(), loket_supervision::simulate::MAX_STEPS);
+    // It is not known whether the fleet survives, so that is not said.
+    assert_eq!(trace.end, Outcome::Undecided);
+    assert!(!trace.survived());
 }
 
 proptest! {

@@ -21,6 +21,9 @@ pub enum ControlError {
     /// Nobody of that name.
     #[error("there is no child {0}")]
     NoChild(String),
+    /// The top of the tree: nobody is above it to restart it.
+    #[error("{0} is the fleet itself and no child: `loket stop --now` ends it at once")]
+    Top(String),
     /// It does not run at this moment.
     #[error("{0} does not run")]
     NotRunning(String),
@@ -57,6 +60,7 @@ impl ControlError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NoChild(_) => "not_found",
+            Self::Top(_) => "not_a_child",
             Self::NotRunning(_) => "noproc",
             Self::NotDynamic(_) => "not_dynamic",
             Self::Taken(_) => "already_started",
@@ -85,7 +89,7 @@ pub trait TreeControl: Send + Sync + 'static {
     /// Kills a child (a supervisor with all below it); its supervisor does what its specs say.
     ///
     /// # Errors
-    /// [`ControlError::NoChild`], [`ControlError::NotRunning`].
+    /// [`ControlError::NoChild`], [`ControlError::NotRunning`], and [`ControlError::Top`]: that is [`TreeControl::stop`]'s.
     fn kill(&self, name: &str) -> Result<(), ControlError>;
     /// The tree as it is now.
     fn snapshot(&self) -> Option<TreeView>;
@@ -135,6 +139,9 @@ impl Control {
 
 impl TreeControl for Control {
     fn kill(&self, name: &str) -> Result<(), ControlError> {
+        if self.top.get().is_some_and(|top| **top == *name) {
+            return Err(ControlError::Top(name.to_owned()));
+        }
         let life = self.place(name)?.life();
         life.ok_or_else(|| ControlError::NotRunning(name.to_owned()))?.kill();
         Ok(())

@@ -20,7 +20,7 @@ pub(super) fn kill(args: KillArgs, json: bool) -> Result<Code, CliError> {
     if json {
         return Ok(output::json(&answer));
     }
-    Ok(output::line(&format!("killed {}", args.child)))
+    Ok(output::line(&output::safe(&format!("killed {}", args.child))))
 }
 
 /// Stops the fleet.

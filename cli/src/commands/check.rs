@@ -35,5 +35,5 @@ fn print(errors: &[Finding], warnings: &[Finding], name: &str) {
         (0, 0) => format!("{name}: no findings"),
         (errors, warnings) => format!("{name}: {errors} errors, {warnings} warnings"),
     };
-    output::line(&sum);
+    output::line(&output::safe(&sum));
 }

@@ -30,7 +30,7 @@ const CAUSES: [(&str, Option<(Cause, Blame)>); 14] = [
     ("other", Some((Cause::Other, Blame::Host))),
 ];
 
-/// Prints the trace; exits with 4 when the fleet would give up.
+/// Prints the trace; exits with 4 when the fleet would give up, with 1 when too much happens to know.
 pub(super) fn simulate(args: &SimulateArgs, json: bool) -> Result<Code, CliError> {
     let fleet = parse_fleet(&args.fleet, &args.sets, json)?;
     let mut plan = Plan { seed: args.seed, ..Plan::default() };
@@ -47,7 +47,11 @@ pub(super) fn simulate(args: &SimulateArgs, json: bool) -> Result<Code, CliError
     } else {
         output::line(&output::safe(&text(&trace)));
     }
-    Ok(if trace.survived() { exit::OK } else { exit::GAVE_UP })
+    Ok(match trace.end {
+        Outcome::Ended { .. } => exit::GAVE_UP,
+        Outcome::Undecided => exit::FAILED,
+        _ => exit::OK,
+    })
 }
 
 fn usage(text: String) -> CliError {
@@ -115,11 +119,17 @@ fn text(trace: &Trace) -> String {
     text.push('\n');
     text.push_str(&match &trace.end {
         Outcome::Survived => "the fleet survives".to_owned(),
-        Outcome::Ended { at_ms, exit } => {
-            format!("the fleet ends at {}.{:03}s: {exit}", at_ms / 1_000, at_ms % 1_000)
-        }
+        Outcome::Ended { at_ms, exit } => format!("the fleet ends at {}: {exit}", seconds(*at_ms)),
+        Outcome::Undecided => format!(
+            "whether the fleet survives is not known: it stands at {}, where the simulation was cut off",
+            seconds(trace.last_ms)
+        ),
     });
     text
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{:03}s", ms / 1_000, ms % 1_000)
 }
 
 fn draw(node: &Shown, first: &str, rest: &str, text: &mut String) {

@@ -30,6 +30,10 @@ fn a_killed_reader_answers_again_from_its_brain() {
     assert_eq!((&status["lost"], &status["letters"]), (&json!(0), &json!(0)), "{status}");
     let killed = fleet.command(&["kill", "nobody"]);
     assert_eq!(killed.exit, 1, "{killed:?}");
+    // The fleet's own name is that of the top of its tree, which nobody supervises.
+    let top = fleet.command(&["tree", "--json"]).json()["id"].as_str().unwrap().to_owned();
+    fleet.command(&["kill", &top]).failed(1, "not_a_child", &[&top, "loket stop --now"]);
+    assert_eq!(fleet.child("reader")["state"], "running");
 }
 
 #[test]

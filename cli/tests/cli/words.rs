@@ -60,6 +60,69 @@ fn a_slip_of_the_finger_gets_the_near_word() {
 }
 
 #[test]
+fn a_wrong_command_line_is_a_json_error_when_json_was_asked_for() {
+    for typed in [
+        &["chekc", "a.ron", "--json"][..],
+        &["--json", "run"],
+        &["kill", "--json", "--nobody"],
+        &["--json"],
+    ] {
+        let said = say(typed);
+        assert_eq!((said.exit, said.out.as_str()), (2, ""), "{said:?}");
+        let error: Value = serde_json::from_str(&said.err).unwrap_or_else(|_| panic!("{said:?}"));
+        assert_eq!(error["error"]["code"], "usage", "{said:?}");
+        assert!(error["error"]["message"].as_str().unwrap().contains("Usage: loket"), "{said:?}");
+    }
+    // Behind `--` it is a word like any other.
+    let said = say(&["check", "a.ron", "--onec", "--", "--json"]);
+    assert!(said.exit == 2 && said.err.starts_with("error: "), "{said:?}");
+}
+
+#[test]
+fn fmt_forms_the_good_files_and_tells_of_the_bad_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let crooked = "Fleet(version:1,name:\"a\",root:Supervisor())\n";
+    write("a.ron", crooked);
+    write("bad.ron", "Fleet(\n");
+    write("c.ron", crooked);
+    let said = say_in(folder.path(), &["fmt", "a.ron", "bad.ron", "none.ron", "c.ron"]);
+    assert_eq!(said.exit, 2, "the worst of them: {said:?}");
+    assert_eq!(said.out, "formatted: a.ron\nformatted: c.ron\n");
+    let errors: Vec<_> = said.err.lines().collect();
+    assert!(errors[0].starts_with("error[E001]: bad.ron:"), "{said:?}");
+    assert!(errors[1].starts_with("error[C013]") && errors[1].contains("none.ron"), "{said:?}");
+    assert!(read("a.ron") != crooked && read("a.ron") == read("c.ron"));
+    assert_eq!(read("bad.ron"), "Fleet(\n");
+    let json = say_in(folder.path(), &["fmt", "bad.ron", "a.ron", "--json"]);
+    assert_eq!(json.exit, 1, "{json:?}");
+    let told: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(told["failed"], serde_json::json!([{"file": "bad.ron", "code": "E001"}]));
+}
+
+#[test]
+fn what_a_file_holds_does_nothing_to_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd =
+        "Fleet(version: 1, name: \"a\\u{1b}[31m\", /* \u{202e} \u{9b} */ root: Supervisor())\n";
+    fs::write(folder.path().join("odd\u{202e}.ron"), odd).unwrap();
+    for words in [["check"], ["fmt"], ["simulate"], ["run"]] {
+        let said = say_in(folder.path(), &[words[0], "odd\u{202e}.ron"]);
+        let all = said.out.clone() + &said.err;
+        assert!(!all.contains(['\u{1b}', '\u{202e}', '\u{9b}']), "{words:?}: {all:?}");
+        assert!(all.contains("\\u{202e}"), "{words:?}: {all:?}");
+    }
+    let said = say_in(folder.path(), &["check", "odd\u{202e}.ron"]);
+    assert!(said.out.contains("\"a\\u{1b}[31m\" is not well formed"), "{said:?}");
+    // The caret stands under what is shown.
+    let lines: Vec<_> = said.out.lines().collect();
+    let at = lines.iter().position(|line| line.contains("^^^")).unwrap();
+    let (source, caret) = (lines[at - 1], lines[at].find('^').unwrap());
+    assert_eq!(source.find("\"a"), Some(caret), "{said:?}");
+}
+
+#[test]
 fn every_code_that_is_listed_has_its_page() {
     let list = say(&["explain", "--json"]).json();
     assert_eq!(list["version"], 1);

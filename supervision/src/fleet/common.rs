@@ -265,18 +265,30 @@ fn backoff<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<Backoff> {
         reset_after_ms: time(cx, &mut fields, "reset_after", 60_000),
     };
     let place = cx.place(raw);
-    let mut wrong = |name: &str, message: String| {
+    let mut wrong = |name: &str, message: String, help: &str| {
         let at = cx.field(place, name);
-        cx.report("E302", at, None, message, None);
+        cx.report("E302", at, None, message, help.to_owned());
     };
     if !(0.0..=1.0).contains(&out.jitter) {
-        wrong("jitter", format!("`jitter` is {}, not between 0 and 1", out.jitter));
+        wrong(
+            "jitter",
+            format!("`jitter` is {}, not between 0 and 1", out.jitter),
+            "0.2 spreads a delay by a fifth, up and down",
+        );
     }
     if !(1.0..=1_000.0).contains(&out.factor) {
-        wrong("factor", format!("`factor` is {}, not between 1 and 1000", out.factor));
+        wrong(
+            "factor",
+            format!("`factor` is {}, not between 1 and 1000", out.factor),
+            "2.0 doubles each delay, 1.0 keeps it as it is",
+        );
     }
     if out.min_ms > out.max_ms {
-        wrong("min", format!("`min` ({} ms) is above `max` ({} ms)", out.min_ms, out.max_ms));
+        wrong(
+            "min",
+            format!("`min` ({} ms) is above `max` ({} ms)", out.min_ms, out.max_ms),
+            "delays grow from `min` to `max`: raise `max`, or lower `min`",
+        );
     }
     fields.close(cx);
     Some(out)
@@ -318,7 +330,8 @@ fn limits<'a>(cx: &mut Cx<'a>, raw: &'a str, base: Limits) -> Limits {
         };
         let given = cx.duration(raw, name);
         if given.is_some_and(|ms| ms == 0 || ms > MAX_DEADLINE_MS) {
-            cx.say("E305", raw, format!("`{name}` is more than 0 and at most \"1d\""));
+            let help = "for example \"30s\"; what takes longer waits in the ledger, not in a turn";
+            cx.help("E305", raw, format!("`{name}` is more than 0 and at most \"1d\""), help);
         }
         given.unwrap_or(or)
     };
@@ -346,7 +359,7 @@ fn bytes(cx: &mut Cx<'_>, raw: &str, what: &str, most: u64) -> Option<u64> {
     let given = cx.size(raw, what)?;
     if given == 0 || given > most {
         let message = format!("`{what}` is more than 0 and at most {} MiB", most >> 20);
-        cx.say("E305", raw, message);
+        cx.help("E305", raw, message, "for example \"1MiB\"");
     }
     Some(given)
 }

@@ -129,12 +129,6 @@ impl<'a> Cx<'a> {
     }
 
     /// Reports about a slice of the text, at the present path.
-    pub(crate) fn say(&mut self, code: &'static str, part: &str, message: impl Into<String>) {
-        let place = self.place(part);
-        self.report(code, place, None, message.into(), None);
-    }
-
-    /// The same with a line of help.
     pub(crate) fn help(
         &mut self,
         code: &'static str,
@@ -143,7 +137,7 @@ impl<'a> Cx<'a> {
         help: impl Into<String>,
     ) {
         let place = self.place(part);
-        self.report(code, place, None, message.into(), Some(help.into()));
+        self.report(code, place, None, message.into(), help.into());
     }
 
     /// Reports at a place; `path` of none is the present one.
@@ -153,7 +147,7 @@ impl<'a> Cx<'a> {
         place: Place,
         path: Option<String>,
         message: String,
-        help: Option<String>,
+        help: String,
     ) {
         let severity = if code.starts_with('W') { Severity::Warning } else { Severity::Error };
         if self.findings.iter().filter(|f| f.severity == severity).count() >= MAX_FINDINGS {

@@ -36,7 +36,7 @@ pub struct Finding {
     /// What is wrong.
     pub message: String,
     /// What to do.
-    pub help: Option<String>,
+    pub help: String,
     /// The source line; of a very long one the part around the caret.
     pub source: String,
     /// Where the underlined part begins in `source`, in characters from 1.
@@ -52,24 +52,27 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A file's own text may hold what turns a terminal around.
+        let show = |text: &str| crate::visible(text, &['\t']);
         let word = if self.is_error() { "error" } else { "warning" };
-        writeln!(f, "{word}[{}]: {}", self.code, self.message)?;
+        writeln!(f, "{word}[{}]: {}", self.code, show(&self.message))?;
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
-        writeln!(f, "{gutter}--> {}:{}:{}", self.file, self.line, self.column)?;
+        writeln!(f, "{gutter}--> {}:{}:{}", show(&self.file), self.line, self.column)?;
         writeln!(f, "{gutter} |")?;
-        writeln!(f, "{number} | {}", self.source)?;
+        writeln!(f, "{number} | {}", show(&self.source))?;
+        let part = |from: usize, length: usize| -> String {
+            show(&self.source.chars().skip(from).take(length).collect::<String>())
+        };
+        let (before, length) = (self.caret.saturating_sub(1) as usize, self.length as usize);
         // Tabs stay tabs, so that the caret stands under its text whatever a tab's width is.
-        let before = self.caret.saturating_sub(1) as usize;
-        let pad: String =
-            self.source.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        writeln!(f, "{gutter} | {pad}{}", "^".repeat(self.length as usize))?;
+        let blank = |c: char| if c == '\t' { '\t' } else { ' ' };
+        let pad: String = part(0, before).chars().map(blank).collect();
+        let carets = part(before, length).chars().count().max(1);
+        writeln!(f, "{gutter} | {pad}{}", "^".repeat(carets))?;
         if !self.path.is_empty() {
-            writeln!(f, "{gutter} = in {}", self.path)?;
+            writeln!(f, "{gutter} = in {}", show(&self.path))?;
         }
-        if let Some(help) = &self.help {
-            writeln!(f, "{gutter} = help: {help}")?;
-        }
-        Ok(())
+        writeln!(f, "{gutter} = help: {}", show(&self.help))
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn agent<'f>(
         "it reads what is private (`{private}`) and what strangers write (`{foreign}`), and can send out (`{out}`)"
     );
     let help = "let one agent read and another send, or put what sends under `approve`".to_owned();
-    cx.report("W426", at, Some(path.to_owned()), message, Some(help));
+    cx.report("W426", at, Some(path.to_owned()), message, help);
 }
 
 /// Whether a person looks at every call of it: no way out then.

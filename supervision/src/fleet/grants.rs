@@ -14,7 +14,8 @@ use super::{slice, units};
 pub(crate) fn grants<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Vec<GrantSpec> {
     let items = cx.list(raw, "grants");
     if items.len() > MAX_GRANTS {
-        cx.say("E305", head(raw), format!("more than {MAX_GRANTS} grants"));
+        let help = "grant a whole group at once: `fs` covers `fs.list` and `fs.read`";
+        cx.help("E305", head(raw), format!("more than {MAX_GRANTS} grants"), help);
         return Vec::new();
     }
     let mut all: Vec<GrantSpec> = Vec::with_capacity(items.len());
@@ -27,7 +28,7 @@ pub(crate) fn grants<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Vec<GrantSpec> {
             let place = cx.field(grant.place, "cap");
             let message = format!("`{}` is granted twice", grant.cap);
             let help = "join them: of two grants of the same length neither decides".to_owned();
-            cx.report("E207", place, None, message, Some(help));
+            cx.report("E207", place, None, message, help);
         }
         all.push(grant);
     }
@@ -74,7 +75,8 @@ fn approvals<'a>(cx: &mut Cx<'a>, raw: &'a str, cap: Option<&Capability>) -> Vec
         all.push(name);
     }
     if all.len() > MAX_RULES {
-        cx.say("E305", raw, format!("more than {MAX_RULES} approvals in one grant"));
+        let help = "name a whole group at once: `http` covers all that begins with it";
+        cx.help("E305", raw, format!("more than {MAX_RULES} approvals in one grant"), help);
     }
     all
 }
@@ -138,7 +140,8 @@ fn budget<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<BudgetSpec> {
         per_ms: fields.take("per").and_then(|raw| cx.duration(raw, "per")),
     };
     if spec.per_ms == Some(0) {
-        cx.say("E305", raw, "`per` is 0: the budget would never be spent");
+        let help = "for example \"1h\"; leave it out for a budget that is never refilled";
+        cx.help("E305", raw, "`per` is 0: the budget would never be spent", help);
     }
     if spec == (BudgetSpec { per_ms: spec.per_ms, ..BudgetSpec::default() }) && !cx.has_errors() {
         let help = "give calls, tokens or bytes";

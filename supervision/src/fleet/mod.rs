@@ -93,17 +93,24 @@ fn read<'a>(
 ) -> Option<Fleet> {
     if text.len() > MAX_TEXT_BYTES {
         let message = format!("the file is longer than {} MiB", MAX_TEXT_BYTES >> 20);
-        cx.say("E007", "", message);
+        cx.help("E007", "", message, "use templates (SimpleOneForOne), or several fleets");
         return None;
     }
     if let Err(error) = slice::syntax(text) {
         let place = cx.place_of(error.span.start);
-        let code = match error.code {
-            ron::Error::ExceededRecursionLimit => "E007",
-            _ => "E001",
+        let (code, message, help) = match error.code {
+            ron::Error::ExceededRecursionLimit => (
+                "E007",
+                format!("the file is nested deeper than {}", slice::MAX_NESTED),
+                "put fewer supervisors and values within each other",
+            ),
+            other => (
+                "E001",
+                other.to_string(),
+                "a fleet file is RON: Fleet(version: 1, name: \"..\", root: Supervisor(..))",
+            ),
         };
-        let help = "a fleet file is RON: Fleet(version: 1, name: \"..\", root: Supervisor(..))";
-        cx.report(code, place, None, error.code.to_string(), Some(help.to_owned()));
+        cx.report(code, place, None, message, help.to_owned());
         return None;
     }
     let (fleet, tree, own_operator) = top::fleet(cx, slice::body(text), sets, catalog)?;

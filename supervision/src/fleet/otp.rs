@@ -69,7 +69,7 @@ impl Walk<'_, '_> {
         help: &str,
     ) {
         let at = self.cx.field(place, field);
-        self.cx.report(code, at, Some(path.to_owned()), what.to_owned(), Some(help.to_owned()));
+        self.cx.report(code, at, Some(path.to_owned()), what.to_owned(), help.to_owned());
     }
 
     fn supervisor(&mut self, s: &SupervisorSpec, path: &str, depth: usize) {

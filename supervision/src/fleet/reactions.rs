@@ -40,7 +40,8 @@ pub(crate) const MAX_QUARANTINE: u32 = 64;
 pub(crate) fn rules<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Vec<Rule> {
     let items = cx.list(raw, "on");
     if items.len() > MAX_RULES {
-        cx.say("E305", raw, format!("`on` has more than {MAX_RULES} rules"));
+        let help = "a rule without `blame`, or without `cause`, stands for many";
+        cx.help("E305", raw, format!("`on` has more than {MAX_RULES} rules"), help);
     }
     let mut all: Vec<Rule> = Vec::new();
     for item in items.into_iter().take(MAX_RULES) {

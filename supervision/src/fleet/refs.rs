@@ -134,7 +134,7 @@ fn capabilities(cx: &mut Cx<'_>, stock: &Stock<'_>, tree: &Tree<'_>) -> Vec<Know
                     let message = format!("`{}` is already served by {other}", fact.name);
                     let help = "a call must have one way to go; keep one of the two".to_owned();
                     let at = cx.field(provider.spec.place, "use");
-                    cx.report("E214", at, Some(provider.path.clone()), message, Some(help));
+                    cx.report("E214", at, Some(provider.path.clone()), message, help);
                     told = true;
                 }
                 continue;
@@ -164,7 +164,7 @@ fn check_grant(
                 |near| format!("did you mean `{near}`?"),
             );
             let message = format!("there is no capability `{name}` in this fleet");
-            cx.report("E203", at, Some(path.to_owned()), message, Some(help));
+            cx.report("E203", at, Some(path.to_owned()), message, help);
         }
     }
     let reached: Vec<&Known> = known.iter().filter(|k| k.reached_by(grant.cap.as_str())).collect();
@@ -188,7 +188,7 @@ fn tokens(cx: &mut Cx<'_>, grant: &GrantSpec, path: &str, reached: &[&Known]) {
     let at = cx.field(grant.place, "budget");
     let message = format!("nothing in `{}` uses tokens", grant.cap);
     let help = "bound its `calls` or `bytes`".to_owned();
-    cx.report("E216", at, Some(path.to_owned()), message, Some(help));
+    cx.report("E216", at, Some(path.to_owned()), message, help);
 }
 
 /// The operator has no turns, and so nothing that counts.
@@ -197,7 +197,7 @@ fn no_budget(cx: &mut Cx<'_>, grant: &GrantSpec) {
         let at = cx.field(grant.place, "budget");
         let help = "leave it out, or bound the agents' own grants".to_owned();
         let message = "budgets are counted for agents, not for the operator".to_owned();
-        cx.report("E216", at, None, message, Some(help));
+        cx.report("E216", at, None, message, help);
     }
 }
 
@@ -219,7 +219,7 @@ fn scope_keys(cx: &mut Cx<'_>, grant: &GrantSpec, path: &str, reached: &[&Known]
                 None => format!("it knows: {}", known.join(", ")),
             };
             let message = format!("`{}` knows no scope key \"{key}\"", grant.cap);
-            cx.report("E205", at, Some(path.to_owned()), message, Some(help));
+            cx.report("E205", at, Some(path.to_owned()), message, help);
             continue;
         };
         if fact.form != form {
@@ -228,7 +228,11 @@ fn scope_keys(cx: &mut Cx<'_>, grant: &GrantSpec, path: &str, reached: &[&Known]
                 ScopeForm::AtMost => "an upper bound, a whole number",
             };
             let message = format!("the scope key \"{key}\" of `{}` is {want}", grant.cap);
-            cx.report("E205", at, Some(path.to_owned()), message, None);
+            let help = match fact.form {
+                ScopeForm::Names => format!("write \"{key}\": [\"name\", \"prefix/*\"]"),
+                ScopeForm::AtMost => format!("write \"{key}\": 1000, or whatever the bound is"),
+            };
+            cx.report("E205", at, Some(path.to_owned()), message, help);
         }
     }
 }
@@ -252,7 +256,7 @@ fn mandatory_keys(cx: &mut Cx<'_>, grant: &GrantSpec, path: &str, reached: &[&Kn
                 "(cap: \"{}\", scope: {{ \"{}\": {example} }}), or grant less than `{}`",
                 grant.cap, key.name, grant.cap
             );
-            cx.report("E205", at, Some(path.to_owned()), message, Some(help));
+            cx.report("E205", at, Some(path.to_owned()), message, help);
         }
     }
 }
@@ -283,7 +287,7 @@ fn order(
         let at = cx.field(grant.place, "cap");
         let message = format!("`{}` is served by {}, which starts later", grant.cap, provider.path);
         let help = "put the provider before the agent: RestForOne restarts what comes after".into();
-        cx.report("E212", at, Some(agent.path.clone()), message, Some(help));
+        cx.report("E212", at, Some(agent.path.clone()), message, help);
     }
 }
 
@@ -297,7 +301,7 @@ fn wildcards(cx: &mut Cx<'_>, grant: &GrantSpec, path: &str) {
             let at = key_place(cx, grant, key);
             let message = format!("the scope \"{key}\" of `{}` is everything", grant.cap);
             let help = "name what the agent needs".to_owned();
-            cx.report("W419", at, Some(path.to_owned()), message, Some(help));
+            cx.report("W419", at, Some(path.to_owned()), message, help);
         }
     }
 }
@@ -316,7 +320,7 @@ fn targets(cx: &mut Cx<'_>, grant: &GrantSpec, path: &str, stock: &Stock<'_>) {
             let at = key_place(cx, grant, key);
             let help = who(name, stock);
             let message = format!("\"{key}\" names \"{name}\", which this fleet does not have");
-            cx.report("W429", at, Some(path.to_owned()), message, Some(help));
+            cx.report("W429", at, Some(path.to_owned()), message, help);
         }
     }
 }
@@ -343,17 +347,17 @@ fn about_provider(cx: &mut Cx<'_>, provider: &Found<'_, ProviderSpec>, used: boo
     if !used {
         let help = "grant something that it serves, or leave it out".to_owned();
         let message = "no grant of this fleet reaches this provider".to_owned();
-        cx.report("W414", place, path.clone(), message, Some(help));
+        cx.report("W414", place, path.clone(), message, help);
     }
     if provider.way.iter().any(|(strategy, _)| *strategy == Strategy::SimpleOneForOne) {
         let help = "a provider is a static child: its capabilities exist once".to_owned();
         let message = "a provider in a template of dynamic children".to_owned();
-        cx.report("E213", place, path.clone(), message, Some(help));
+        cx.report("E213", place, path.clone(), message, help);
     }
     if provider.spec.restart != Restart::Permanent {
         let help = "leave `restart` out: once it is gone every call to it is refused".to_owned();
         let at = cx.field(provider.spec.place, "restart");
-        cx.report("W428", at, path, "a provider that is not Permanent".to_owned(), Some(help));
+        cx.report("W428", at, path, "a provider that is not Permanent".to_owned(), help);
     }
 }
 
@@ -371,5 +375,5 @@ fn opening(cx: &mut Cx<'_>, message: &Opening, stock: &Stock<'_>) {
     );
     let at = cx.field(message.place, "to");
     let text = format!("no static agent bears the name \"{}\"", message.to);
-    cx.report("E215", at, None, text, Some(help));
+    cx.report("E215", at, None, text, help);
 }

@@ -51,7 +51,8 @@ impl Cx<'_> {
     pub(crate) fn flag(&mut self, raw: &str, what: &str) -> Option<bool> {
         let found = slice::scalar(raw);
         if found.is_none() {
-            self.say("E005", raw, format!("`{what}` is `true` or `false`"));
+            let help = "write true or false, without quotes";
+            self.help("E005", raw, format!("`{what}` is `true` or `false`"), help);
         }
         found
     }
@@ -68,12 +69,18 @@ impl Cx<'_> {
         match slice::scalar::<u64>(raw) {
             Some(n) if range.contains(&n) => Some(n),
             Some(n) => {
-                self.say(code, raw, format!("`{what}` is {n}, not between {low} and {high}"));
+                let message = format!("`{what}` is {n}, not between {low} and {high}");
+                let help = match n < low {
+                    true => format!("write {low} or more"),
+                    false => format!("write {high} or less"),
+                };
+                self.help(code, raw, message, help);
                 None
             }
             None => {
                 let message = format!("`{what}` is a whole number between {low} and {high}");
-                self.say("E005", raw, message);
+                let help = format!("write it in digits, without quotes: `{what}: {}`", low.max(1));
+                self.help("E005", raw, message, help);
                 None
             }
         }
@@ -95,7 +102,8 @@ impl Cx<'_> {
     pub(crate) fn fraction(&mut self, raw: &str, what: &str) -> Option<f64> {
         let found = slice::scalar::<f64>(raw).filter(|f| f.is_finite());
         if found.is_none() {
-            self.say("E005", raw, format!("`{what}` is a number"));
+            let help = "write it in digits, without quotes, such as 0.5";
+            self.help("E005", raw, format!("`{what}` is a number"), help);
         }
         found
     }

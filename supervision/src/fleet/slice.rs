@@ -11,9 +11,13 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 /// A key and its value, both slices of the text.
 pub(crate) type Pair<'a> = (&'a str, &'a str);
 
-/// How RON is read everywhere: a bare value means `Some`; nesting is bounded by RON's own 128.
+/// Deepest nesting of a file: RON's own default, which no stack overflows at.
+pub(crate) const MAX_NESTED: usize = 128;
+
+/// How RON is read everywhere: a bare value means `Some`; nesting is bounded.
 pub(crate) fn options() -> ron::Options {
-    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)
+    let options = ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME);
+    options.with_recursion_limit(MAX_NESTED)
 }
 
 /// Whether the whole text is RON.

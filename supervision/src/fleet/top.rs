@@ -55,7 +55,7 @@ pub(crate) fn fleet<'a, 'c>(
     let data = fields.take("data").and_then(|raw| {
         let data = cx.string(raw, "data")?;
         if data.is_empty() {
-            cx.say("E005", raw, "`data` is empty");
+            cx.help("E005", raw, "`data` is empty", "name a folder, or leave it out: NAME.data");
         }
         Some(data)
     });
@@ -172,7 +172,8 @@ fn listen(cx: &mut Cx<'_>, raw: &str) -> Option<String> {
 fn opening<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Vec<Opening> {
     let items = cx.list(raw, "opening");
     if items.len() > MAX_OPENING {
-        cx.say("E305", head(raw), format!("more than {MAX_OPENING} opening messages"));
+        let help = "an opening is a few words; send the rest with `loket send`";
+        cx.help("E305", head(raw), format!("more than {MAX_OPENING} opening messages"), help);
     }
     let mut all = Vec::new();
     for item in items.into_iter().take(MAX_OPENING) {
@@ -182,7 +183,8 @@ fn opening<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Vec<Opening> {
         let to = fields.need(cx, "to").and_then(|raw| {
             let to = cx.string(raw, "to")?;
             if to.is_empty() || to.len() > MAX_TO {
-                cx.say("E103", raw, "`to` is empty or too long");
+                let help = format!("an agent's id, or SUPERVISOR/NAME; at most {MAX_TO} bytes");
+                cx.help("E103", raw, "`to` is empty or too long", help);
             }
             Some(to)
         });

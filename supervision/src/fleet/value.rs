@@ -56,7 +56,8 @@ impl<'a> Cx<'a> {
     /// The value of `Param("name")`.
     fn param(&mut self, raw: &'a str, rest: &'a str) -> Option<String> {
         let Some((name,)) = slice::scalar::<(String,)>(rest) else {
-            self.say("E005", raw, "`Param` takes one name: Param(\"name\")");
+            let help = "write Param(\"name\"), with a name of `params`";
+            self.help("E005", raw, "`Param` takes one name", help);
             return None;
         };
         if let Some(param) = self.params.get_mut(&name) {
@@ -81,7 +82,8 @@ impl<'a> Cx<'a> {
         let raw = slice::skip_space(raw);
         if depth > MAX_DEPTH {
             let message = format!("`{what}` is nested deeper than {MAX_DEPTH}");
-            self.say("E007", raw, message);
+            let help = "no guest needs it so deep: flatten it, or send it as text";
+            self.help("E007", raw, message, help);
             return Value::Null;
         }
         match (slice::split(raw), raw.chars().next()) {

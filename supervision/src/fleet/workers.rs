@@ -82,7 +82,8 @@ fn used<'a>(
                 None => cx.place(head(raw)),
             };
             let message = format!("`{kind}` refuses its configuration: {}", error.message);
-            cx.report("E209", place, None, message, None);
+            let help = format!("docs/fleet-file.md has what `{kind}` takes");
+            cx.report("E209", place, None, message, help);
             None
         }
     };
@@ -112,7 +113,8 @@ pub(crate) fn agent<'a>(cx: &mut Cx<'a>, tree: &mut Tree<'_>, raw: &'a str) -> O
     let every_ms = fields.take("every").and_then(|raw| {
         let every = cx.duration(raw, "every");
         if every == Some(0) {
-            cx.say("E305", raw, "`every` is 0: the agent would do nothing but tick");
+            let message = "`every` is 0: the agent would do nothing but tick";
+            cx.help("E305", raw, message, "for example \"1m\"; leave it out for no tick");
         }
         every
     });

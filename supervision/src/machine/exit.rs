@@ -183,18 +183,12 @@ impl Exit {
     pub fn line(&self, depth: usize, chars: usize) -> String {
         let mut line = String::new();
         self.line_into(&mut line, depth);
-        let mut escaped = String::new();
-        for (n, char) in line.chars().enumerate() {
-            if n == chars {
-                escaped.push_str("...");
-                break;
-            }
-            match char.is_control() {
-                true => escaped.extend(char.escape_default()),
-                false => escaped.push(char),
-            }
-        }
-        escaped
+        let cut = line.char_indices().nth(chars).map(|(at, _)| at);
+        let (shown, more) = match cut {
+            Some(at) => (&line[..at], "..."),
+            None => (&*line, ""),
+        };
+        crate::visible(shown, &[]) + more
     }
 
     fn line_into(&self, line: &mut String, depth: usize) {

@@ -77,6 +77,8 @@ pub enum Outcome {
         /// Why.
         exit: Exit,
     },
+    /// Too much happens: the simulation was cut off before anybody could know.
+    Undecided,
 }
 
 /// A child in the tree at the end.

@@ -154,6 +154,7 @@ impl<'f> World<'f> {
         let tree = self.tree();
         let end = match self.ended {
             Some((at, exit)) => Outcome::Ended { at_ms: at.0, exit },
+            None if self.cut_off => Outcome::Undecided,
             None => Outcome::Survived,
         };
         Trace {
