@@ -105,7 +105,7 @@ fn fmt_forms_the_good_files_and_tells_of_the_bad_one() {
 fn what_a_file_holds_does_nothing_to_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let odd =
-        "Fleet(version: 1, name: \"a\\u{1b}[31m\", /* \u{202e} \u{9b} */ root: Supervisor())\n";
+        "Fleet(version: 1,name: \"a\\u{1b}[31m\", /* \u{202e} \u{9b} */ root: Supervisor())\n";
     fs::write(folder.path().join("odd\u{202e}.ron"), odd).unwrap();
     for words in [["check"], ["fmt"], ["simulate"], ["run"]] {
         let said = say_in(folder.path(), &[words[0], "odd\u{202e}.ron"]);
