@@ -2,10 +2,11 @@
 //!
 //! Standard output is for answers; the live tree is drawn on a terminal only.
 
+use super::last_words::ended;
 use super::opening::{self, Told};
 use super::operator::Outsider;
 use super::screen::Screen;
-use super::start::{RunOptions, ended};
+use super::start::RunOptions;
 use crate::commands::{draw_tree, reload_told, status_line};
 use crate::exit::{self, CliError, Code};
 use crate::output;

@@ -1,11 +1,24 @@
 //! Why a fleet has ended by itself, in one sentence: the child that all began with first, then who gave up because of it.
 //!
-//! Words only; the exit says what happened. Start reading at [`of`].
+//! Words only; the exit says what happened. Start reading at [`ended`].
 
+use crate::exit::{self, CliError};
 use loket_supervision::machine::{ChildId, Exit};
 
+/// The error of a tree that ended by itself.
+pub(super) fn ended(exit: &Exit) -> CliError {
+    if *exit == Exit::Hung {
+        let text = "more threads are stuck than `quarantine` allows; what was accepted stays, start it again to go on";
+        return CliError::new("C014", exit::STUCK, text);
+    }
+    let why = of(exit);
+    let text =
+        format!("the fleet gave up: {why}; what was accepted stays, start it again to go on");
+    CliError::new("C012", exit::GAVE_UP, text)
+}
+
 /// The sentence, without its end.
-pub(super) fn of(exit: &Exit) -> String {
+fn of(exit: &Exit) -> String {
     let (mut at, mut above) = (exit, Vec::new());
     while let Some((child, below)) = supervisor_of(at) {
         above.push(child);

@@ -11,7 +11,7 @@ use super::obituaries::{Obituaries, remove};
 use super::operator::Outsider;
 use super::reload::Reloader;
 use super::ticks::Beats;
-use super::{builtins, console, file, http, last_words, past, socket};
+use super::{builtins, console, file, http, past, socket};
 use crate::exit::{self, CliError, Code};
 use loket_agent::Pools;
 use loket_host::driver::Modules;
@@ -381,9 +381,8 @@ pub(super) fn ended(exit: &Exit) -> CliError {
         let text = "more threads are stuck than `quarantine` allows; what was accepted stays, start it again to go on";
         return CliError::new("C014", exit::STUCK, text);
     }
-    let why = last_words::of(exit);
     let text =
-        format!("the fleet gave up: {why}; what was accepted stays, start it again to go on");
+        format!("the fleet gave up: {exit}; what was accepted stays, start it again to go on");
     CliError::new("C012", exit::GAVE_UP, text)
 }
 
