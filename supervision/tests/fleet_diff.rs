@@ -4,7 +4,7 @@
 mod fleet_world;
 
 use fleet_world::World;
-use loket_supervision::fleet::{self, Fleet};
+use loket_supervision::fleet::{self, Fleet, Node};
 
 fn fleet(fields: &str, root: &str) -> Fleet {
     let text = format!("Fleet(version: 1, name: \"t\", {fields} root: Supervisor({root}))");
@@ -135,4 +135,39 @@ fn the_operators_grants_count_at_once() {
         "{}",
         told[0]
     );
+}
+
+/// A root with so many agents, every hundredth with other settings.
+fn crowd(count: usize, max_attempts: u32) -> Fleet {
+    let text = r#"Fleet(version: 1, name: "t", root: Supervisor(children: [
+        Agent(id: "a", module: "m.wasm")]))"#;
+    let (mut fleet, _) = fleet::parse(text, "t.ron", &[], &World).unwrap();
+    let Some(Node::Agent(one)) = fleet.root.children.pop() else { panic!() };
+    let agent = |n: usize| {
+        let mut agent = one.clone();
+        agent.id = format!("a{n}");
+        if n.is_multiple_of(100) {
+            agent.max_attempts = max_attempts;
+        }
+        Node::Agent(agent)
+    };
+    fleet.root.children = (0..count).map(agent).collect();
+    fleet
+}
+
+#[test]
+fn the_time_grows_with_the_children_and_not_with_their_square() {
+    let time = |count: usize| {
+        let (old, mut new) = (crowd(count, 3), crowd(count, 4));
+        new.root.children.truncate(count - count / 10);
+        let from = std::time::Instant::now();
+        let steps = fleet::diff(&old, &new);
+        let took = from.elapsed();
+        assert_eq!(steps.len(), count / 10 + (count - count / 10) / 100);
+        took.as_secs_f64()
+    };
+    let little = (0..3).map(|_| time(1_000)).fold(f64::MAX, f64::min);
+    let ratio = time(32_000) / little;
+    // 32 times the children: some 32 if the time is linear, more than 200 if it is not.
+    assert!(ratio < 100.0, "{ratio}");
 }

@@ -3,6 +3,8 @@
 //! Pure: no clock, no I/O. Start reading at [`Applied::steps_to`].
 
 use super::walk;
+use std::collections::HashMap;
+
 use loket_supervision::fleet::{self, Deed, Fleet, Node, Step, SupervisorSpec};
 
 /// What the running fleet is, as far as reloads know.
@@ -23,17 +25,16 @@ impl Applied {
     /// The steps to another file: those that [`fleet::diff`] lists, and those that failed and are still wanted.
     pub(super) fn steps_to(&self, next: &Fleet) -> Vec<Step> {
         let mut steps = fleet::diff(&self.fleet, next);
-        let named = walk::children(&next.root);
-        let wanted = |step: &Step| {
-            step.child == next.root.id || named.iter().any(|(_, child)| child.id() == step.child)
-        };
-        for open in self.open.iter().filter(|step| wanted(step)) {
-            // A new life brings a change along; a refusal stops them all.
-            let there = steps.iter().any(|step| step.path == open.path && step.deed >= open.deed);
-            if !there {
-                steps.push(open.clone());
-            }
+        let named = walk::by_id(&next.root);
+        let wanted = |step: &Step| step.child == next.root.id || named.contains_key(&*step.child);
+        let mut most: HashMap<String, Deed> = HashMap::new();
+        for step in &steps {
+            let deed = most.entry(step.path.clone()).or_insert(step.deed);
+            *deed = step.deed.max(*deed);
         }
+        // A new life brings a change along; a refusal stops them all.
+        let missing = |open: &&Step| most.get(&open.path).is_none_or(|deed| *deed < open.deed);
+        steps.extend(self.open.iter().filter(|step| wanted(step)).filter(missing).cloned());
         steps.sort_by_key(|step| step.deed);
         steps
     }
@@ -48,11 +49,11 @@ impl Applied {
         let all = steps.into_iter().zip(outcomes);
         let failed = all.filter(|(_, outcome)| outcome.is_some()).map(|(step, _)| step);
         let (ends, open): (Vec<_>, Vec<_>) = failed.partition(|step| step.deed == Deed::End);
+        let there = walk::by_id(&self.fleet.root);
         for end in ends {
             let above = end.path.rsplit('/').nth(1).unwrap_or_default();
-            let there = walk::children(&self.fleet.root);
-            let node = there.into_iter().find(|(_, node)| node.id() == end.child);
-            if let (Some((_, node)), Some(above)) = (node, supervisor_of(&mut next.root, above)) {
+            let node = there.get(&*end.child).copied();
+            if let (Some(node), Some(above)) = (node, supervisor_of(&mut next.root, above)) {
                 above.children.push(node.clone());
             }
         }

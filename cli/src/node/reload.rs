@@ -24,7 +24,7 @@ use loket_supervision::fleet::{self, Deed, Fleet, Node, Step, Strategy, Supervis
 use loket_supervision::machine::{ApiError, ChildState, Restart};
 use loket_turn::{Enrolled, Failure, Ledger, LedgerError};
 use serde_json::{Value, json};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, TryLockError};
 
@@ -136,8 +136,9 @@ impl Reloader {
         if ends().next().is_some() {
             // First without what is new: a name or a capability may be one of those that the ends make free.
             changed = self.change(&old.root, &kept(&root, &old.root), &new.root, unsure);
+            let there = walk::by_id(&old.root);
             for (index, step) in ends() {
-                outcomes[index] = changed.clone().or_else(|| self.end(old, step));
+                outcomes[index] = changed.clone().or_else(|| self.end(&there, step));
             }
         }
         let changed = changed.or_else(|| self.change(&old.root, &root, &new.root, unsure));
@@ -162,10 +163,9 @@ impl Reloader {
     /// Temporary children that have ended, and that the file wants up from now on: OTP's code change gives them their spec again,
     /// and no life.
     fn revived(&self, old: &Fleet, new: &Fleet, steps: &[Step]) -> HashSet<String> {
-        let (before, after) = (walk::children(&old.root), walk::children(&new.root));
-        let temporary = |all: &[(_, &Node)], id: &str| {
-            let node = all.iter().find(|(_, child)| child.id() == id);
-            node.is_some_and(|(_, child)| child.child_spec().restart == Restart::Temporary)
+        let (before, after) = (walk::by_id(&old.root), walk::by_id(&new.root));
+        let temporary = |all: &HashMap<&str, &Node>, id: &str| {
+            all.get(id).is_some_and(|child| child.child_spec().restart == Restart::Temporary)
         };
         let ended = |step: &Step| {
             match self.above(step).and_then(|above| wait(above.which_child(&step.child))) {
@@ -197,11 +197,8 @@ impl Reloader {
         let lives = |step: &&Step| {
             matches!(step.deed, Deed::Restart | Deed::Start) || revived.contains(&step.child)
         };
-        let all = walk::children(&new.root);
-        let live = steps.iter().filter(lives).filter_map(|step| {
-            let node = all.iter().find(|(_, child)| child.id() == step.child);
-            node.map(|(_, child)| *child)
-        });
+        let all = walk::by_id(&new.root);
+        let live = steps.iter().filter(lives).filter_map(|step| all.get(&*step.child).copied());
         let live: HashSet<&str> = live.flat_map(walk::named).collect();
         let mut rows = static_agents(&new.root);
         rows.retain(|row| {
@@ -228,11 +225,9 @@ impl Reloader {
                 Err(error) => return Some(format!("{}: {error}", new.id)),
             }
         }
+        let (before, after) = (walk::own(old), walk::own(new));
         for child in &node.children {
-            let find =
-                |s: &SupervisorSpec| s.children.iter().position(|spec| spec.id() == id_of(child));
-            let was = find(old).and_then(|index| old.children.get(index));
-            let spec = find(new).and_then(|index| new.children.get(index));
+            let (was, spec) = (before.get(id_of(child)), after.get(id_of(child)));
             if let (NodeSpec::Supervisor(child), Some(Node::Supervisor(spec))) = (child, spec)
                 && let Some(Node::Supervisor(was)) = was
                 && let Some(failed) = self.change(was, child, spec, unsure)
@@ -250,7 +245,7 @@ impl Reloader {
     }
 
     /// Ends a child for good, and with it all agents below (rule A4).
-    fn end(&self, old: &Fleet, step: &Step) -> Option<String> {
+    fn end(&self, there: &HashMap<&str, &Node>, step: &Step) -> Option<String> {
         let ended = self.above(step).and_then(|above| {
             ignore(wait(above.terminate_child(&step.child)), &ApiError::NotFound)?;
             ignore(wait(above.delete_child(&step.child)), &ApiError::NotFound)
@@ -258,9 +253,8 @@ impl Reloader {
         if let Some(failed) = failure(ended) {
             return Some(failed);
         }
-        let all = walk::children(&old.root);
-        let gone = all.into_iter().find(|(_, child)| child.id() == step.child);
-        for agent in gone.iter().flat_map(|(_, child)| self.agents_of(child)) {
+        let gone = there.get(&*step.child);
+        for agent in gone.iter().flat_map(|child| self.agents_of(child)) {
             let why = "the fleet file does not name it any more".to_owned();
             wait(obituaries::remove(&*self.ledger, agent, why));
         }
@@ -337,10 +331,10 @@ fn kept(node: &SupervisorNode, old: &SupervisorSpec) -> SupervisorNode {
     if old.strategy == Strategy::SimpleOneForOne {
         return kept;
     }
-    let was = |child: &NodeSpec| old.children.iter().find(|was| was.id() == id_of(child));
-    kept.children.retain(|child| was(child).is_some());
+    let was = walk::own(old);
+    kept.children.retain(|child| was.contains_key(id_of(child)));
     for child in &mut kept.children {
-        if let Some(Node::Supervisor(old)) = was(child)
+        if let Some(Node::Supervisor(old)) = was.get(id_of(child))
             && let NodeSpec::Supervisor(below) = child
         {
             *below = self::kept(below, old);

@@ -1,6 +1,7 @@
 //! All children of a fleet file, each with its supervisor.
 
 use loket_supervision::fleet::{AgentSpec, Node, Strategy, SupervisorSpec};
+use std::collections::HashMap;
 
 /// Every child below a supervisor, in no order that means anything.
 pub(super) fn children(root: &SupervisorSpec) -> Vec<(&SupervisorSpec, &Node)> {
@@ -15,6 +16,17 @@ pub(super) fn children(root: &SupervisorSpec) -> Vec<(&SupervisorSpec, &Node)> {
         }
     }
     found
+}
+
+/// Every child below a supervisor by its id, but templates: nobody is called as they are.
+pub(super) fn by_id(root: &SupervisorSpec) -> HashMap<&str, &Node> {
+    let named = children(root).into_iter().filter(|(supervisor, _)| !is_pool(supervisor));
+    named.map(|(_, child)| (child.id(), child)).collect()
+}
+
+/// A supervisor's own children by id.
+pub(super) fn own(supervisor: &SupervisorSpec) -> HashMap<&str, &Node> {
+    supervisor.children.iter().map(|child| (child.id(), child)).collect()
 }
 
 /// The agents that the file names one by one.

@@ -4,7 +4,7 @@
 //! the children that are gone, gives those that must notice it a new life, and starts the new ones; each is a step of its own.
 //! What cannot be changed while the fleet runs is refused, and then nothing is done. Start reading at [`diff`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -208,29 +208,35 @@ fn children(old: &SupervisorSpec, new: &SupervisorSpec, path: &str, steps: &mut 
     if is_pool(new) && is_pool(old) {
         return template(old, new, path, steps);
     }
+    // A supervisor may have tens of thousands of children: each is looked up, never searched for.
+    let (before, after) = (by_id(old), by_id(new));
     for was in &old.children {
-        if !new.children.iter().any(|child| child.id() == was.id()) {
+        if !after.contains_key(was.id()) {
             let path = format!("{path}/{}", was.id());
             steps.push(step(Deed::End, &path, was.id(), kind(was), Vec::new(), None));
         }
     }
     for child in &new.children {
         let path = format!("{path}/{}", child.id());
-        match old.children.iter().find(|was| was.id() == child.id()) {
+        match before.get(child.id()) {
             Some(was) => one(was, child, &path, steps),
             None => steps.push(step(Deed::Start, &path, child.id(), kind(child), Vec::new(), None)),
         }
     }
-    let order = |s: &SupervisorSpec, other: &SupervisorSpec| -> Vec<String> {
+    let order = |s: &SupervisorSpec, other: &HashMap<&str, &Node>| -> Vec<String> {
         let kept = s.children.iter().map(Node::id);
-        kept.filter(|id| other.children.iter().any(|o| o.id() == *id)).map(str::to_owned).collect()
+        kept.filter(|id| other.contains_key(id)).map(str::to_owned).collect()
     };
-    let (before, after) = (order(old, new), order(new, old));
+    let (before, after) = (order(old, &after), order(new, &before));
     if before != after {
         let from = Some(before.join(", "));
         let moved = FieldChange { field: "children".to_owned(), from, to: Some(after.join(", ")) };
         steps.push(step(Deed::Change, path, &new.id, "supervisor", vec![moved], None));
     }
+}
+
+fn by_id(s: &SupervisorSpec) -> HashMap<&str, &Node> {
+    s.children.iter().map(|child| (child.id(), child)).collect()
 }
 
 fn template(old: &SupervisorSpec, new: &SupervisorSpec, path: &str, steps: &mut Vec<Step>) {
