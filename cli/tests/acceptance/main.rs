@@ -33,4 +33,5 @@ mod supervision;
 mod turns;
 mod upgrade;
 mod waits;
+mod waits_cut;
 mod watching;

@@ -7,7 +7,7 @@ use super::end::Halt;
 use super::pause::{Pauses, RESTARTING_RETRY_MS};
 use crate::engine::{self, Abort, Host, SliceVerdict};
 use loket_contract::CODE_ENVIRONMENT;
-use loket_kernel::{Address, Chain, Envelope, Moment};
+use loket_kernel::{Address, Chain, Envelope, Grant, Moment};
 use loket_runtime::{
     Authority, CallEnvelope, Cargo, Clock, Mailbox, Reply, Slots, TurnCall, TurnContext, Waiters,
 };
@@ -187,6 +187,7 @@ impl Counter {
                     return self.give_up(live, failure).await;
                 }
                 Ok(Reply::Done { class, outcome, recorded_ms, effect }) => {
+                    let outcome = outcome.map_err(|failure| self.explained(name, failure));
                     return self.settle(live, class, outcome, recorded_ms, effect);
                 }
                 Ok(Reply::Deferred { class }) => return self.wait(live, class).await,
@@ -290,6 +291,23 @@ impl Counter {
             None => (self.clock.now().0, false),
         };
         Ok(Answered { class, outcome, stamp_ms, effect, durable })
+    }
+
+    /// A refusal for want of a grant that the turn began with says so: a turn may have waited for days (rule H1), and today's
+    /// grants decide about a live call.
+    fn explained(&self, name: &str, mut failure: Failure) -> Failure {
+        let covers = |grant: &&Grant| grant.capability().covers(name);
+        if failure.code == "refused"
+            && failure.message.starts_with("K003")
+            && let Some(grant) = self.turn.pinned.iter().find(covers)
+        {
+            let cut = grant.capability();
+            failure.message = format!(
+                "a reload has cut the grant `{cut}`, with which this turn began: {}",
+                failure.message
+            );
+        }
+        failure
     }
 
     /// Waits for a result that another event writes; parks when it takes long or when others want the slot (rule H1).
