@@ -1,12 +1,23 @@
 //! Dynamic children: rows of the ledger that become children of the tree (rule A6), at a spawn, when their supervisor comes up,
 //! and after a restart of the process.
 
+use super::metrics::brought_back_again;
 use super::walk;
 use loket_runtime::{ChildKind, ControlError, DynamicSpec, TreeControl};
 use loket_supervision::fleet::{AgentSpec, Dynamic, SupervisorSpec};
 use loket_turn::{AgentName, DynamicChild, Enrol, Ledger, LedgerError};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+/// Tries to bring a supervisor's dynamic children back, all within some half a minute: what takes longer to mend takes a person.
+const ROUNDS_MAX: u32 = 10;
+
+/// Before the second try, milliseconds; doubled each time.
+const AGAIN_AFTER_MS: u64 = 100;
+
+/// Between two tries at most, milliseconds.
+const AGAIN_AFTER_MAX_MS: u64 = 5_000;
 
 /// The templates of the fleet's SimpleOneForOne supervisors.
 #[derive(Debug, Default)]
@@ -85,28 +96,52 @@ pub(super) struct Spawner {
 impl Spawner {
     /// All rows under a supervisor that has come up.
     pub(super) async fn bring_back(self, under: String) {
-        if !self.templates.knows(&under) {
-            return;
-        }
-        match self.ledger.dynamic_children().await {
-            Ok(rows) => {
-                let rows = rows.into_iter().filter(|row| *row.under == *under).collect();
-                let _told = self.start(rows).await;
-            }
-            Err(error) => tracing::error!(under, "dynamic children were not brought back: {error}"),
+        if self.templates.knows(&under) {
+            self.patiently(|row| *row.under == *under).await;
         }
     }
 
     /// All rows whose child does not run: the ledger may have got some that nobody was told of (rule J2).
     pub(super) async fn bring_back_all(self) {
-        match self.ledger.dynamic_children().await {
-            Ok(rows) => {
-                let known = |row: &DynamicChild| self.templates.knows(&row.under);
-                let rows = rows.into_iter().filter(known).collect();
-                let _told = self.start(rows).await;
+        let templates = Arc::clone(&self.templates);
+        self.patiently(|row| templates.knows(&row.under)).await;
+    }
+
+    /// Brings the rows back that `wanted` takes; what fails is tried again, as a supervisor does with its own children, but not
+    /// for ever. Who has been removed meanwhile has no row any more.
+    async fn patiently(&self, wanted: impl Fn(&DynamicChild) -> bool) {
+        let mut failed: Option<HashSet<AgentName>> = None;
+        let mut wait_ms = AGAIN_AFTER_MS;
+        for round in 1..=ROUNDS_MAX {
+            let there = match self.ledger.dynamic_children().await {
+                Ok(rows) => {
+                    let open = |row: &DynamicChild| {
+                        failed.as_ref().is_none_or(|failed| failed.contains(&row.agent))
+                    };
+                    let rows = rows.into_iter().filter(|row| wanted(row) && open(row)).collect();
+                    let left = self.clone().start(rows).await;
+                    failed = Some(left.into_iter().map(|(agent, _)| agent).collect());
+                    failed.as_ref().map_or(0, HashSet::len)
+                }
+                Err(error) => {
+                    tracing::error!("dynamic children were not looked for: {error}");
+                    1
+                }
+            };
+            if there == 0 {
+                return;
             }
-            Err(error) => tracing::error!("dynamic children were not looked for: {error}"),
+            if round < ROUNDS_MAX {
+                brought_back_again();
+                tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+                wait_ms = (wait_ms * 2).min(AGAIN_AFTER_MAX_MS);
+            }
         }
+        let left: Vec<_> = failed.into_iter().flatten().collect();
+        tracing::error!(
+            children = ?left,
+            "dynamic children were not brought back in {ROUNDS_MAX} tries; the next start of their supervisor tries again"
+        );
     }
 
     /// Starts the children of these rows, with the inbox bounds of their template. Gives those that did not start, each with why;
@@ -198,3 +233,6 @@ pub(super) fn enrol(agent: AgentName, spec: &AgentSpec, dynamic: Option<DynamicC
 pub(super) fn static_agents(root: &SupervisorSpec) -> Vec<Enrol> {
     walk::static_agents(root).map(|spec| enrol(spec.id.as_str().into(), spec, None)).collect()
 }
+
+#[cfg(test)]
+mod tests;
