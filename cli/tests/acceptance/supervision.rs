@@ -280,3 +280,26 @@ fn check_speaks_of_what_cannot_fire() {
         "{said:?}"
     );
 }
+
+/// A4: nobody starts again what is below a supervisor that is gone; who writes to it is told, and what waited there is dead letters.
+#[test]
+fn a4_who_is_below_a_supervisor_that_is_gone_for_good_is_gone_with_it() {
+    let fleet = Fleet::running(
+        r#"Supervisor(id: "s", restart: Temporary, children: [
+            Supervisor(id: "t", children: [Agent(id: "deep", module: "builtin:echo")]),
+            Agent(id: "desk", module: "builtin:echo", limits: (deadline: "60s"))]),
+        Agent(id: "other", module: "builtin:echo")"#,
+    );
+    assert_eq!(fleet.call("deep", "alive").json(), "alive");
+    assert_eq!(fleet.command(&["send", "desk", "loop"]).exit, 0);
+    assert_eq!(fleet.command(&["send", "desk", "waits"]).exit, 0);
+    assert_eq!(fleet.command(&["kill", "s"]).exit, 0);
+    for agent in ["deep", "desk"] {
+        within(PATIENCE, "the ledger knows", || {
+            let said = fleet.command(&["send", agent, "late", "--json"]);
+            Some(()).filter(|()| said.exit == 1 && said.err.contains("no_such_agent"))
+        });
+    }
+    assert_eq!(fleet.status()["letters"], 2);
+    assert_eq!(fleet.call("other", "alive").json(), "alive");
+}

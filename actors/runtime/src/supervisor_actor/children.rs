@@ -135,6 +135,13 @@ impl Actor {
         if let Some(on_gone) = &self.shared.hooks.on_gone {
             let exit = place.last_exit();
             on_gone(id, &exit.map_or_else(|| "stopped".to_owned(), |exit| exit.to_string()));
+            // Nobody starts what was below it either.
+            let why = format!("its supervisor {id} has ended for good");
+            let mut open = crate::lock(&place.children).all();
+            while let Some(below) = open.pop() {
+                on_gone(&below.name, &why);
+                open.extend(crate::lock(&below.children).all());
+            }
         }
     }
 
