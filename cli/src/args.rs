@@ -78,6 +78,12 @@ pub(crate) enum Command {
     /// Crash a child on purpose; its supervisor decides what follows.
     #[command(after_help = examples::KILL)]
     Kill(KillArgs),
+    /// Stop a child in order and leave it stopped; cancels a restart, too.
+    #[command(after_help = examples::TERMINATE)]
+    Terminate(KillArgs),
+    /// Start a child that is stopped.
+    #[command(after_help = examples::RESTART)]
+    Restart(KillArgs),
     /// Dead letters: list, show, retry, drop.
     #[command(after_help = examples::LETTERS)]
     Letters(LettersArgs),

@@ -89,6 +89,14 @@ Examples:
   loket kill readers/r1     one agent
   loket kill llm            a provider
   loket kill readers        a supervisor, with what is below it";
+pub(crate) const TERMINATE: &str = "\
+Examples:
+  loket terminate readers/r1   it ends in order, and so does a restart that it waits for
+  loket terminate readers      a supervisor, with what is below it
+  loket restart readers        brings it back";
+pub(crate) const RESTART: &str = "\
+Examples:
+  loket restart readers     a child that was terminated, or that has ended and kept its spec";
 pub(crate) const LETTERS: &str = "\
 Examples:
   loket letters                 list them

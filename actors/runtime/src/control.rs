@@ -6,10 +6,13 @@
 
 use crate::registry::SUPERVISOR;
 use crate::signals::{Signal, Signals};
-use crate::{ChildKind, Place, Registry, SupervisorHandle, TreeError, TreeView};
+use crate::{ChildKind, Place, PlaceState, Registry, SupervisorHandle, TreeError, TreeView};
 use loket_supervision::machine::{ApiError, Event, Exit};
 use std::pin::Pin;
 use std::sync::Arc;
+
+/// The supervisor of what every node has.
+const SYSTEM: &str = "system";
 
 /// An answer of the tree on its way. The request is under way already: dropping the future does not take it back.
 pub type TreeFuture<T> = Pin<Box<dyn Future<Output = Result<T, ControlError>> + Send>>;
@@ -27,6 +30,12 @@ pub enum ControlError {
     /// It does not run at this moment.
     #[error("{0} does not run")]
     NotRunning(String),
+    /// It waits for its next restart.
+    #[error("{0} does not run: it waits for its restart; `loket terminate {0}` cancels that")]
+    Waits(String),
+    /// A part of the node itself, without which nothing works.
+    #[error("{0} belongs to the node itself: without it no agent works")]
+    System(String),
     /// Only a SimpleOneForOne supervisor has dynamic children.
     #[error("{0} is no SimpleOneForOne supervisor")]
     NotDynamic(String),
@@ -61,7 +70,8 @@ impl ControlError {
         match self {
             Self::NoChild(_) => "not_found",
             Self::Top(_) => "not_a_child",
-            Self::NotRunning(_) => "noproc",
+            Self::NotRunning(_) | Self::Waits(_) => "noproc",
+            Self::System(_) => "system_child",
             Self::NotDynamic(_) => "not_dynamic",
             Self::Taken(_) => "already_started",
             Self::Busy(_) => "busy",
@@ -108,6 +118,11 @@ pub trait TreeControl: Send + Sync + 'static {
     /// # Errors
     /// [`ControlError::NoChild`], [`ControlError::NotSupervisor`].
     fn supervisor(&self, name: &str) -> Result<SupervisorHandle, ControlError>;
+    /// The API of the supervisor above a child of the fleet file.
+    ///
+    /// # Errors
+    /// [`ControlError::NoChild`], [`ControlError::Top`], [`ControlError::System`].
+    fn above(&self, child: &str) -> Result<SupervisorHandle, ControlError>;
     /// Notes that a message of this agent became a dead letter (rule G5).
     fn letter(&self, agent: &str);
     /// Ends the node: in order, or at once.
@@ -142,8 +157,14 @@ impl TreeControl for Control {
         if self.top.get().is_some_and(|top| **top == *name) {
             return Err(ControlError::Top(name.to_owned()));
         }
-        let life = self.place(name)?.life();
-        life.ok_or_else(|| ControlError::NotRunning(name.to_owned()))?.kill();
+        let place = self.place(name)?;
+        let Some(life) = place.life() else {
+            return Err(match place.state() {
+                PlaceState::Restarting => ControlError::Waits(name.to_owned()),
+                _ => ControlError::NotRunning(name.to_owned()),
+            });
+        };
+        life.kill();
         Ok(())
     }
 
@@ -187,6 +208,20 @@ impl TreeControl for Control {
             SUPERVISOR => Ok(self.handle(name)),
             _ => Err(ControlError::NotSupervisor(name.to_owned())),
         }
+    }
+
+    fn above(&self, child: &str) -> Result<SupervisorHandle, ControlError> {
+        let mut place = self.place(child)?;
+        let own = place.supervisor.clone().ok_or_else(|| ControlError::Top(child.to_owned()))?;
+        // The two below the top are the node's: what it works with, and the root, whose end is the fleet's.
+        while let Some(above) = place.supervisor.clone().filter(|above| above.supervisor.is_some())
+        {
+            place = above;
+        }
+        if &*place.name == SYSTEM || &*place.name == child {
+            return Err(ControlError::System(child.to_owned()));
+        }
+        Ok(self.handle(&own.name))
     }
 
     fn letter(&self, agent: &str) {

@@ -1,4 +1,4 @@
-//! `kill`, `stop`, and `ask` for every other capability: short calls as the operator.
+//! `kill`, `terminate`, `restart`, `stop`, and `ask` for every other capability: short calls as the operator.
 
 use crate::args::{AskArgs, KillArgs, StopArgs};
 use crate::client;
@@ -21,6 +21,26 @@ pub(super) fn kill(args: KillArgs, json: bool) -> Result<Code, CliError> {
         return Ok(output::json(&answer));
     }
     Ok(output::line(&output::safe(&format!("killed {}", args.child))))
+}
+
+/// Stops a child and leaves it stopped.
+pub(super) fn terminate(args: KillArgs, json: bool) -> Result<Code, CliError> {
+    child(args, json, "agent.child.terminate", "terminated")
+}
+
+/// Starts a child that is stopped.
+pub(super) fn restart(args: KillArgs, json: bool) -> Result<Code, CliError> {
+    child(args, json, "agent.child.restart", "restarted")
+}
+
+fn child(args: KillArgs, json: bool, capability: &str, done: &str) -> Result<Code, CliError> {
+    let data = client::find_data(args.target.data)?;
+    // It has its `shutdown` time, and its supervisor may be busy with others.
+    let answer = client::call(&data, capability, json!({"child": args.child}), STOP_TIMEOUT)?;
+    if json {
+        return Ok(output::json(&answer));
+    }
+    Ok(output::line(&output::safe(&format!("{done} {}", args.child))))
 }
 
 /// Stops the fleet.

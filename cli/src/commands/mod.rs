@@ -50,6 +50,8 @@ pub(crate) fn dispatch(args: Args) -> Result<Code, CliError> {
         Command::Send(message) => messages::send(message, json),
         Command::Call(message) => messages::call(message, json),
         Command::Kill(kill) => ask::kill(kill, json),
+        Command::Terminate(child) => ask::terminate(child, json),
+        Command::Restart(child) => ask::restart(child, json),
         Command::Letters(letters) => letters::letters(letters, json),
         Command::Turns(args) => turns::turns(args, json),
         Command::Turn(args) => turns::turn(args, json),

@@ -303,3 +303,29 @@ fn a4_who_is_below_a_supervisor_that_is_gone_for_good_is_gone_with_it() {
     assert_eq!(fleet.status()["letters"], 2);
     assert_eq!(fleet.call("other", "alive").json(), "alive");
 }
+
+/// A restart that a child waits for can be cancelled by hand, and the child started by hand; OTP's words for what cannot.
+#[test]
+fn a_child_that_waits_for_its_restart_is_terminated_and_restarted_by_hand() {
+    let delay = r#"backoff: (first: "600s", min: "600s", max: "600s", jitter: 0.0)"#;
+    let fleet = Fleet::running(&format!(r#"Agent(id: "late", module: "builtin:echo", {delay})"#));
+    assert_eq!(fleet.command(&["kill", "late"]).exit, 0);
+    settled(&fleet, "late", "restarting");
+    fleet.command(&["kill", "late"]).failed(1, "noproc", &["waits for its restart", "terminate"]);
+    fleet.command(&["restart", "late"]).failed(1, "restarting", &["restarted"]);
+    assert_eq!(fleet.command(&["terminate", "late"]).out, "terminated late\n");
+    settled(&fleet, "late", "stopped");
+    assert_eq!(fleet.command(&["terminate", "late"]).exit, 0, "as OTP: there is nothing to do");
+    assert_eq!(fleet.command(&["send", "late", "meanwhile"]).exit, 0);
+    let back = fleet.command(&["restart", "late", "--json"]).json();
+    assert_eq!(back, json!({"restarted": "late", "incarnation": 2}));
+    assert_eq!(fleet.call("late", "alive").json(), "alive");
+    fleet.command(&["restart", "late"]).failed(1, "running", &["running"]);
+    let why = fleet.command(&["why", "late"]).out;
+    assert!(why.contains("late was waiting for its restart: it is cancelled, as asked"), "{why}");
+    for (name, code) in
+        [("root", "system_child"), ("kernel/0", "system_child"), ("nobody", "not_found")]
+    {
+        fleet.command(&["terminate", name]).failed(1, code, &[name]);
+    }
+}

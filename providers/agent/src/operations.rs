@@ -35,6 +35,8 @@ pub const OPERATIONS: &[Operation] = &[
     operation("agent.group.list", EffectClass::Observe, GROUPS, "the groups and their sizes"),
     operation("agent.group.send", EffectClass::Staged, GROUPS, "a message to each member"),
     operation("agent.kill", EffectClass::Keyed, CHILDREN, "crash a child on purpose"),
+    operation("agent.child.terminate", EffectClass::Keyed, CHILDREN, "stop a child in order"),
+    operation("agent.child.restart", EffectClass::Keyed, CHILDREN, "start a child that is stopped"),
     operation("agent.tree", EffectClass::Observe, &[], "the supervision tree as it stands"),
     operation("agent.status", EffectClass::Observe, &[], "what was accepted, completed, lost"),
     operation("agent.history", EffectClass::Observe, &[], "what supervisors reported"),

@@ -2,9 +2,9 @@
 
 use crate::provider::AgentServices;
 use loket_contract::Performed;
-use loket_runtime::{MailboxView, PlaceState, TreeView};
+use loket_runtime::{ControlError, MailboxView, PlaceState, TreeFuture, TreeView};
 use loket_turn::{AgentName, Failure, InboxDepth, LedgerError, LetterId, RetriedLetter};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 
 pub(crate) fn ledger_failed(error: &LedgerError) -> Performed {
@@ -44,8 +44,43 @@ pub(crate) fn list(services: &AgentServices, under: AgentName) -> Performed {
 pub(crate) fn kill(services: &AgentServices, child: &str) -> Performed {
     match services.tree.kill(child) {
         Ok(()) => Performed::json(&json!({"killed": child})),
-        Err(error) => Performed::failed(Failure::new(error.code(), error.to_string())),
+        Err(error) => refused(&error),
     }
+}
+
+/// OTP's `terminate_child`: also of a child that waits for its restart, which is cancelled.
+pub(crate) fn terminate(services: &AgentServices, child: String) -> Performed {
+    match services.tree.above(&child) {
+        Ok(above) => of_tree(above.terminate_child(&child), move |()| json!({"terminated": child})),
+        Err(error) => refused(&error),
+    }
+}
+
+/// OTP's `restart_child`: of a child that is stopped and has kept its spec.
+pub(crate) fn restart(services: &AgentServices, child: String) -> Performed {
+    match services.tree.above(&child) {
+        Ok(above) => of_tree(
+            above.restart_child(&child),
+            move |incarnation| json!({"restarted": child, "incarnation": incarnation}),
+        ),
+        Err(error) => refused(&error),
+    }
+}
+
+fn of_tree<T: 'static>(
+    asked: TreeFuture<T>,
+    told: impl FnOnce(T) -> Value + Send + 'static,
+) -> Performed {
+    Performed::Later(Box::pin(async move {
+        match asked.await {
+            Ok(done) => Performed::json(&told(done)),
+            Err(error) => refused(&error),
+        }
+    }))
+}
+
+fn refused(error: &ControlError) -> Performed {
+    Performed::failed(Failure::new(error.code(), error.to_string()))
 }
 
 /// The tree with each agent's inbox as its mailbox. A fleet may have ten thousand agents: what the ledger says is put into the

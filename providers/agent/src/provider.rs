@@ -141,6 +141,10 @@ pub enum Prepared {
     Grouping(Grouping),
     /// `agent.kill`.
     Kill(String),
+    /// `agent.child.terminate`.
+    Terminate(String),
+    /// `agent.child.restart`.
+    Restart(String),
     /// `agent.tree`.
     Tree,
     /// `agent.status`.
@@ -196,10 +200,14 @@ impl Provider for AgentProvider {
             "agent.whereis" => whereis::prepare(call),
             "agent.monitor" | "agent.demonitor" | "agent.monitors" => watch::prepare(call),
             group if group.starts_with("agent.group.") => groups::prepare(call),
-            "agent.kill" => {
+            "agent.kill" | "agent.child.terminate" | "agent.child.restart" => {
                 let Kill { child } = parse_args(call)?;
                 allow(call, "children", &child)?;
-                Ok(Prepared::Kill(child))
+                Ok(match call.operation.capability {
+                    "agent.kill" => Prepared::Kill(child),
+                    "agent.child.terminate" => Prepared::Terminate(child),
+                    _ => Prepared::Restart(child),
+                })
             }
             "agent.reload" => {
                 let args::Reload { file, dry_run } = parse_args(call)?;
@@ -251,6 +259,8 @@ impl Provider for AgentProvider {
             Prepared::Watch(watch) => watch::perform(services, watch),
             Prepared::Grouping(grouping) => groups::perform(services, grouping),
             Prepared::Kill(child) => operator::kill(services, &child),
+            Prepared::Terminate(child) => operator::terminate(services, child),
+            Prepared::Restart(child) => operator::restart(services, child),
             Prepared::Tree => operator::tree(services),
             Prepared::Status => operator::status(services),
             Prepared::History(child, limit) => operator::history(services, child, limit),

@@ -52,6 +52,10 @@ impl TreeControl for Tree {
         unreachable!()
     }
 
+    fn above(&self, _: &str) -> Result<SupervisorHandle, ControlError> {
+        unreachable!()
+    }
+
     fn letter(&self, _: &str) {}
 
     fn stop(&self, _: bool) {}
