@@ -75,8 +75,8 @@ pub const STORE_THREADS: usize = 16;
 /// Jobs that wait for a store thread, of all shards together. Above it a lane's tasks wait for
 /// room.
 pub const JOBS_MAX: usize = 4_096;
-/// Names whose newest incarnation is remembered while their brain is closed.
-pub const FENCES_MAX: usize = 100_000;
+/// Names of which it is remembered while their brain is closed who may use it and up to where the ledger knows it durable.
+pub const PAST_MAX: usize = 100_000;
 
 /// Commits after which a brain is made durable (rule E6): bounds its log to some megabytes and what
 /// the ledger keeps for it. Bringing them to the disk takes some 13 ms, so a brain that never rests

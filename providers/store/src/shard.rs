@@ -12,13 +12,13 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-use crate::brain::BrainFiles;
-use crate::limits::{FENCES_MAX, WAITING_MAX};
+use crate::brain::{BrainFiles, Owner};
+use crate::limits::{PAST_MAX, WAITING_MAX};
 use crate::ops::{Now, Op, environment};
-use crate::threads::{Orphan, Report, StoreThreads};
+use crate::threads::{Closed, Orphan, Report, StoreThreads};
 use durable::Timers;
 use loket_runtime::{BrainError, BrainRequest, Clock};
-use loket_turn::{AgentName, Failure, Life, Outcome};
+use loket_turn::{AgentName, Failure, Life, Outcome, TurnNo};
 use slot::{Place, Slot, Work};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -73,12 +73,21 @@ struct Inner {
     released: VecDeque<(AgentName, u64)>,
     /// How many of them.
     released_max: usize,
-    /// Newest incarnations of agents without a slot. Forgetting some is safe: only an incarnation
-    /// whose end the ledger took commits, and the ledger keeps the fence (rule J4).
-    fences: HashMap<AgentName, u64>,
+    /// What is remembered of agents without a slot. Forgetting some is safe: only an incarnation whose end the ledger took
+    /// commits, and the ledger keeps the fence (rule J4); and it is told once more that a brain is durable.
+    past: HashMap<AgentName, Past>,
     /// Counts uses, for the least recently used.
     uses: u64,
     timers: Timers,
+}
+
+/// What a shard remembers of an agent.
+#[derive(Debug, Clone, Default)]
+struct Past {
+    /// The newest incarnation that began a turn: the fence (rule J4).
+    incarnation: u64,
+    /// Up to which turn the ledger knows this brain to be durable (rule E6).
+    noted: Option<(Owner, TurnNo)>,
 }
 
 impl Shard {
@@ -91,7 +100,7 @@ impl Shard {
             bound,
             released: VecDeque::new(),
             released_max,
-            fences: HashMap::new(),
+            past: HashMap::new(),
             uses: 0,
             timers: Timers::default(),
         }));
@@ -158,10 +167,10 @@ impl Drop for Inner {
 impl Inner {
     /// Puts work behind what waits for the brain already; gives it back when too much does.
     fn queue(&mut self, agent: &AgentName, work: Work) -> Option<Work> {
-        let fences = &mut self.fences;
+        let past = &mut self.past;
         let slot = self.slots.entry(Arc::clone(agent)).or_insert_with(|| {
-            let incarnation = fences.remove(agent).unwrap_or(0);
-            Slot::closed(incarnation)
+            let past = past.remove(agent).unwrap_or_default();
+            Slot::closed(past)
         });
         if slot.waiting.len() >= WAITING_MAX {
             return Some(work);
@@ -172,17 +181,26 @@ impl Inner {
         None
     }
 
-    /// Forgets a slot that has no brain and nobody waiting, but not its fence.
+    /// Notes that the ledger knows a brain to be durable up to a turn.
+    fn note_told(&mut self, closed: Closed) {
+        let Closed { owner, n } = closed;
+        let slot = self.slots.get_mut(&owner.agent).map(|slot| &mut slot.past);
+        if let Some(past) = slot.or_else(|| self.past.get_mut(&owner.agent)) {
+            past.noted = Some((owner, n));
+        }
+    }
+
+    /// Forgets a slot that has no brain and nobody waiting, but not its past.
     fn forget_closed(&mut self, agent: &AgentName) {
         let idle = |slot: &Slot| matches!(slot.place, Place::Closed) && slot.waiting.is_empty();
         if !self.slots.get(agent).is_some_and(idle) {
             return;
         }
         if let Some(slot) = self.slots.remove(agent) {
-            if self.fences.len() >= FENCES_MAX {
-                self.fences.clear();
+            if self.past.len() >= PAST_MAX {
+                self.past.clear();
             }
-            self.fences.insert(Arc::clone(agent), slot.incarnation);
+            self.past.insert(Arc::clone(agent), slot.past);
         }
     }
 }

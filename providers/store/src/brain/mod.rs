@@ -52,6 +52,8 @@ pub(crate) struct Brain {
     turn_open: bool,
     /// A call of the open turn had no answer: the transaction may be gone, so it never commits.
     broken: bool,
+    /// The log holds nothing that the file lacks: the next commit begins it anew, and fsyncs for that.
+    log_is_new: bool,
     damage: Option<String>,
     files: BrainFiles,
 }
@@ -105,7 +107,7 @@ impl Brain {
         if !closed_well {
             check::look_through(&conn)?;
         }
-        let (applied, chain) = claim(&conn, &owner)?;
+        let (applied, chain, claimed) = claim(&conn, &owner)?;
         let steps = Steps::watch(&mut conn)?;
         crate::metrics::opened();
         Ok(Self {
@@ -117,6 +119,7 @@ impl Brain {
             chain,
             turn_open: false,
             broken: false,
+            log_is_new: closed_well && !claimed,
             damage: None,
             files: files.clone(),
         })
@@ -130,6 +133,12 @@ impl Brain {
     /// The last turn applied, and the chain hash after it.
     pub(crate) fn state(&self) -> (TurnNo, Hash) {
         (self.applied, self.chain)
+    }
+
+    /// Whether the log holds nothing that the file lacks. SQLite begins it anew with the next commit then, and fsyncs its head
+    /// even at `NORMAL`: that commit is for a store thread.
+    pub(crate) fn log_is_new(&self) -> bool {
+        self.log_is_new
     }
 
     /// Whether an fsync of the file failed: it must be closed, and is renewed when it is opened again (rule J2).
@@ -185,6 +194,7 @@ impl Brain {
         let done = self.write_state(n, chain);
         self.noting(done)?;
         self.turn_open = false;
+        self.log_is_new = false;
         (self.applied, self.chain) = (n, chain);
         Ok(())
     }
@@ -240,13 +250,17 @@ impl Brain {
         let sql = "PRAGMA wal_checkpoint(PASSIVE)";
         let done = self.conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
         let (busy, log, done): (i64, i64, i64) = self.noting(done)?;
-        Ok((busy == 0 && log == done).then_some(self.applied))
+        let all = busy == 0 && log == done;
+        self.log_is_new |= all;
+        Ok(all.then_some(self.applied))
     }
 
     /// The last step of a good close, after [`make_durable`](Self::make_durable): the next opening need not look the file through
     /// (rule E5). Blocks: for store threads.
     pub(crate) fn close_well(self) {
-        if !self.is_suspect() && self.damage.is_none() {
+        let file = self.files.path(self.owner.life, self.owner.epoch);
+        let is_marked = check::was_closed_well(&file).unwrap_or(false);
+        if !is_marked && !self.is_suspect() && self.damage.is_none() {
             check::mark_closed_well(&self.conn);
         }
     }
@@ -270,8 +284,8 @@ impl Drop for Brain {
     }
 }
 
-/// Reads whose file it is; an empty one becomes this life's (rule E3).
-fn claim(conn: &Connection, owner: &Owner) -> Result<(TurnNo, Hash), OpenError> {
+/// Reads whose file it is and how far; an empty one becomes this life's (rule E3), and whether it did is told.
+fn claim(conn: &Connection, owner: &Owner) -> Result<(TurnNo, Hash, bool), OpenError> {
     let row = conn
         .query_row("SELECT life, epoch, applied_n, chain FROM loket", [], |row| {
             let chain: [u8; 32] = row.get(3)?;
@@ -284,7 +298,7 @@ fn claim(conn: &Connection, owner: &Owner) -> Result<(TurnNo, Hash), OpenError> 
                    VALUES (1, ?1, ?2, 0, ?3, ?4)";
         let (life, epoch) = (owner.life.0.cast_signed(), owner.epoch.0.cast_signed());
         conn.execute(sql, params![life, epoch, Hash::default().0, crate::PURE_VERSION])?;
-        return Ok((TurnNo(0), Hash::default()));
+        return Ok((TurnNo(0), Hash::default(), true));
     };
     if life != owner.life.0 {
         let (found, wanted) = (Life(life), owner.life);
@@ -294,5 +308,5 @@ fn claim(conn: &Connection, owner: &Owner) -> Result<(TurnNo, Hash), OpenError> 
         let (found, wanted) = (Epoch(epoch), owner.epoch);
         return Err(OpenError::OtherEpoch { found, wanted });
     }
-    Ok((TurnNo(applied), Hash(chain)))
+    Ok((TurnNo(applied), Hash(chain), false))
 }

@@ -6,9 +6,9 @@ use super::step::{open_error, state, turn_error};
 use super::{Call, Inner, Tools, advance};
 use crate::brain::{Brain, BrainFiles, Owner};
 use crate::metrics;
-use crate::threads::{Orphan, Report, close};
+use crate::threads::{Closed, Orphan, Report, close, shut};
 use loket_runtime::{BrainError, BrainRequest};
-use loket_turn::{AgentName, LedgerError, Outcome, TurnNo};
+use loket_turn::{AgentName, Hash, LedgerError, Outcome, TurnNo};
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -18,13 +18,35 @@ use tokio::sync::oneshot;
 /// What a store thread is asked to do.
 pub(super) enum Job {
     /// Close one brain, open another and begin its turn.
-    Open { owner: Owner, closing: Option<Box<Brain>>, request: BrainRequest },
+    Open { owner: Owner, closing: Option<Closing>, request: BrainRequest },
+    /// Commit a turn with which the log begins anew.
+    Commit { brain: Box<Brain>, n: TurnNo, chain: Hash, request: BrainRequest },
     /// Bring one to the disk and tell the ledger (rule E6).
     Durable { agent: AgentName, brain: Box<Brain> },
-    /// Close one that is not needed for a while; `behind`: its file is behind its log, or the ledger behind the file.
-    Close { agent: AgentName, brain: Box<Brain>, behind: bool },
+    /// Close one that is not needed for a while.
+    Close { agent: AgentName, closing: Closing },
     /// A call that may take long.
     Call { brain: Box<Brain>, call: Call, reply: oneshot::Sender<Outcome> },
+}
+
+/// A brain that is to be closed; `behind`: its file is behind its log, or the ledger behind the file.
+pub(super) struct Closing {
+    pub(super) brain: Box<Brain>,
+    pub(super) behind: bool,
+}
+
+impl Closing {
+    /// Closes it. What is not on the disk yet goes there first (rule E6); tells what the ledger is to be told. Blocks.
+    fn close(self) -> Option<Closed> {
+        let Self { brain, behind } = self;
+        match behind {
+            true => return shut(brain),
+            // Nothing was ever committed: not worth two fsyncs, the next opening looks an empty file through.
+            false if brain.state().0 == TurnNo(0) => drop(brain),
+            false => brain.close_well(),
+        }
+        None
+    }
 }
 
 /// Starts a job; its slot's place is `Out` already.
@@ -38,8 +60,11 @@ pub(super) fn start(shard: &Rc<RefCell<Inner>>, agent: &AgentName, job: Job) {
         Job::Durable { agent, brain } => {
             tokio::task::spawn_local(durable(weak, tools, agent, brain));
         }
-        Job::Close { agent, brain, behind } => {
-            tokio::task::spawn_local(let_go(weak, tools, agent, brain, behind));
+        Job::Commit { brain, n, chain, request } => {
+            tokio::task::spawn_local(commit(weak, tools, brain, (n, chain), request));
+        }
+        Job::Close { agent, closing } => {
+            tokio::task::spawn_local(let_go(weak, tools, agent, closing));
         }
         Job::Call { brain, call, reply } => {
             tokio::task::spawn_local(run_call(weak, tools, agent, brain, call, reply));
@@ -76,7 +101,7 @@ async fn open(
     shard: Weak<RefCell<Inner>>,
     tools: Tools,
     owner: Owner,
-    closing: Option<Box<Brain>>,
+    closing: Option<Closing>,
     request: BrainRequest,
 ) {
     let agent = Arc::clone(&owner.agent);
@@ -84,32 +109,26 @@ async fn open(
     let abandoned = orphan(&tools.report);
     let job = move || {
         // First, so that its descriptors are free.
-        if let Some(brain) = closing {
-            close(Orphan { brain, report });
-        }
-        open_and_begin(&files, owner)
+        let closed = closing.and_then(Closing::close);
+        (closed, open_and_begin(&files, owner))
     };
-    let opened = tools.threads.run("open", job, |opened: Result<Box<Brain>, BrainError>| {
+    let opened = tools.threads.run("open", job, move |(closed, opened)| {
+        if let Some(Closed { owner, n }) = closed {
+            drop(report(owner.agent, owner.life, n));
+        }
         if let Ok(brain) = opened {
             abandoned(brain);
         }
     });
-    let opened = opened.await.unwrap_or_else(|lost| {
-        Err(BrainError::Environment { agent: Arc::clone(&agent), reason: lost.to_string() })
+    let (closed, opened) = opened.await.unwrap_or_else(|lost| {
+        let (agent, reason) = (Arc::clone(&agent), lost.to_string());
+        (None, Err(BrainError::Environment { agent, reason }))
     });
     match opened {
         Ok(brain) => {
             let state = state(&brain);
-            if let Some(inner) = shard.upgrade()
-                && let Some(slot) = inner.borrow_mut().slots.get_mut(&agent)
-            {
-                slot.unsynced = Unsynced::default();
-            }
-            // A crash may have come between a commit and the ledger's word for it.
-            if state.applied > TurnNo(0)
-                && let Some(inner) = shard.upgrade()
-            {
-                inner.borrow_mut().note_unsynced(&agent);
+            if let Some(inner) = shard.upgrade() {
+                inner.borrow_mut().opened(&agent, &brain);
             }
             let _ = request.reply.send(Ok(state));
             back(&shard, &tools, &agent, Some(brain));
@@ -118,6 +137,78 @@ async fn open(
             let _ = request.reply.send(Err(error));
             back(&shard, &tools, &agent, None);
         }
+    }
+    tell(&shard, &tools, closed).await;
+}
+
+impl Inner {
+    /// Notes what is known of a brain that was just opened.
+    fn opened(&mut self, agent: &AgentName, brain: &Brain) {
+        let Some(slot) = self.slots.get_mut(agent) else { return };
+        slot.unsynced = Unsynced::default();
+        let (applied, _) = brain.state();
+        let known = slot
+            .past
+            .noted
+            .as_ref()
+            .is_some_and(|(owner, n)| owner == brain.owner() && *n == applied);
+        // A crash may have come between a commit and the ledger's word for it.
+        if applied > TurnNo(0) && !(known && brain.log_is_new()) {
+            self.note_unsynced(agent);
+        }
+    }
+}
+
+/// Tells the ledger of a brain that was closed. Not on the store thread: the ledger's word takes an fsync, and comes for hundreds
+/// at once.
+async fn tell(shard: &Weak<RefCell<Inner>>, tools: &Tools, closed: Option<Closed>) {
+    let Some(closed) = closed else { return };
+    let Closed { owner, n } = &closed;
+    match noted((tools.report)(Arc::clone(&owner.agent), owner.life, *n).await) {
+        Ok(()) => {
+            if let Some(inner) = shard.upgrade() {
+                inner.borrow_mut().note_told(closed);
+            }
+        }
+        // The next opening finds it not noted, and tells again.
+        Err(error) => tracing::warn!(agent = %owner.agent, "brain durable, not noted: {error}"),
+    }
+}
+
+/// A commit for which SQLite fsyncs the head of the log.
+async fn commit(
+    shard: Weak<RefCell<Inner>>,
+    tools: Tools,
+    mut brain: Box<Brain>,
+    (n, chain): (TurnNo, Hash),
+    request: BrainRequest,
+) {
+    let agent = request.agent;
+    let abandoned = orphan(&tools.report);
+    let job = move || {
+        let done = brain.commit(n, chain);
+        (brain, done)
+    };
+    let done = tools.threads.run("commit", job, |(brain, _)| abandoned(brain)).await;
+    // Without an answer: the reply is dropped, and the host takes the brain for one that may not have it.
+    let Ok((brain, done)) = done else { return back(&shard, &tools, &agent, None) };
+    let answer = match &done {
+        Ok(()) => Ok(state(&brain)),
+        Err(error) => Err(turn_error(&agent, error)),
+    };
+    if let Some(inner) = shard.upgrade() {
+        let mut inner = inner.borrow_mut();
+        if let Some(slot) = inner.slots.get_mut(&agent) {
+            slot.place = Place::Here(brain);
+        }
+        inner.committed(&agent, done.is_ok(), n);
+    } else {
+        let report = Arc::clone(&tools.report);
+        tools.threads.adopt(Orphan { brain, report });
+    }
+    let _ = request.reply.send(answer);
+    if let Some(inner) = shard.upgrade() {
+        advance(&inner, &agent);
     }
 }
 
@@ -152,24 +243,17 @@ async fn run_call(
     back(&shard, &tools, &agent, Some(brain));
 }
 
-/// What is not on the disk yet goes there first (rule E6).
-async fn let_go(
-    shard: Weak<RefCell<Inner>>,
-    tools: Tools,
-    agent: AgentName,
-    brain: Box<Brain>,
-    behind: bool,
-) {
+async fn let_go(shard: Weak<RefCell<Inner>>, tools: Tools, agent: AgentName, closing: Closing) {
     let report = Arc::clone(&tools.report);
-    let job = move || match behind {
-        true => close(Orphan { brain, report }),
-        // Nothing was ever committed: not worth two fsyncs, the next opening looks an empty file through.
-        false if brain.state().0 == TurnNo(0) => drop(brain),
-        false => brain.close_well(),
+    let abandoned = move |closed: Option<Closed>| {
+        if let Some(Closed { owner, n }) = closed {
+            drop(report(owner.agent, owner.life, n));
+        }
     };
     // Lost only with the store's end: then the next start finds the brain behind its log, which is whole.
-    let _ = tools.threads.run("close", job, |()| {}).await;
+    let closed = tools.threads.run("close", move || closing.close(), abandoned).await;
     back(&shard, &tools, &agent, None);
+    tell(&shard, &tools, closed.ok().flatten()).await;
 }
 
 async fn durable(
@@ -178,7 +262,7 @@ async fn durable(
     agent: AgentName,
     mut brain: Box<Brain>,
 ) {
-    let life = brain.owner().life;
+    let owner = brain.owner().clone();
     let abandoned = orphan(&tools.report);
     let job = move || {
         let done = brain.make_durable();
@@ -202,7 +286,11 @@ async fn durable(
     let told = match done {
         Ok(Some(n)) => {
             metrics::checkpointed();
-            noted((tools.report)(Arc::clone(&agent), life, n).await)
+            let told = noted((tools.report)(Arc::clone(&agent), owner.life, n).await);
+            if let (Ok(()), Some(inner)) = (&told, shard.upgrade()) {
+                inner.borrow_mut().note_told(Closed { owner, n });
+            }
+            told
         }
         Ok(None) => Err("it is in use elsewhere".to_owned()),
         Err(error) => Err(error.to_string()),

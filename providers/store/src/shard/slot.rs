@@ -1,7 +1,7 @@
 //! One agent's place in a shard.
 
-use super::jobs::Job;
-use super::{Call, no_turn};
+use super::jobs::{Closing, Job};
+use super::{Call, Past, no_turn};
 use crate::brain::Brain;
 use crate::limits::COMMITS_BEFORE_DURABLE;
 use crate::ops::environment;
@@ -41,8 +41,7 @@ pub(super) struct Unsynced {
 
 /// One agent's place.
 pub(super) struct Slot {
-    /// The newest incarnation that began a turn: the fence (rule J4).
-    pub(super) incarnation: u64,
+    pub(super) past: Past,
     pub(super) place: Place,
     pub(super) waiting: VecDeque<Work>,
     /// When it was used last, in uses of the shard.
@@ -53,9 +52,9 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn closed(incarnation: u64) -> Self {
+    pub(super) fn closed(past: Past) -> Self {
         Self {
-            incarnation,
+            past,
             place: Place::Closed,
             waiting: VecDeque::new(),
             used: 0,
@@ -73,6 +72,11 @@ impl Slot {
         matches!(&self.place, Place::Here(brain) if !brain.turn_open()) && self.waiting.is_empty()
     }
 
+    /// Whether the commit of the open turn waits for the disk.
+    pub(super) fn commit_syncs(&self) -> bool {
+        matches!(&self.place, Place::Here(brain) if brain.turn_open() && brain.log_is_new())
+    }
+
     /// Takes the brain out; `None` leaves the place as it is.
     pub(super) fn take(&mut self) -> Option<Box<Brain>> {
         match std::mem::replace(&mut self.place, Place::Out) {
@@ -84,6 +88,12 @@ impl Slot {
         }
     }
 
+    /// Takes the brain out to be closed.
+    pub(super) fn closing(&mut self) -> Option<Closing> {
+        let behind = self.unsynced.since.is_some();
+        self.take().map(|brain| Closing { brain, behind })
+    }
+
     /// What is to be done with the brain while no turn is open; it is taken out for that.
     pub(super) fn at_rest(&mut self, agent: &AgentName) -> Option<Job> {
         if !self.is_idle() {
@@ -91,8 +101,7 @@ impl Slot {
         }
         let agent = Arc::clone(agent);
         if self.let_go {
-            let behind = self.unsynced.since.is_some();
-            return self.take().map(|brain| Job::Close { agent, brain, behind });
+            return self.closing().map(|closing| Job::Close { agent, closing });
         }
         let due = self.unsynced.due || self.unsynced.commits >= COMMITS_BEFORE_DURABLE;
         let brain = if due { self.take() } else { None };
@@ -101,7 +110,7 @@ impl Slot {
 
     /// The brain, if this call may use it; otherwise why not.
     pub(super) fn brain_for(&mut self, call: &Call) -> Result<&mut Brain, loket_turn::Failure> {
-        let current = call.incarnation == self.incarnation;
+        let current = call.incarnation == self.past.incarnation;
         match &mut self.place {
             Place::Here(brain) if brain.turn_open() && current => {
                 if brain.owner().life != call.life {

@@ -1,13 +1,13 @@
 //! One step for one brain: what is done on the lane at once, and what needs a store thread.
 
-use super::jobs::Job;
+use super::jobs::{Closing, Job};
 use super::slot::{Place, Slot, Work};
 use super::{Call, Inner};
 use crate::brain::{Brain, OpenError, Owner, TurnError};
 use crate::metrics;
 use loket_runtime::{BrainAction, BrainError, BrainRequest, BrainState};
 use loket_turn::simulation::{Mutation, broken};
-use loket_turn::{AgentName, Epoch, Hash, Life, Outcome, TurnNo};
+use loket_turn::{AgentName, Epoch, Life, Outcome, TurnNo};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -47,17 +47,23 @@ impl Inner {
 
     fn brain(&mut self, agent: &AgentName, request: BrainRequest) -> Option<Job> {
         let slot = self.slots.get_mut(agent)?;
-        if request.incarnation < slot.incarnation {
+        if request.incarnation < slot.past.incarnation {
             let _ = request.reply.send(Err(BrainError::Fenced(Arc::clone(agent))));
             return None;
         }
         match request.what.clone() {
             BrainAction::Begin { life, epoch } => {
-                slot.incarnation = request.incarnation;
+                slot.past.incarnation = request.incarnation;
                 self.begin(agent, life, epoch, request)
             }
             BrainAction::Commit { n, chain } => {
-                let answer = self.commit(agent, request.incarnation, n, chain);
+                if request.incarnation == slot.past.incarnation && slot.commit_syncs() {
+                    let brain = slot.take()?;
+                    return Some(Job::Commit { brain, n, chain, request });
+                }
+                let answer =
+                    with_turn(agent, slot, request.incarnation, |brain| brain.commit(n, chain));
+                self.committed(agent, answer.is_ok(), n);
                 let _ = request.reply.send(answer);
                 None
             }
@@ -100,7 +106,7 @@ impl Inner {
                 return None;
             }
             brain.roll_back();
-            closing = slot.take();
+            closing = slot.closing();
         }
         if closing.is_none() && self.slots.len() > self.bound {
             closing = self.least_used();
@@ -116,14 +122,14 @@ impl Inner {
     }
 
     /// Takes the brain out that was not used for the longest time and has no turn open.
-    fn least_used(&mut self) -> Option<Box<Brain>> {
+    fn least_used(&mut self) -> Option<Closing> {
         let idle = self.slots.iter().filter(|(_, slot)| slot.is_idle());
         let agent = idle.min_by_key(|(_, slot)| slot.used).map(|(agent, _)| Arc::clone(agent))?;
         let slot = self.slots.get_mut(&agent)?;
-        let brain = slot.take();
+        let closing = slot.closing();
         slot.place = Place::Closed;
         self.forget_closed(&agent);
-        brain
+        closing
     }
 
     /// Notes that a brain is not needed for a while; gives the job of closing the one that was released first when too many of
@@ -141,15 +147,13 @@ impl Inner {
         slot.at_rest(&agent)
     }
 
-    fn commit(&mut self, agent: &AgentName, incarnation: u64, n: TurnNo, chain: Hash) -> Answer {
-        let Some(slot) = self.slots.get_mut(agent) else {
-            return Err(BrainError::NoTurn(Arc::clone(agent)));
-        };
-        let answer = with_turn(agent, slot, incarnation, |brain| brain.commit(n, chain));
-        if answer.is_err() && matches!(&slot.place, Place::Here(brain) if brain.is_suspect()) {
+    /// What follows from a commit: `done`, or refused. The brain is back.
+    pub(super) fn committed(&mut self, agent: &AgentName, done: bool, n: TurnNo) {
+        let Some(slot) = self.slots.get_mut(agent) else { return };
+        if !done && matches!(&slot.place, Place::Here(brain) if brain.is_suspect()) {
             slot.place = Place::Closed;
         }
-        if answer.is_ok() {
+        if done {
             metrics::committed();
             self.note_commit(agent);
             if broken(Mutation::PurgeEarly) {
@@ -160,7 +164,6 @@ impl Inner {
                 }
             }
         }
-        answer
     }
 }
 
@@ -172,7 +175,7 @@ fn with_turn(
     end: impl FnOnce(&mut Brain) -> Result<(), TurnError>,
 ) -> Answer {
     match &mut slot.place {
-        Place::Here(brain) if brain.turn_open() && incarnation == slot.incarnation => {
+        Place::Here(brain) if brain.turn_open() && incarnation == slot.past.incarnation => {
             end(brain).map_err(|error| turn_error(agent, &error))?;
             Ok(state(brain))
         }

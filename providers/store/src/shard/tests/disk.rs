@@ -158,3 +158,53 @@ fn a_newer_format_is_told_as_corrupt_with_the_reason() {
         assert!(reason.contains("newer version"), "{reason}");
     });
 }
+
+/// SQLite fsyncs the head of a log that begins anew, and a lane waits for no disk.
+#[test]
+fn e1_the_commit_that_begins_the_log_is_not_made_on_the_lane() {
+    on_a_lane(8, |bench| async move {
+        bench.turn("ada", 1).await;
+        settle().await;
+        bench.clock.advance(DURABLE_AFTER_MS);
+        bench.told_times(1).await;
+        bench.begin("ada").await;
+        let gate = bench.hold_the_thread();
+        settle().await;
+        let commit = |n| BrainAction::Commit { n: TurnNo(n), chain: Hash::default() };
+        let mut first = bench.ask("ada", 1, commit(2));
+        // What comes while it is out keeps its order.
+        let next = bench.ask("ada", 1, begin_of(1));
+        settle().await;
+        assert!(first.try_recv().is_err(), "committed on the lane");
+        drop(gate);
+        assert_eq!(first.await.unwrap().unwrap().applied, TurnNo(2));
+        assert_eq!(next.await.unwrap().unwrap().applied, TurnNo(2));
+        let _gate = bench.hold_the_thread();
+        settle().await;
+        // The log goes on: nothing to wait for.
+        let mut second = bench.ask("ada", 1, commit(3));
+        assert_eq!(second.try_recv().unwrap().unwrap().applied, TurnNo(3));
+    });
+}
+
+#[test]
+fn e6_a_brain_that_is_known_to_be_durable_is_opened_and_closed_without_another_word() {
+    on_a_lane(1, |bench| async move {
+        bench.turn("ada", 1).await;
+        // There is room for one: each is closed for the other.
+        for (agent, told) in [("bob", 1), ("ada", 1), ("bob", 1), ("ada", 1)] {
+            let life = begin_of(life_of(agent));
+            bench.ask(agent, 1, life).await.unwrap().unwrap();
+            bench.ask(agent, 1, BrainAction::RollBack).await.unwrap().unwrap();
+            bench.told_times(told).await;
+            settle().await;
+            bench.clock.advance(DURABLE_AFTER_MS);
+            settle().await;
+        }
+        assert_eq!(bench.told(), [("ada".to_owned(), 1, 1)]);
+        bench.turn("ada", 2).await;
+        bench.begin("bob").await;
+        bench.told_times(2).await;
+        assert_eq!(bench.told()[1], ("ada".to_owned(), 1, 2));
+    });
+}
