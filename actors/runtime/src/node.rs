@@ -23,6 +23,9 @@ use std::sync::{Arc, OnceLock};
 pub struct NodeConfig {
     /// Lanes; one per core is right.
     pub lanes: usize,
+    /// Whether there is one lane more, with the next number, on which nobody is placed who does not name it: for those who call from
+    /// outside. What they ask waits for no guest and no supervisor then.
+    pub operator_lane: bool,
     /// The clock.
     pub clock: Clock,
     /// Epoch ticks and bounds of polls.
@@ -41,7 +44,7 @@ impl Default for NodeConfig {
     fn default() -> Self {
         let (clock, watchdog) = (Clock::machine(Moment(0)), WatchdogConfig::default());
         let in_place = std::env::var_os(IN_PLACE).is_none_or(|word| word != "off");
-        Self { lanes: 1, clock, watchdog, in_place }
+        Self { lanes: 1, operator_lane: false, clock, watchdog, in_place }
     }
 }
 
@@ -106,6 +109,8 @@ impl From<Option<OnUp>> for Hooks {
 #[derive(Debug)]
 pub struct Node {
     pub(crate) lanes: Lanes,
+    /// How many of them are for those who name none.
+    placeable: usize,
     watchdog: Watchdog,
     registry: Arc<Registry>,
     authority: Arc<Authority>,
@@ -121,7 +126,7 @@ impl Node {
     /// [`StartError::Lanes`], [`StartError::Watchdog`].
     pub fn new(config: NodeConfig) -> Result<Self, StartError> {
         crate::panic::install_hook();
-        let lanes = Lanes::start(config.lanes)?;
+        let lanes = Lanes::start(config.lanes.saturating_add(usize::from(config.operator_lane)))?;
         lanes.lanes().iter().for_each(|lane| lane.set_in_place(config.in_place));
         let registry = Arc::new(Registry::default());
         let mut watched = lanes.lanes().to_vec();
@@ -140,6 +145,7 @@ impl Node {
         let top = Arc::new(OnceLock::new());
         Ok(Self {
             lanes,
+            placeable: config.lanes,
             watchdog: watchdog.map_err(StartError::Watchdog)?,
             control: Control { registry: Arc::clone(&registry), top },
             registry,
@@ -158,12 +164,13 @@ impl Node {
         stage: Arc<dyn crate::stage::Stage>,
     ) -> Self {
         crate::panic::install_hook();
-        let lanes = Lanes::staged(lanes, &stage);
+        let (placeable, lanes) = (lanes, Lanes::staged(lanes, &stage));
         lanes.lanes().iter().for_each(|lane| lane.set_in_place(in_place));
         let registry = Arc::<Registry>::default();
         let top = Arc::new(OnceLock::new());
         Self {
             lanes,
+            placeable,
             watchdog: Watchdog::absent(),
             control: Control { registry: Arc::clone(&registry), top },
             registry,
@@ -178,7 +185,12 @@ impl Node {
         self.lanes.lanes()
     }
 
-    /// The system arbiter: for the control socket and the like.
+    /// The lane of those who call from outside, [`NodeConfig::operator_lane`]; without one, the system arbiter.
+    pub fn operator_lane(&self) -> &Lane {
+        self.lanes.lanes().get(self.placeable).unwrap_or(self.lanes.system())
+    }
+
+    /// The system arbiter, which the supervisors share.
     pub fn system(&self) -> &Lane {
         self.lanes.system()
     }
@@ -230,6 +242,7 @@ impl Node {
             clock: self.clock.clone(),
             factory,
             lanes: Arc::clone(self.lanes.lanes()),
+            placeable: self.placeable,
             system: self.lanes.system().clone(),
             reports: Reports(hooks.on_report.clone()),
             hooks,

@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) factory: Arc<dyn ChildFactory>,
     pub(crate) lanes: Arc<[Lane]>,
+    /// How many of them are for those who name none.
+    pub(crate) placeable: usize,
     pub(crate) system: Lane,
     pub(crate) hooks: Hooks,
     pub(crate) seed: u64,
@@ -169,7 +171,8 @@ impl Shared {
             LaneChoice::System => None,
             LaneChoice::Lane(index) => self.lanes.get(index),
             LaneChoice::Any => {
-                self.lanes.iter().min_by_key(|lane| lane.placed().load(Ordering::Acquire))
+                let lanes = self.lanes.iter().take(self.placeable);
+                lanes.min_by_key(|lane| lane.placed().load(Ordering::Acquire))
             }
         };
         chosen.unwrap_or(&self.system).clone()

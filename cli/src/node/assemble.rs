@@ -85,10 +85,12 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// What every fleet has without naming it.
+    /// What every fleet has without naming it: a shard of each for each lane, and one for those who call from outside.
     fn system(&self, lanes: usize) -> Result<SupervisorNode, CliError> {
-        let ledger = self.part(names::LEDGER, 0, LaneChoice::System, DoorSpec::Closed, None);
-        let mut children = vec![ledger];
+        let alone = |name: &'static str, door, serves| {
+            self.part(name.to_owned(), (name, 0), LaneChoice::System, door, serves)
+        };
+        let mut children = vec![alone(names::LEDGER, DoorSpec::Closed, None)];
         let sharded = [
             (names::KERNEL, DoorSpec::Kernel, None),
             (names::STORE, DoorSpec::Store, Some(loket_store::OPERATIONS)),
@@ -97,9 +99,12 @@ impl Builder<'_> {
         ];
         for (name, door, operations) in sharded {
             let serves = operations.map(|operations| service(name, operations)).transpose()?;
-            let shards = (0..lanes)
-                .map(|lane| self.part(name, lane, LaneChoice::Lane(lane), door, serves.clone()))
-                .collect();
+            let shard = |lane: usize| {
+                let of = if lane == lanes { "operator".to_owned() } else { lane.to_string() };
+                let id = format!("{name}/{of}");
+                self.part(id, (name, lane), LaneChoice::Lane(lane), door, serves.clone())
+            };
+            let shards = (0..=lanes).map(shard).collect();
             children.push(NodeSpec::Supervisor(SupervisorNode {
                 spec: ChildSpec::supervisor(name),
                 flags: system_flags(),
@@ -108,25 +113,19 @@ impl Builder<'_> {
             }));
         }
         let serves = service(names::LOG, loket_log::OPERATIONS)?;
-        let mut log = self.part(names::LOG, 0, LaneChoice::System, provider_door(), Some(serves));
-        if let NodeSpec::Worker(worker) = &mut log {
-            worker.spec.id = names::LOG.into();
-        }
-        children.push(log);
+        children.push(alone(names::LOG, provider_door(), Some(serves)));
         let spec = ChildSpec::supervisor("system");
         Ok(SupervisorNode { spec, flags: system_flags(), children, forgets: false })
     }
 
     fn part(
         &self,
-        name: &'static str,
-        index: usize,
+        id: String,
+        (name, index): (&'static str, usize),
         lane: LaneChoice,
         door: DoorSpec,
         serves: Option<Service>,
     ) -> NodeSpec {
-        let id =
-            if lane == LaneChoice::System { name.to_owned() } else { format!("{name}/{index}") };
         NodeSpec::Worker(WorkerNode {
             spec: ChildSpec::worker(id.as_str()),
             kind: Arc::new(ChildKind::System(name, index)),

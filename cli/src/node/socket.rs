@@ -9,7 +9,6 @@ use crate::client::{LINE_BYTES_MAX, Request, Response, SOCKET};
 use loket_turn::Failure;
 use serde::Serialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -22,7 +21,14 @@ use tokio::sync::Semaphore;
 /// Connections served at the same time; more wait in the listener's queue.
 const CONNECTIONS_MAX: usize = 256;
 
-/// The call whose result is a guest's.
+/// Bytes of an answer that the system takes at once, where it allows so many. The tree of ten thousand agents is megabytes, and each
+/// time that the client has to make room costs both a turn at the processor.
+const ANSWER_BYTES_AT_ONCE: usize = 2 * 1024 * 1024;
+
+/// What the capabilities of the fleet's own `agent` provider begin with: it writes JSON on one line.
+const OWN: &str = "agent.";
+
+/// The call of it whose result is a guest's.
 const GUESTS: &str = "agent.call";
 
 /// Binds the socket, through the directory's descriptor: a socket's path may hold 107 bytes only. The lock on the data
@@ -86,6 +92,8 @@ async fn connection(
         tracing::warn!(peer, "a stranger at the control socket was turned away");
         return Ok(());
     }
+    // Without it an answer goes out in smaller pieces.
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, ANSWER_BYTES_AT_ONCE);
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read);
     let mut line = Vec::new();
@@ -125,7 +133,7 @@ async fn answer(line: &[u8], operator: &Outsider, emergency: &Emergency) -> io::
     };
     match outcome {
         Ok(result) => match as_it_is(&request.capability, &result) {
-            Some(result) => line_of(&Whole { ok: result }),
+            Some(line) => Ok(line),
             None => line_of(&Response::Ok(as_json(&result))),
         },
         Err(failure) => line_of(&Response::Error(failure)),
@@ -138,17 +146,13 @@ fn line_of(response: &impl Serialize) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// [`Response::Ok`] with a result that is JSON already.
-#[derive(Serialize)]
-struct Whole<'a> {
-    ok: &'a RawValue,
-}
-
-/// A provider's result, which goes out as it came: the tree of ten thousand agents is megabytes, and supervisors share this
-/// thread. What a guest answered may be anything a guest can think of, and is looked at.
-fn as_it_is<'a>(capability: &str, result: &'a [u8]) -> Option<&'a RawValue> {
-    let is_one_line = !result.contains(&b'\n');
-    (capability != GUESTS && is_one_line).then(|| serde_json::from_slice(result).ok()).flatten()
+/// The line of a result that goes out as it came: the tree of ten thousand agents is megabytes, and to read it again would take
+/// longer than to write it. Only what the fleet's own `agent` provider wrote: what comes from a guest may be anything that a guest
+/// can think of, and is looked at.
+fn as_it_is(capability: &str, result: &[u8]) -> Option<Vec<u8>> {
+    let own = capability.starts_with(OWN) && capability != GUESTS;
+    let plain = own && !result.is_empty() && !result.contains(&b'\n');
+    plain.then(|| [b"{\"ok\":", result, b"}\n"].concat())
 }
 
 /// An answer is JSON by convention; one that is not is given as a string.
@@ -162,15 +166,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_providers_json_goes_out_as_it_came_and_a_guests_is_looked_at() {
-        let raw = |capability, result: &'static str| {
-            as_it_is(capability, result.as_bytes()).map(RawValue::get)
-        };
-        assert_eq!(raw("agent.tree", r#"{"id": "top"}"#), Some(r#"{"id": "top"}"#));
+    fn what_the_agent_provider_wrote_goes_out_as_it_came_and_a_guests_is_looked_at() {
+        let raw = |capability, result: &str| as_it_is(capability, result.as_bytes());
+        let line = line_of(&Response::Ok(serde_json::json!({"id": "top"}))).unwrap();
+        assert_eq!(raw("agent.tree", r#"{"id":"top"}"#), Some(line));
         assert_eq!(raw("agent.tree", "{\"id\":\n1}"), None, "an answer is one line");
-        assert_eq!(raw("agent.tree", "no JSON"), None);
+        assert_eq!(raw("agent.tree", ""), None);
+        assert_eq!(raw("llm.complete", "no JSON"), None);
         assert_eq!(raw(GUESTS, "1e999"), None);
-        let line = line_of(&Whole { ok: as_it_is("agent.tree", b"[1]").unwrap() }).unwrap();
-        assert_eq!(line, line_of(&Response::Ok(serde_json::json!([1]))).unwrap());
     }
 }

@@ -72,6 +72,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
     let (ticker, tick_us) = (engine.ticker(), u64::try_from(SLICE.as_micros()).unwrap_or(200));
     let node = Node::new(NodeConfig {
         lanes,
+        operator_lane: true,
         clock: Clock::machine(Moment(0)),
         watchdog: WatchdogConfig {
             tick: Arc::new(move || ticker.tick()),
@@ -350,8 +351,8 @@ fn serve(
     if let Err(exit) = runtime.wait_up() {
         return Err(ended(&exit));
     }
-    let kernel = || node.lanes().first().map(|lane| lane.kernel().clone());
-    let outsider = |name| kernel().and_then(|door| Outsider::new(node.authority(), name, door));
+    let lane = node.operator_lane();
+    let outsider = |name| Outsider::new(node.authority(), name, lane.kernel().clone());
     let (Some(operator), Some(timer)) = (outsider(names::OPERATOR), outsider(names::TIMER)) else {
         return Err(CliError::new("internal", exit::BUG, "the operator is no principal"));
     };
@@ -360,14 +361,14 @@ fn serve(
         CliError::new("C010", exit::DATA, text)
     })?;
     let (caller, emergency) = (operator.clone(), Emergency::of(runtime, &spare.all));
-    node.system().spawn(move || socket::serve(listener, caller, emergency));
+    lane.spawn(move || socket::serve(listener, caller, emergency));
     let kept = metrics.clone();
     node.system().spawn(move || super::metrics::upkeep(kept));
     if let Some(listen) = &checked.fleet.listen {
         let listener = http::bind(listen)
             .map_err(|why| CliError::new("C011", exit::USAGE, format!("`listen`: {why}")))?;
         let pages = http::Pages { metrics, tree: runtime.control() };
-        node.system().spawn(move || http::serve(listener, pages));
+        lane.spawn(move || http::serve(listener, pages));
     }
     let beats = Beats::new(timer, node.system().clone());
     beats.follow(&checked.fleet.root);

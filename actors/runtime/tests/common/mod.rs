@@ -199,7 +199,7 @@ pub fn run_telling(
     root: SupervisorNode,
     hooks: impl Into<loket_runtime::Hooks>,
 ) -> Runtime {
-    let lanes = config.lanes;
+    let lanes = config.lanes + usize::from(config.operator_lane);
     let node = Node::new(config).unwrap();
     let parts = (Arc::clone(node.authority()), node.clock().clone());
     let factory = Factory { script: script.clone(), node: Mutex::new(Some(parts)) };
