@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -96,6 +97,13 @@ fn exit_of(failure: &loket_turn::Failure) -> Code {
 /// Connects through the directory's descriptor, since a socket's path may hold 107 bytes only.
 fn connect(data: &Path) -> Result<UnixStream, CliError> {
     let not_running = |error: std::io::Error| {
+        if let Some(pid) = holder(data) {
+            let text = format!(
+                "the fleet on {} does not listen: it is starting, or ending (process {pid}); try again in a moment",
+                data.display()
+            );
+            return CliError::new("C001", exit::NOT_RUNNING, text);
+        }
         let text = format!(
             "no fleet runs on {} ({error}); start one with `loket run FLEET`, or name its data directory with --data",
             data.display()
@@ -107,24 +115,33 @@ fn connect(data: &Path) -> Result<UnixStream, CliError> {
     UnixStream::connect(short).map_err(not_running)
 }
 
+/// The process that holds a data directory, as far as the machine tells: it has the ledger before it listens, and after. Looked
+/// up, not tried: a lock that is taken only to see whether it can be would keep a fleet from starting.
+pub(crate) fn holder(data: &Path) -> Option<u32> {
+    let inode = std::fs::metadata(data.join(loket_ledger::LOCK_FILE)).ok()?.ino();
+    let of_file = format!(":{inode}");
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, "WRITE", pid, file, ..] = words[..] else { return None };
+        file.ends_with(&of_file).then(|| pid.parse().ok()).flatten()
+    })
+}
+
 /// The data directory that a command means: the one named, or the only one here.
 pub(crate) fn find_data(named: Option<PathBuf>) -> Result<PathBuf, CliError> {
     if let Some(named) = named {
         return Ok(named);
     }
-    let mut found = Vec::new();
-    for place in [".", "fleets"] {
-        let Ok(entries) = std::fs::read_dir(place) else { continue };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            if path.extension().is_some_and(|end| end == "data") && path.join(SOCKET).exists() {
-                found.push(path);
-            }
-        }
-    }
+    let mut found = all_with(SOCKET);
     if found.len() > 1 {
         // A process that was killed leaves its socket: only those that answer are fleets.
         found.retain(|data| connect(data).is_ok());
+    }
+    if found.is_empty() {
+        // One that is starting has no socket yet.
+        found = all_with(loket_ledger::LOCK_FILE);
+        found.retain(|data| holder(data).is_some());
     }
     match found.len() {
         1 => Ok(found.remove(0)),
@@ -133,30 +150,39 @@ pub(crate) fn find_data(named: Option<PathBuf>) -> Result<PathBuf, CliError> {
             exit::NOT_RUNNING,
             "no running fleet is in this folder: start one with `loket run FLEET`, or name its data directory with --data DIR",
         )),
-        _ => Err(CliError::new(
-            "C005",
-            exit::USAGE,
-            format!("several fleets are in this folder, name one with --data: {}", join(&found)),
-        )),
+        _ => Err(several("fleets", &found)),
     }
+}
+
+fn several(what: &str, found: &[PathBuf]) -> CliError {
+    let text = format!("several {what} are in this folder, name one with --data: {}", join(found));
+    CliError::new("C005", exit::USAGE, text)
 }
 
 /// The data directory that is meant, whether a fleet runs on it or not: as [`find_data`], or the only one here with this file.
 pub(crate) fn find_data_with(named: Option<PathBuf>, file: &str) -> Result<PathBuf, CliError> {
     match find_data(named) {
-        Err(error) if error.exit == exit::NOT_RUNNING => only_data_with(file).ok_or(error),
+        Err(error) if error.exit == exit::NOT_RUNNING => {
+            let mut kept = all_with(file);
+            match kept.len() {
+                0 => Err(error),
+                1 => Ok(kept.remove(0)),
+                _ => Err(several("data directories, of which no fleet runs on any,", &kept)),
+            }
+        }
         found => found,
     }
 }
 
-/// The only data directory here with this file, whether a fleet runs on it or not.
-fn only_data_with(file: &str) -> Option<PathBuf> {
+/// The data directories here with this file, whether fleets run on them or not.
+fn all_with(file: &str) -> Vec<PathBuf> {
     let folders = [".", "fleets"].into_iter().filter_map(|place| std::fs::read_dir(place).ok());
     let paths = folders.flat_map(|entries| entries.flatten().map(|entry| entry.path()));
     let is_data = |path: &PathBuf| path.extension().is_some_and(|end| end == "data");
-    let mut found = paths.filter(|path| is_data(path) && path.join(file).exists());
-    let only = found.next()?;
-    found.next().is_none().then_some(only)
+    let mut found: Vec<_> =
+        paths.filter(|path| is_data(path) && path.join(file).exists()).collect();
+    found.sort();
+    found
 }
 
 fn join(paths: &[PathBuf]) -> String {

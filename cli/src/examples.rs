@@ -123,7 +123,7 @@ Examples:
   loket brain librarian snapshot
   loket brain librarian rewind --to 17        as it was after turn 17
   loket brain librarian restore 0-40          as it was in that snapshot
-  loket brain librarian export librarian.db && loket brain twin import librarian.db";
+  loket brain librarian export librarian.db && loket brain twin import librarian.db --force";
 pub(crate) const QUERY: &str = "\
 Examples:
   loket query 'SELECT name, done_n FROM agents WHERE gone = 0'

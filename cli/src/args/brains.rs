@@ -83,6 +83,9 @@ pub(crate) enum BrainVerb {
     Import {
         /// The file.
         file: PathBuf,
+        /// Also a brain of another agent, or of one that this ledger does not know.
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         exchange: ExchangeArgs,
     },

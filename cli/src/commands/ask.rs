@@ -1,6 +1,6 @@
-//! `kill`, `terminate`, `restart`, `stop`, and `ask` for every other capability: short calls as the operator.
+//! `kill`, `terminate`, `restart`, and `ask` for every other capability: short calls as the operator.
 
-use crate::args::{AskArgs, KillArgs, StopArgs};
+use crate::args::{AskArgs, KillArgs};
 use crate::client;
 use crate::exit::{self, CliError, Code};
 use crate::output;
@@ -10,8 +10,8 @@ use std::time::Duration;
 /// How long an operator's short call may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long an ordered stop may take before the client gives up waiting; the fleet goes on stopping.
-const STOP_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long the stop or start of a child may take: it has its `shutdown` time, and its supervisor may be busy with others.
+const CHILD_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Crashes a child on purpose.
 pub(super) fn kill(args: KillArgs, json: bool) -> Result<Code, CliError> {
@@ -35,23 +35,11 @@ pub(super) fn restart(args: KillArgs, json: bool) -> Result<Code, CliError> {
 
 fn child(args: KillArgs, json: bool, capability: &str, done: &str) -> Result<Code, CliError> {
     let data = client::find_data(args.target.data)?;
-    // It has its `shutdown` time, and its supervisor may be busy with others.
-    let answer = client::call(&data, capability, json!({"child": args.child}), STOP_TIMEOUT)?;
+    let answer = client::call(&data, capability, json!({"child": args.child}), CHILD_TIMEOUT)?;
     if json {
         return Ok(output::json(&answer));
     }
     Ok(output::line(&output::safe(&format!("{done} {}", args.child))))
-}
-
-/// Stops the fleet.
-pub(super) fn stop(args: StopArgs, json: bool) -> Result<Code, CliError> {
-    let data = client::find_data(args.target.data)?;
-    let how = if args.all { json!({"all": true}) } else { json!({"now": args.now}) };
-    let answer = client::call(&data, "agent.shutdown", how, STOP_TIMEOUT)?;
-    if json {
-        return Ok(output::json(&answer));
-    }
-    Ok(output::line("stopping"))
 }
 
 /// Any capability.

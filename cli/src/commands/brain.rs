@@ -30,7 +30,9 @@ pub(super) fn brain(args: BrainArgs, json: bool) -> Result<Code, CliError> {
         }
         BrainVerb::Rewind { to, exchange } => files::rewind(&data, agent, to, exchange, json),
         BrainVerb::Export { file } => files::export(&data, &whose(&data, agent)?, &file, json),
-        BrainVerb::Import { file, exchange } => files::import(&data, agent, &file, exchange, json),
+        BrainVerb::Import { file, force, exchange } => {
+            files::import(&data, agent, &file, force, exchange, json)
+        }
     }
 }
 

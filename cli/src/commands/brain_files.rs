@@ -4,11 +4,12 @@
 use crate::args::ExchangeArgs;
 use crate::client;
 use crate::exit::{self, CliError, Code};
-use crate::node::{Workshop, at_rest, of_file};
+use crate::node::{Workshop, at_rest, of_file, of_ledger};
 use crate::output;
 use loket_agent::{Exchange, brains};
-use loket_store::keep::Keeper;
-use loket_turn::TurnNo;
+use loket_ledger::Past;
+use loket_store::keep::{Keeper, state_of};
+use loket_turn::{Life, TurnNo};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
@@ -104,7 +105,8 @@ pub(super) fn restore(
     })?;
     let file = Keeper::new(data).snapshot_file(row["file"].as_str().unwrap_or_default());
     let what = format!("restored from snapshot {id}");
-    exchange(data, agent, &file, what, how.abandon, false).and_then(|done| told(agent, &done, json))
+    let done = exchange(data, agent, &file, what.clone(), how.abandon, false)?;
+    told(agent, &what, done, json)
 }
 
 /// The way out of a quarantine: see [`restore`].
@@ -124,9 +126,9 @@ fn anew(
         let workshop = Workshop::open(data, agent, time)?;
         let scratch = workshop.brain_anew()?;
         let what = format!("made anew up to turn {}", workshop.living.done);
-        match exchange(data, agent, scratch.file(), what, abandon, true) {
+        match exchange(data, agent, scratch.file(), what.clone(), abandon, true) {
             Err(error) if error.code == "brain_busy" && tries < TRIES => tries += 1,
-            done => return told(agent, &done?, json),
+            done => return told(agent, &what, done?, json),
         }
     }
 }
@@ -147,8 +149,9 @@ pub(super) fn rewind(
     }
     let scratch = workshop.brain_after(n)?;
     let what = format!("rewound to turn {n}");
-    let done = exchange(data, agent, scratch.file(), what, how.abandon, false)?;
-    told(agent, &done, json)
+    let mut done = exchange(data, agent, scratch.file(), what.clone(), how.abandon, false)?;
+    done["to"] = to.into();
+    told(agent, &what, done, json)
 }
 
 /// Copies the brain into a file.
@@ -173,12 +176,39 @@ pub(super) fn import(
     data: &Path,
     agent: &str,
     file: &Path,
+    force: bool,
     how: ExchangeArgs,
     json: bool,
 ) -> Result<Code, CliError> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let what = format!("imported from {name}");
-    exchange(data, agent, file, what, how.abandon, false).and_then(|done| told(agent, &done, json))
+    let mut what = format!("imported from {name}");
+    let mut from = Value::Null;
+    // What is no brain at all is told by the exchange.
+    if let Ok(state) = state_of(file) {
+        let owner = owner_of(data, state.life)?;
+        let whose =
+            owner.clone().unwrap_or_else(|| "an agent that this ledger does not know".into());
+        if owner.as_deref() != Some(agent) && !force {
+            let text = format!(
+                "{} is a brain of {whose} after turn {}, and not of {agent}; --force puts it there all the same",
+                file.display(),
+                state.n
+            );
+            return Err(CliError::new("brain_of_another", exit::FAILED, text));
+        }
+        what = format!("{what}, a brain of {whose} after turn {}", state.n);
+        from = json!({"agent": owner, "n": state.n});
+    }
+    let mut done = exchange(data, agent, file, what.clone(), how.abandon, false)?;
+    done["from"] = from;
+    told(agent, &what, done, json)
+}
+
+/// Whose brain a file of this life is, as far as the ledger knows.
+fn owner_of(data: &Path, life: Life) -> Result<Option<String>, CliError> {
+    let past = Past::open(data).map_err(|error| of_ledger(&error))?;
+    let living = past.living().map_err(|error| of_ledger(&error))?;
+    Ok(living.into_iter().find(|it| it.life == life).map(|it| it.agent.to_string()))
 }
 
 fn exchange(
@@ -206,14 +236,14 @@ fn exchange(
     }
 }
 
-fn told(agent: &str, done: &Value, json: bool) -> Result<Code, CliError> {
+/// `what` has become of the brain; which turn comes next is the ledger's to say.
+fn told(agent: &str, what: &str, done: Value, json: bool) -> Result<Code, CliError> {
     if json {
-        return Ok(output::json(done));
+        return Ok(output::json(&done));
     }
-    let mut text = format!(
-        "{agent} goes on after turn {} with another brain, epoch {}",
-        done["n"], done["epoch"]
-    );
+    let next = done["n"].as_u64().unwrap_or(0) + 1;
+    let mut text =
+        format!("the brain of {agent} is {what}: epoch {}, the next turn is {next}", done["epoch"]);
     if done["before"].is_object() {
         text.push_str(&format!("; the one before is snapshot {}", id_of(&done["before"])));
     }

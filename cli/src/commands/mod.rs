@@ -19,6 +19,7 @@ mod run;
 mod settle;
 mod simulate;
 mod status;
+mod stop;
 mod timers;
 mod tree;
 mod turns;
@@ -65,7 +66,7 @@ pub(crate) fn dispatch(args: Args) -> Result<Code, CliError> {
         Command::Timers(timers) => timers::timers(timers, json),
         Command::Budgets(budgets) => budgets::budgets(budgets, json),
         Command::Ask(ask) => ask::ask(ask),
-        Command::Stop(stop) => ask::stop(stop, json),
+        Command::Stop(stop) => stop::stop(stop, json),
         Command::Bench(bench) => bench::bench(&bench, json),
         Command::Explain(explain) => explain::explain(&explain, json),
         Command::Version => Ok(version::version(json)),

@@ -59,8 +59,19 @@ fn e7_a_rewind_holds_across_kills_and_can_be_taken_back() {
     let ids: Vec<_> =
         kept["snapshots"].as_array().unwrap().iter().map(|it| it["id"].clone()).collect();
     assert_eq!(ids, ["0-5", "1-5"], "what was, and what it became: {kept}");
+    // Its own needs no word, and what is said names the turn that was asked for.
+    let own = fleet.path("own.db");
+    let own = own.to_str().unwrap();
+    assert_eq!(fleet.command(&["brain", "desk", "export", own]).exit, 0);
+    let said = fleet.command(&["brain", "desk", "rewind", "--to", "4"]).out;
+    assert!(
+        said.starts_with("the brain of desk is rewound to turn 4: epoch 2, the next turn is 8"),
+        "{said}"
+    );
+    let done = brain(&fleet, &["import", own]);
+    assert_eq!((&done["from"]["agent"], &done["epoch"]), (&json!("desk"), &json!(3)), "{done}");
     let back = fleet.command(&["brain", "desk", "restore", "0-5"]);
-    assert!(back.exit == 0 && back.out.contains("epoch 2"), "{back:?}");
+    assert!(back.exit == 0 && back.out.contains("epoch 4"), "{back:?}");
     assert_eq!(count(&fleet), 6, "as before the rewind");
     fleet.command(&["brain", "desk", "rewind", "--to", "99"]).failed(1, "not_found", &["turn 99"]);
     fleet.command(&["brain", "desk", "restore", "7-7"]).failed(1, "not_found", &["7-7"]);
@@ -68,14 +79,14 @@ fn e7_a_rewind_holds_across_kills_and_can_be_taken_back() {
 
     // The same without a fleet.
     let done = brain(&fleet, &["rewind", "--to", "7"]);
-    assert_eq!(done["epoch"], 3, "{done}");
+    assert_eq!((&done["epoch"], &done["to"]), (&json!(5), &json!(7)), "{done}");
     let taken = brain(&fleet, &["snapshot"]);
-    assert_eq!(taken["snapshot"]["epoch"], 3, "{taken}");
+    assert_eq!(taken["snapshot"]["epoch"], 5, "{taken}");
     fleet.start();
     assert_eq!(count(&fleet), 5, "turn 7 had counted to 4");
     // The brain follows the ledger, which has answered already.
     within(PATIENCE, "the brain has the turn", || {
-        (standing(&fleet) == json!([[3, 9]])).then_some(())
+        (standing(&fleet) == json!([[5, 9]])).then_some(())
     });
     let status = fleet.status();
     assert_eq!((&status["lost"], &status["letters"]), (&json!(0), &json!(0)), "{status}");
@@ -123,8 +134,12 @@ fn e7_an_exported_brain_becomes_anothers() {
     let out = out.to_str().unwrap();
     assert_eq!(fleet.command(&["brain", "desk", "export", out]).exit, 0);
     fleet.command(&["brain", "desk", "export", out]).failed(73, "S009", &["out.db"]);
-    let taken = fleet.command(&["brain", "twin", "import", out]);
-    assert_eq!(taken.exit, 0, "{taken:?}");
+    let another = fleet.command(&["brain", "twin", "import", out]);
+    another.failed(1, "brain_of_another", &["out.db is a brain of desk after turn 2", "--force"]);
+    assert_eq!(fleet.call("twin", "count").json(), 1, "nothing was touched");
+    let taken = fleet.command(&["brain", "twin", "import", out, "--force"]);
+    let told = "the brain of twin is imported from out.db, a brain of desk after turn 2: epoch 1";
+    assert!(taken.exit == 0 && taken.out.starts_with(told), "{taken:?}");
     assert_eq!(fleet.call("twin", "count").json(), 2);
     let odd = fleet.write("odd.db", "no brain");
     let no = fleet.command(&["brain", "twin", "import", odd.to_str().unwrap()]);

@@ -95,6 +95,26 @@ fn a_signal_while_it_starts_stops_in_order() {
     }
 }
 
+/// A fleet that does not listen yet is stopped all the same, and nobody is told that there is none.
+#[test]
+fn a_stop_while_it_starts_waits_for_it_and_stops_it() {
+    let children: Vec<_> =
+        (0..500).map(|n| format!(r#"Agent(id: "a{n}", module: "builtin:echo")"#)).collect();
+    let fleet = Fleet::of(&file("", &children.join(",")));
+    let child = fleet.run().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut running = Running { fleet, child };
+    within(PATIENCE, "it has begun", || {
+        running.fleet.data().join("ledger.db").exists().then_some(())
+    });
+    let early = running.fleet.command(&["status"]);
+    let listens = early.exit == 0;
+    assert!(listens || early.err.contains("is starting, or ending"), "{early:?}");
+    let said = running.fleet.command(&["stop"]);
+    assert_eq!((said.exit, said.out.as_str()), (0, "stopping\n"), "{said:?}");
+    assert_eq!(running.ended().code(), Some(0));
+    running.fleet.command(&["stop"]).failed(69, "C001", &["no fleet runs"]);
+}
+
 /// A turn that outlives every patience, and an order to wait for it.
 const ENDLESS: &str = r#"
     Agent(id: "echo", module: "builtin:echo", charge: Letter, shutdown: Timeout("10m"), limits: (deadline: "10m"))"#;

@@ -303,6 +303,15 @@ fn without_a_fleet_every_command_says_how_to_start_one() {
         fs::write(folder.path().join(data).join("loket.sock"), "").unwrap();
     }
     say_in(folder.path(), &["tree"]).failed(69, "C001", &["--data"]);
+    // What is kept can be read without a fleet, but not of both at once.
+    for data in ["a.data", "b.data"] {
+        for kept in ["history.db", "ledger.db"] {
+            fs::write(folder.path().join(data).join(kept), "").unwrap();
+        }
+    }
+    for words in [&["why", "a"][..], &["history"], &["query", "SELECT 1"]] {
+        say_in(folder.path(), words).failed(2, "C005", &["a.data", "b.data", "--data"]);
+    }
     say_in(folder.path(), &["tree", "--data", "a.data"]).failed(69, "C001", &["a.data"]);
 }
 
