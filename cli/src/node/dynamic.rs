@@ -50,7 +50,7 @@ impl Templates {
         self.by_supervisor.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn knows(&self, supervisor: &str) -> bool {
+    pub(super) fn knows(&self, supervisor: &str) -> bool {
         self.all().contains_key(supervisor)
     }
 

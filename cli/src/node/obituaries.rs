@@ -49,3 +49,24 @@ pub(super) fn remove(
         }
     }
 }
+
+/// A SimpleOneForOne supervisor that will not come back: nobody starts its children again. Those are meant that the ledger knows
+/// when it is asked, which is at once.
+pub(super) fn remove_below(
+    ledger: &Arc<dyn Ledger>,
+    under: &str,
+) -> impl Future<Output = ()> + use<> {
+    let (ledger, under) = (Arc::clone(ledger), under.to_owned());
+    let rows = ledger.dynamic_children();
+    async move {
+        match rows.await {
+            Ok(rows) => {
+                for row in rows.into_iter().filter(|row| *row.under == *under) {
+                    let why = format!("its supervisor {under} has ended for good");
+                    remove(&*ledger, row.agent, why).await;
+                }
+            }
+            Err(error) => tracing::error!(under, "dynamic children were not removed: {error}"),
+        }
+    }
+}

@@ -7,7 +7,8 @@ use super::emergency::Emergency;
 use super::factory::factory;
 use super::grants::GrantIds;
 use super::history::{self, Kept};
-use super::obituaries::{Obituaries, remove};
+use super::last_words::ended;
+use super::obituaries::{Obituaries, remove, remove_below};
 use super::operator::Outsider;
 use super::reload::Reloader;
 use super::ticks::Beats;
@@ -24,7 +25,6 @@ use loket_runtime::{
 };
 use loket_store::{STORE_THREADS, StoreThreads};
 use loket_supervision::fleet::{self, Durability, Fleet};
-use loket_supervision::machine::Exit;
 use loket_turn::{Ledger, LedgerEvent};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -316,13 +316,19 @@ fn start(
         system.spawn(move || spawner.bring_back(name));
     };
     let (system, told) = (node.system().clone(), Arc::clone(&ledger));
-    let renewing = Arc::clone(&reloader.renewing);
+    let (renewing, pools) = (Arc::clone(&reloader.renewing), Arc::clone(&templates));
     let on_gone = move |name: &str, why: &str| {
         if renewing.holds(name) {
             return;
         }
         let removal = remove(&*told, Arc::from(name), why.to_owned());
-        system.spawn(move || removal);
+        let below = pools.knows(name).then(|| remove_below(&told, name));
+        system.spawn(move || async move {
+            removal.await;
+            if let Some(below) = below {
+                below.await;
+            }
+        });
     };
     node.authority().explain_scopes(scope_hints());
     let (told, clock) = (Arc::clone(&ledger), node.clock().clone());
@@ -374,17 +380,6 @@ fn serve(
     beats.follow(&checked.fleet.root);
     let _ = reloader.beats.set(beats);
     Ok(operator)
-}
-
-/// Why the tree ended by itself.
-pub(super) fn ended(exit: &Exit) -> CliError {
-    if *exit == Exit::Hung {
-        let text = "more threads are stuck than `quarantine` allows; what was accepted stays, start it again to go on";
-        return CliError::new("C014", exit::STUCK, text);
-    }
-    let text =
-        format!("the fleet gave up: {exit}; what was accepted stays, start it again to go on");
-    CliError::new("C012", exit::GAVE_UP, text)
 }
 
 /// Blocks on an answer of the ledger. For the main thread only.

@@ -329,3 +329,23 @@ fn a_child_that_waits_for_its_restart_is_terminated_and_restarted_by_hand() {
         fleet.command(&["terminate", name]).failed(1, code, &[name]);
     }
 }
+
+/// A4: the same of dynamic children, which only the ledger knows by then.
+#[test]
+fn a4_dynamic_children_of_a_supervisor_that_is_gone_for_good_are_gone_with_it() {
+    let fleet = Fleet::running(
+        r#"Supervisor(id: "s", restart: Temporary, children: [
+            Supervisor(id: "pool", strategy: SimpleOneForOne, children: [
+                Agent(id: "w", module: "builtin:echo")])]),
+        Agent(id: "boss", module: "builtin:script",
+            grants: [(cap: "agent.spawn", scope: { "under": ["pool"] })])"#,
+    );
+    let spawn = json!([{"call": "agent.spawn", "args": {"under": "pool", "name": "x"}}]);
+    assert_eq!(fleet.call("boss", &spawn.to_string()).json()[0]["ok"]["agent"], "pool/x");
+    assert_eq!(fleet.call("pool/x", "alive").json(), "alive");
+    assert_eq!(fleet.command(&["kill", "s"]).exit, 0);
+    within(PATIENCE, "the ledger knows", || {
+        let said = fleet.command(&["send", "pool/x", "late", "--json"]);
+        Some(()).filter(|()| said.exit == 1 && said.err.contains("no_such_agent"))
+    });
+}
