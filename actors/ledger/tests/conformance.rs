@@ -66,6 +66,7 @@ rules! {
     h1_a_sleep_ends_at_its_time,
     h1_an_answer_is_the_result_of_its_question,
     h1_an_approved_call_may_go_out,
+    h1_an_approved_call_that_has_left_holds_nobody_up,
     h1_an_older_incarnation_asks_nobody,
     h2_the_call_that_closes_a_cycle_is_told,
     h2_what_was_answered_closes_no_cycle,

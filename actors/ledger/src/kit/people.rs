@@ -4,8 +4,8 @@
 
 use super::{NOW_MS, Subject, failed_with, wait};
 use loket_turn::{
-    ApprovalId, Ask, Asked, CallNo, Decide, Effect, IntentId, LedgerError, LedgerEvent, QUESTION,
-    SetTimer, Sleep, TIMER_SENDER, TurnKey, TurnNo, Verdict,
+    ApprovalId, Ask, Asked, CallNo, Decide, Effect, IntentId, IntentWritten, LedgerError,
+    LedgerEvent, QUESTION, SetTimer, Sleep, TIMER_SENDER, TurnKey, TurnNo, Verdict,
 };
 
 /// Longer than any wait here should take, and shorter than a test's patience.
@@ -73,6 +73,22 @@ pub fn h1_an_approved_call_may_go_out(it: &Subject) {
     let late = wait(it.ledger.decide(said(other, Verdict::Approve)));
     assert!(matches!(late, Err(LedgerError::NotSo(_))), "{late:?}");
     it.nothing_lost(0);
+}
+
+/// H1, C4: an approved call that has left, and whose answer went down with the process, is sent again by the next run of its turn:
+/// nobody else will ever answer it.
+pub fn h1_an_approved_call_that_has_left_holds_nobody_up(it: &Subject) {
+    let turn = it.opened("a");
+    it.accept("a", "x");
+    let intent = it.key(&turn, 1);
+    let id = number(wait(it.ledger.ask(held(it, &turn, "to: b"))));
+    assert_eq!(wait(it.ledger.park(turn.clone(), intent)), Ok(None));
+    wait(it.ledger.decide(said(id, Verdict::Approve))).expect("decided");
+    let left = wait(it.ledger.intent(it.intent(&turn, 1, "to: b")));
+    assert_eq!(left, Ok(IntentWritten::Fresh));
+    wait(it.ledger.open("a".into(), 2)).expect("opened");
+    let next = wait(it.ledger.next("a".into(), 2)).expect("next").expect("the turn");
+    assert_eq!((next.n, next.parked_on), (turn.n, None), "it is run");
 }
 
 /// H1: a denied call is told why, at every run of the turn.

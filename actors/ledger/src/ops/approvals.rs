@@ -150,6 +150,12 @@ impl Engine {
                 self.tell(&written, known.intent);
             }
         } else {
+            // From here on the turn waits for nobody: once the call has left, only its next run can send it again (rule C4).
+            self.conn
+                .prepare_cached(
+                    "UPDATE turns SET parked_on = NULL WHERE life = ?1 AND n = ?2 AND parked_on = ?3",
+                )?
+                .execute(params![db(known.life), db(known.approval.n.0), known.intent.0])?;
             self.events.push(LedgerEvent::Result {
                 agent: known.approval.agent.clone(),
                 intent: known.intent,
