@@ -4,6 +4,7 @@
 //! It takes requests, commits and answers as the writer's thread does, with the same functions; only the loop around them is the
 //! simulation's. Dropping it is the death of the process: nothing is committed or answered. Start reading at [`Steps::step`].
 
+use crate::codec::{db, un};
 use crate::engine::{Engine, Fault};
 use crate::ledger::Events;
 use crate::writer::{self, Closing, Job, Order};
@@ -72,6 +73,23 @@ impl Steps {
     /// The last turn of an agent that has ended, and the chain hash after it; `None`: there is no such agent.
     pub fn done(&self, agent: &str) -> Option<(TurnNo, Hash)> {
         self.engine.book.get(agent).map(|agent| (TurnNo(agent.done), agent.chain))
+    }
+
+    /// The epochs of an agent's brain after the first, and the last turn that had ended when each began (rule E7).
+    ///
+    /// # Errors
+    /// In words.
+    pub fn epochs(&self, agent: &str) -> Result<Vec<(u64, TurnNo)>, String> {
+        let Some(agent) = self.engine.book.get(agent) else { return Ok(Vec::new()) };
+        let sql = "SELECT epoch, from_n FROM epochs WHERE life = ?1 ORDER BY epoch";
+        let rows = || {
+            let mut rows = self.engine.conn.prepare_cached(sql)?;
+            let rows = rows.query_map([db(agent.life)], |row| {
+                Ok((un(row.get(0)?), TurnNo(un(row.get(1)?))))
+            })?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        rows().map_err(|why| why.to_string())
     }
 
     /// How many messages wait in an inbox and are reserved there, and its bound.

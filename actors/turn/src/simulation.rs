@@ -44,19 +44,29 @@ pub enum Mutation {
     NoCycleCheck,
     /// E6: turns are forgotten that the brain does not have on disk.
     PurgeEarly,
+    /// E7: a rewound brain is caught up with the turns that it was rewound over.
+    RewindUndone,
+    /// E7: a brain is exchanged under an open turn that nobody has given up.
+    OpenTurnKept,
+    /// E7: a new brain's file is not on the disk when the ledger names it.
+    NewBrainUnsynced,
+    /// E7: a restore to exactly where the ledger is costs the open turn.
+    RestoreRefused,
     /// J2a: what an earlier process left unsynced is acted upon.
     NoStartSync,
     /// G2: a retry keeps every record.
     BadKept,
     /// G2: a retry keeps Staged records past the last intent.
     StagedKept,
+    /// G2: a retry keeps what came before a Keyed call that was refused.
+    RefusedPins,
     /// G2: a retry sends a call again whose failure was recorded.
     TimeoutDropped,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [(&'static str, Self); 22] = [
+    pub const ALL: [(&'static str, Self); 27] = [
         ("ack_early", Self::AckEarly),
         ("brain_first", Self::BrainFirst),
         ("written_D2", Self::WrittenD2),
@@ -75,9 +85,14 @@ impl Mutation {
         ("no_reserve", Self::NoReserve),
         ("no_cycle_check", Self::NoCycleCheck),
         ("purge_early", Self::PurgeEarly),
+        ("rewind_undone", Self::RewindUndone),
+        ("written_E7_open", Self::OpenTurnKept),
+        ("written_E7_sync", Self::NewBrainUnsynced),
+        ("mended_E7_restore", Self::RestoreRefused),
         ("written_start_sync", Self::NoStartSync),
         ("bad_kept", Self::BadKept),
         ("written_G2_staged", Self::StagedKept),
+        ("mended_G2_refused", Self::RefusedPins),
         ("timeout_dropped", Self::TimeoutDropped),
     ];
 }

@@ -32,6 +32,9 @@ pub(crate) enum Death {
     Power,
 }
 
+/// How the process is going to die, with what chance, and how many syncs are spared until then.
+pub(crate) type Armed = (Death, Rng, usize);
+
 /// The names in a directory, and which files they are.
 type Names = BTreeMap<PathBuf, u64>;
 
@@ -42,7 +45,7 @@ struct State {
     synced: BTreeMap<u64, Arc<Vec<u8>>>,
     /// What a directory listed when it was last synced, by its path below the root.
     listed: BTreeMap<PathBuf, Names>,
-    armed: Option<(Death, Rng)>,
+    armed: Option<Armed>,
     image: Option<(Death, Image)>,
     syncs: u64,
 }
@@ -86,8 +89,8 @@ impl Disk {
         with(|state| state.syncs).unwrap_or(0)
     }
 
-    /// Has the next sync be the end of the process; `None` takes it back.
-    pub(crate) fn arm(&self, death: Option<(Death, Rng)>) {
+    /// Has a sync be the end of the process; `None` takes it back.
+    pub(crate) fn arm(&self, death: Option<Armed>) {
         with(|state| state.armed = death);
     }
 
@@ -270,10 +273,12 @@ fn synced(fd: c_int) {
     let Ok(path) = fs::read_link(format!("/proc/self/fd/{fd}")) else { return };
     with(|state| {
         let Ok(below) = path.strip_prefix(&state.root).map(Path::to_owned) else { return };
-        if let Some((death, mut rng)) = state.armed.take()
-            && let Ok(image) = image(state, death, &mut rng)
-        {
-            state.image = Some((death, image));
+        match state.armed.take() {
+            Some((death, rng, spared @ 1..)) => state.armed = Some((death, rng, spared - 1)),
+            Some((death, mut rng, 0)) => {
+                state.image = image(state, death, &mut rng).ok().map(|image| (death, image));
+            }
+            None => {}
         }
         state.syncs += 1;
         if path.is_dir() {

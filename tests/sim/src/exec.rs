@@ -36,11 +36,11 @@ impl Wake for Bell {
 
 /// Futures on their way to the scheduler: what a node's lanes hand over.
 #[derive(Default)]
-struct Arrivals(Mutex<VecDeque<Staged>>);
+struct Arrivals(Mutex<VecDeque<(Option<usize>, Staged)>>);
 
 impl Stage for Arrivals {
-    fn spawn(&self, _lane: Option<usize>, make: Staged) -> bool {
-        lock(&self.0).push_back(make);
+    fn spawn(&self, lane: Option<usize>, make: Staged) -> bool {
+        lock(&self.0).push_back((lane, make));
         true
     }
 }
@@ -53,8 +53,12 @@ pub(crate) struct Exec {
     local: LocalSet,
     local_bell: Waker,
     local_woken: Arc<Ready>,
-    /// Futures that are not polled for a while, and for how many steps: a thread that was sent to sleep by the machine.
+    /// The lane of each future; `None`: it belongs to none.
+    lanes: RefCell<Vec<Option<usize>>>,
+    /// Futures that are not polled for a while, and for how many steps.
     asleep: BTreeMap<usize, usize>,
+    /// Lanes none of whose futures are polled, and for how many steps: a thread that was sent to sleep by the machine.
+    lanes_asleep: BTreeMap<usize, usize>,
 }
 
 /// The number of the local set in the choice between futures.
@@ -72,7 +76,9 @@ impl Exec {
             local: LocalSet::new(),
             local_bell: Waker::from(Arc::new(bell)),
             local_woken,
+            lanes: RefCell::default(),
             asleep: BTreeMap::new(),
+            lanes_asleep: BTreeMap::new(),
         }
     }
 
@@ -87,9 +93,21 @@ impl Exec {
         }
     }
 
+    /// Lets a lane sleep for so many steps: what is sent to it waits in its mailboxes, and all others go on.
+    pub(crate) fn lane_sleeps(&mut self, lane: usize, steps: usize) {
+        self.lanes_asleep.insert(lane, steps.max(1));
+    }
+
     /// Nobody sleeps any more.
     pub(crate) fn wake_all(&mut self) {
         self.asleep.clear();
+        self.lanes_asleep.clear();
+    }
+
+    fn is_awake(&self, id: usize) -> bool {
+        let lane = self.lanes.borrow().get(id).copied().flatten();
+        !self.asleep.contains_key(&id)
+            && lane.is_none_or(|lane| !self.lanes_asleep.contains_key(&lane))
     }
 
     /// Where a node hands its futures over.
@@ -99,33 +117,36 @@ impl Exec {
 
     /// Takes a future.
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + 'static) {
-        self.take(Box::pin(future));
+        self.take(None, Box::pin(future));
     }
 
-    fn take(&self, task: Task) {
+    fn take(&self, lane: Option<usize>, task: Task) {
         let mut tasks = self.tasks.borrow_mut();
         lock(&self.ready.0).insert(tasks.len());
         tasks.push(Some(task));
+        self.lanes.borrow_mut().push(lane);
     }
 
     fn arrive(&self) {
         let _inside = self.local.enter();
         loop {
-            let Some(make) = lock(&self.arrivals.0).pop_front() else { return };
-            self.take(make());
+            let Some((lane, make)) = lock(&self.arrivals.0).pop_front() else { return };
+            self.take(lane, make());
         }
     }
 
     /// Polls one of the futures that were woken; gives its number, or `None` when there is none.
     pub(crate) fn step(&mut self, rng: &mut Rng) -> Option<usize> {
         self.arrive();
-        self.asleep.retain(|_, left| {
-            *left -= 1;
-            *left > 0
-        });
+        for sleepers in [&mut self.asleep, &mut self.lanes_asleep] {
+            sleepers.retain(|_, left| {
+                *left -= 1;
+                *left > 0
+            });
+        }
         let awake: Vec<usize> = {
             let ready = lock(&self.ready.0);
-            ready.iter().filter(|id| !self.asleep.contains_key(id)).copied().collect()
+            ready.iter().filter(|id| self.is_awake(**id)).copied().collect()
         };
         let all = awake.len() + lock(&self.local_woken.0).len();
         if all == 0 {

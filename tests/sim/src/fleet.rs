@@ -66,9 +66,13 @@ fn grants(first: u64) -> Result<Arc<GrantSet>, String> {
         if name.starts_with("agent.") {
             scope.insert("to", anyone.clone());
         }
+        let held = match name {
+            "out" => vec![Capability::parse("out.held").map_err(|why| why.to_string())?],
+            _ => Vec::new(),
+        };
         let name = Capability::parse(name).map_err(|why| why.to_string())?;
         let id = GrantId(first + at as u64);
-        Ok(Grant::new(name, Arc::new(scope), None, Vec::new(), None, id))
+        Ok(Grant::new(name, Arc::new(scope), None, held, None, id))
     };
     let names = ["store.brain", "time", "random", "agent.send", "agent.call", "out"];
     let all: Result<Vec<_>, String> = names.into_iter().enumerate().map(grant).collect();
@@ -81,12 +85,17 @@ fn supervisor(id: &str, children: Vec<NodeSpec>) -> SupervisorNode {
     SupervisorNode { spec: ChildSpec::supervisor(id), flags, children, forgets: false }
 }
 
-fn worker(name: &'static str, index: usize, door: DoorSpec, serves: Option<Service>) -> NodeSpec {
+fn worker(
+    name: &'static str,
+    (index, lane): (usize, usize),
+    door: DoorSpec,
+    serves: Option<Service>,
+) -> NodeSpec {
     NodeSpec::Worker(WorkerNode {
         spec: ChildSpec::worker(format!("{name}/{index}").as_str()),
         kind: Arc::new(ChildKind::System(name, index)),
         door,
-        lane: LaneChoice::Lane(index),
+        lane: LaneChoice::Lane(lane),
         grants: None,
         serves,
         watchdog: None,
@@ -95,7 +104,11 @@ fn worker(name: &'static str, index: usize, door: DoorSpec, serves: Option<Servi
 }
 
 /// The tree: what every fleet has on each lane, the fake provider, the agents.
-pub(crate) fn tree(spec: &AgentSpec, enrolled: &[Enrolled]) -> Result<TreeSpec, String> {
+pub(crate) fn tree(
+    spec: &AgentSpec,
+    enrolled: &[Enrolled],
+    out_lane: usize,
+) -> Result<TreeSpec, String> {
     let service = |name: &str, all: &[Operation]| {
         let all = all.iter().map(|operation| operation.capability);
         Service::new(name, all).map(Some).map_err(|why| why.to_string())
@@ -103,13 +116,14 @@ pub(crate) fn tree(spec: &AgentSpec, enrolled: &[Enrolled]) -> Result<TreeSpec, 
     let door = DoorSpec::Provider { capacity: 64 };
     let mut system = Vec::new();
     for lane in 0..LANES {
-        system.push(worker("kernel", lane, DoorSpec::Kernel, None));
+        let at = (lane, lane);
+        system.push(worker("kernel", at, DoorSpec::Kernel, None));
         let store = service("store", loket_store::OPERATIONS)?;
-        system.push(worker("store", lane, DoorSpec::Store, store));
-        system.push(worker("time", lane, door, service("time", loket_time::OPERATIONS)?));
-        system.push(worker("agent", lane, door, service("agent", loket_agent::OPERATIONS)?));
+        system.push(worker("store", at, DoorSpec::Store, store));
+        system.push(worker("time", at, door, service("time", loket_time::OPERATIONS)?));
+        system.push(worker("agent", at, door, service("agent", loket_agent::OPERATIONS)?));
     }
-    system.push(worker("out", 0, door, service("out", world::OPERATIONS)?));
+    system.push(worker("out", (0, out_lane), door, service("out", world::OPERATIONS)?));
     let mut root = Vec::new();
     for (at, name) in AGENTS.iter().enumerate() {
         let own = AgentSpec { id: (*name).to_owned(), ..spec.clone() };

@@ -35,8 +35,12 @@ pub(crate) enum Op {
     Key,
     /// A Once effect outside.
     Once,
+    /// A Keyed effect outside that a person must have approved.
+    Held,
     /// Calls an agent with a script.
     Call(u8, Vec<Op>),
+    /// Has the agent's own inbox get a message with a script after so many milliseconds.
+    After(u32, Vec<Op>),
     /// Sleeps so many milliseconds.
     Sleep(u32),
     /// Skips the next instruction, or not.
@@ -71,7 +75,7 @@ pub(crate) fn mix(acc: u64, bytes: &[u8]) -> u64 {
 pub(crate) fn random(rng: &mut Rng, depth: usize) -> Vec<Op> {
     let mut script = Vec::new();
     for _ in 0..=rng.below(5 - 2 * depth.min(2)) {
-        let op = match rng.below(33) {
+        let op = match rng.below(38) {
             0..4 => Op::Put(u8::from(rng.percent(50))),
             4..8 => Op::Get(u8::from(rng.percent(50))),
             8..10 => Op::Clock,
@@ -84,6 +88,11 @@ pub(crate) fn random(rng: &mut Rng, depth: usize) -> Vec<Op> {
             27..28 => Op::Sleep(1 + u32::try_from(rng.below(3_000)).unwrap_or(0)),
             28..30 => Op::If,
             30..33 => Op::Check,
+            33..36 => Op::Held,
+            36..38 if depth < 2 => {
+                let ms = 1 + u32::try_from(rng.below(3_000)).unwrap_or(0);
+                Op::After(ms, random(rng, depth + 1))
+            }
             _ => continue,
         };
         script.push(op);
@@ -169,6 +178,10 @@ impl Guest {
                 Op::Look => ("out.look", json!({})),
                 Op::Key => ("out.put", json!({ "acc": acc })),
                 Op::Once => ("out.once", json!({ "acc": acc })),
+                Op::Held => ("out.held", json!({ "acc": acc })),
+                Op::After(ms, script) => {
+                    ("time.after", json!({"ms": ms, "kind": "script", "body": body(script)}))
+                }
                 Op::Sleep(ms) => ("time.sleep", json!({ "ms": ms })),
                 Op::Send(to, script) => (
                     "agent.send",
@@ -196,7 +209,7 @@ impl Guest {
                 self.bad = seen["bad"] == true;
             }
             (Some(Op::Look), Err(_)) => self.bad = false,
-            (Some(Op::Key | Op::Once | Op::Call(..) | Op::Sleep(_)), _) if !refused => {
+            (Some(Op::Key | Op::Once | Op::Held | Op::Call(..) | Op::Sleep(_)), _) if !refused => {
                 self.intended = self.calls;
             }
             _ => {}
@@ -253,7 +266,10 @@ impl Script for Code {
                 match guest.next() {
                     Next::Call(name, args) => {
                         let line = format!("call {} {} {name}", message.id, guest.calls);
-                        told(|world| world.notes.push(line));
+                        told(|world| {
+                            world.notes.push(line);
+                            world.calls += u64::from(matches!(&*name, "out.put" | "out.once"));
+                        });
                         let answer = calls.call(name.to_owned(), args).await?;
                         let mut answer = answer.map_err(|failure| failure.code);
                         // Injected non-determinism: a re-run takes another answer for the one it got.

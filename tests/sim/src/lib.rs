@@ -13,14 +13,17 @@
 //!
 //! Start reading at [`run`].
 
+mod brains;
 mod disk;
 mod exec;
+mod faults;
 mod fleet;
 mod guest;
 mod machine;
 mod operator;
 mod oracle;
 mod peace;
+mod rewind;
 mod rng;
 mod run;
 mod trace;

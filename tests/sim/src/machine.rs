@@ -2,13 +2,13 @@
 //!
 //! Start reading at [`Process::boot`].
 
+use crate::brains::Files;
 use crate::disk::Disk;
 use crate::exec::Exec;
 use crate::guest::{AGENTS, Code};
 use crate::world::{Requests, Shared};
 use loket_agent::{
-    AgentProvider, AgentServices, Brains, OfFiles, Pools, Reload, ReloadFuture, Reports,
-    ReportsFuture,
+    AgentProvider, AgentServices, Pools, Reload, ReloadFuture, Reports, ReportsFuture,
 };
 use loket_contract::{ProviderServices, provider_body};
 use loket_host::driver::{AgentPlan, HostServices, LaneDoors, ModuleSource, Modules, agent_body};
@@ -19,13 +19,12 @@ use loket_runtime::{
     Authority, Body, ChildFactory, ChildKind, ChildPlan, Clock, Node, Registry, Runtime, Slots,
     StopAll, Waiters, kernel_body,
 };
+use loket_store::keep::Keeper;
 use loket_store::{StoreOptions, StoreProvider, StoreSteps, StoreThreads};
 use loket_supervision::fleet::AgentSpec;
 use loket_supervision::machine::{Blame, Cause, Exit};
 use loket_time::TimeProvider;
-use loket_turn::{
-    BrainStanding, Enrol, Enrolled, Epoch, Failure, Ledger, LedgerEvent, Life, Snapshot,
-};
+use loket_turn::{Enrol, Enrolled, Failure, Ledger, LedgerEvent};
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,6 +86,8 @@ pub(crate) struct Plan {
     pub(crate) slots: u32,
     /// Idle receivers take in place.
     pub(crate) in_place: bool,
+    /// The lane of the fake provider.
+    pub(crate) out_lane: usize,
     /// The version of the guests' code that is on the disk now.
     pub(crate) version: Arc<AtomicU64>,
     /// The outside.
@@ -135,7 +136,7 @@ impl Process {
         exec.spawn(async { background().drive().await });
         let factory = factory(plan, kit, disk.root(), &node, &ledger, &waiters, &threads);
         let slots = factory.host.slots.clone();
-        let tree = crate::fleet::tree(&kit.spec, &enrolled)?;
+        let tree = crate::fleet::tree(&kit.spec, &enrolled, plan.out_lane)?;
         let runtime = node.run(tree, Arc::new(factory), None).map_err(|why| why.to_string())?;
         Ok(Self { exec, steps, jobs, ledger, clock, runtime, slots, told })
     }
@@ -198,33 +199,13 @@ struct Factory {
     version: Arc<AtomicU64>,
 }
 
-/// A fleet of a simulation is never reloaded, nobody reads its history or exchanges its brains.
+/// A fleet of a simulation is never reloaded, and nobody reads its history.
 struct Nothing;
 
 impl Reload for Nothing {
     fn reload(&self, _: Option<String>, _: bool) -> ReloadFuture {
-        Box::pin(async { not_here() })
+        Box::pin(async { Err(Failure::new("not_here", "a simulation")) })
     }
-}
-
-fn not_here<T>() -> Result<T, Failure> {
-    Err(Failure::new("not_here", "a simulation"))
-}
-
-impl Brains for Nothing {
-    fn snapshot(&self, _: Life, _: Epoch) -> OfFiles<Snapshot> {
-        Box::pin(async { not_here() })
-    }
-
-    fn adopt(&self, _: PathBuf, _: BrainStanding) -> OfFiles<bool> {
-        Box::pin(async { not_here() })
-    }
-
-    fn remove(&self, _: String) -> OfFiles<()> {
-        Box::pin(async { not_here() })
-    }
-
-    fn forget_before(&self, _: Life, _: Epoch) {}
 }
 
 impl Reports for Nothing {
@@ -267,7 +248,7 @@ fn factory(
         tree: node.control(),
         waiters: Arc::clone(waiters),
         clock: node.clock().clone(),
-        brains: Arc::new(Nothing),
+        brains: Arc::new(Files(Keeper::new(&dir))),
         pools: Arc::new(Pools::default()),
         reports: Arc::new(Nothing),
         reload: Arc::new(Nothing),

@@ -1,10 +1,12 @@
-//! The operator: settles doubts one way or the other, retries dead letters, looks at quarantines.
+//! The operator: settles doubts one way or the other, decides approvals, retries dead letters, looks at quarantines.
 
+use crate::guest::AGENTS;
+use crate::rewind::{Bench, Known};
 use crate::rng::Rng;
 use crate::run::Simulation;
 use crate::world::{Shared, lock};
 use loket_ledger::SqliteLedger;
-use loket_turn::{Ledger, Release, Resolution};
+use loket_turn::{Decide, Ledger, Release, Resolution, Verdict};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -18,31 +20,28 @@ pub(crate) struct Desk {
     /// What it found to do when it last looked.
     pub(crate) open: usize,
     retried: BTreeSet<u64>,
-    lost: BTreeSet<String>,
-}
-
-impl Desk {
-    /// Whether only a restore could bring this agent back.
-    pub(crate) fn lost(&self, agent: &str) -> bool {
-        self.lost.contains(agent)
-    }
 }
 
 /// The operator looks at one thing.
 pub(crate) fn act(simulation: &mut Simulation) {
     let desk = Rc::clone(&simulation.desk);
+    let known: Vec<Known> =
+        AGENTS.iter().map(|agent| simulation.oracle.known_of(agent, &mut simulation.rng)).collect();
+    let Some(bench) = Bench::of(simulation) else { return };
     let Some(process) = &simulation.process else { return };
     if std::mem::replace(&mut desk.borrow_mut().busy, true) {
         return;
     }
     let (ledger, world) = (Arc::clone(&process.ledger), Arc::clone(&simulation.world));
+    let clock = process.clock.clone();
     let (rng, ahead) = (Rng::new(simulation.rng.number()), simulation.may_be_ahead());
     let registry = Arc::clone(process.runtime.node().registry());
     process.exec.spawn(async move {
-        let open = look(&ledger, &world, &desk, rng, ahead, &|agent| {
+        let wake = |agent: &str| {
             registry.wake(agent);
-        })
-        .await;
+        };
+        let mut open = look(&ledger, &world, &desk, rng, &|| clock.now().0).await;
+        open += free(&ledger, &world, ahead.then_some((&bench, &*known)), &wake).await;
         let mut desk = desk.borrow_mut();
         (desk.busy, desk.open) = (false, open);
     });
@@ -53,8 +52,7 @@ async fn look(
     world: &Shared,
     desk: &RefCell<Desk>,
     mut rng: Rng,
-    may_be_ahead: bool,
-    wake: &dyn Fn(&str),
+    now_ms: &dyn Fn() -> u64,
 ) -> usize {
     let mut open = 0;
     for doubt in ledger.doubts().await.unwrap_or_default() {
@@ -68,10 +66,43 @@ async fn look(
         lock(world).notes.push(format!("operator {:?} {resolution:?}", doubt.intent));
         let _ = ledger.resolve_doubt(doubt.id, resolution).await;
     }
+    for approval in ledger.approvals().await.unwrap_or_default() {
+        open += 1;
+        let verdict = match rng.percent(60) {
+            true => Verdict::Approve,
+            false => Verdict::Deny("simulated".to_owned()),
+        };
+        lock(world).notes.push(format!("operator {} {verdict:?}", approval.id.0));
+        let decide = Decide { id: approval.id, verdict, by: "@operator".into(), now_ms: now_ms() };
+        let _ = ledger.decide(decide).await;
+    }
+    for letter in ledger.letters().await.unwrap_or_default() {
+        // Not again and again: a poisoned message never ends.
+        let first = desk.borrow_mut().retried.insert(letter.id.0);
+        if first && letter.id.0 <= 2 && rng.percent(50) {
+            let _ = ledger.retry_letter(letter.id, true).await;
+        }
+    }
+    open
+}
+
+/// Brings agents out of quarantine. `restore`: brains may be ahead, and with what they are restored.
+async fn free(
+    ledger: &SqliteLedger,
+    world: &Shared,
+    restore: Option<(&Bench, &[Known])>,
+    wake: &dyn Fn(&str),
+) -> usize {
+    let mut open = 0;
     for quarantined in ledger.quarantines().await.unwrap_or_default() {
         let (agent, cause) = (quarantined.agent.to_string(), quarantined.why.cause.clone());
-        if cause == "ahead" && may_be_ahead {
-            desk.borrow_mut().lost.insert(agent);
+        let known = AGENTS.iter().position(|name| *name == agent);
+        if cause == "ahead"
+            && let Some((bench, all)) = restore
+            && let Some(known) = known.and_then(|at| all.get(at))
+        {
+            open += 1;
+            bench.restore(&agent, known).await;
             continue;
         }
         if !lock(world).tainted {
@@ -83,13 +114,6 @@ async fn look(
         let released = ledger.release_quarantine(quarantined.agent.clone(), Release::Skip, true);
         if released.await.is_ok() {
             wake(&agent);
-        }
-    }
-    for letter in ledger.letters().await.unwrap_or_default() {
-        // Not again and again: a poisoned message never ends.
-        let first = desk.borrow_mut().retried.insert(letter.id.0);
-        if first && letter.id.0 <= 2 && rng.percent(50) {
-            let _ = ledger.retry_letter(letter.id, true).await;
         }
     }
     open

@@ -5,9 +5,13 @@
 
 use crate::guest::{AGENTS, Guest, Next};
 use crate::machine::{ATTEMPTS, INBOX, VERSIONS};
+use crate::rewind::Known;
+use crate::rng::Rng;
 use crate::world::{Shared, lock};
 use loket_ledger::Steps;
-use loket_turn::{Effect, EffectClass, EndedTurn, Hash, LetterId, RanTurn, Record, TurnNo};
+use loket_turn::{
+    Effect, EffectClass, EndedTurn, Hash, LetterId, MessageId, RanTurn, Record, SetTimer, TurnNo,
+};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{RngCore, SeedableRng};
 use serde_json::{Value, json};
@@ -27,10 +31,20 @@ struct Turn {
     sent: Vec<String>,
 }
 
+/// A brain that took another one's place.
+struct Epoch {
+    number: u64,
+    /// The last turn that had ended then.
+    from: u64,
+    brain: Brain,
+}
+
 /// See the module head.
 pub(crate) struct Oracle {
     world: Shared,
     turns: BTreeMap<&'static str, Vec<Turn>>,
+    /// The epochs of each agent's brain after the first (rule E7).
+    epochs: BTreeMap<&'static str, Vec<Epoch>>,
     letters: BTreeMap<LetterId, String>,
     /// Messages that became dead letters; a letter that was retried is gone, and a lost one may come again.
     condemned: BTreeSet<String>,
@@ -40,7 +54,8 @@ impl Oracle {
     /// An oracle that has seen nothing.
     pub(crate) fn new(world: Shared) -> Self {
         let turns = AGENTS.iter().map(|agent| (*agent, Vec::new())).collect();
-        Self { world, turns, letters: BTreeMap::new(), condemned: BTreeSet::new() }
+        let epochs = AGENTS.iter().map(|agent| (*agent, Vec::new())).collect();
+        Self { world, turns, epochs, letters: BTreeMap::new(), condemned: BTreeSet::new() }
     }
 
     fn violation(&self, text: String) {
@@ -66,7 +81,10 @@ impl Oracle {
                 let after = TurnNo(self.known(agent));
                 match steps.ended_after(&agent.into(), after) {
                     Ok(turns) if !turns.is_empty() => {
-                        turns.into_iter().for_each(|turn| self.ended(agent, turn));
+                        for turn in turns {
+                            self.exchanged(agent, steps);
+                            self.ended(agent, turn);
+                        }
                     }
                     Ok(_) => {
                         return self
@@ -75,17 +93,79 @@ impl Oracle {
                     Err(why) => return self.violation(format!("turns of {agent}: {why}")),
                 }
             }
+            self.exchanged(agent, steps);
         }
         match steps.letters() {
             Ok(letters) => letters.into_iter().for_each(|letter| {
                 let message = letter.message.to_string();
                 if self.letters.insert(letter.id, message.clone()).is_none() {
                     self.condemned.insert(message.clone());
-                    self.condemned(&message, &letter.cause);
+                    self.condemned(&letter.agent, &message, &letter.cause);
                 }
             }),
             Err(why) => self.violation(format!("letters: {why}")),
         }
+    }
+
+    /// Takes the brains that took another one's place at the last turn that is known here.
+    fn exchanged(&mut self, agent: &'static str, steps: &Steps) {
+        let (known, last) = (self.known(agent), self.epoch(agent));
+        let epochs = match steps.epochs(agent) {
+            Ok(epochs) => epochs,
+            Err(why) => return self.violation(format!("epochs of {agent}: {why}")),
+        };
+        for (number, from) in epochs.into_iter().filter(|(number, _)| *number > last) {
+            if from.0 > known {
+                return;
+            }
+            let plan = lock(&self.world).planned.get(&(agent.to_owned(), number)).cloned();
+            let Some(brain) = plan else {
+                return self.violation(format!("nobody began epoch {number} of {agent}"));
+            };
+            let epoch = Epoch { number, from: from.0, brain };
+            self.epochs.entry(agent).or_default().push(epoch);
+        }
+    }
+
+    /// The epoch of an agent's brain.
+    pub(crate) fn epoch(&self, agent: &str) -> u64 {
+        self.epochs.get(agent).and_then(|all| all.last()).map_or(0, |epoch| epoch.number)
+    }
+
+    /// What a brain holds after turn `n` for those that come after it.
+    fn brain_after(&self, agent: &str, n: u64) -> Brain {
+        let epochs = self.epochs.get(agent).map(Vec::as_slice).unwrap_or_default();
+        if let Some(epoch) = epochs.iter().rev().find(|epoch| epoch.from == n) {
+            return epoch.brain.clone();
+        }
+        self.turn(agent, n).map(|turn| turn.brain.clone()).unwrap_or_default()
+    }
+
+    fn turn(&self, agent: &str, n: u64) -> Option<&Turn> {
+        self.turns.get(agent)?.get(usize::try_from(n.checked_sub(1)?).ok()?)
+    }
+
+    /// What is known of an agent's brain, with an earlier state by chance.
+    pub(crate) fn known_of(&self, agent: &str, rng: &mut Rng) -> Known {
+        let done = self.known(agent);
+        let (back, any) = (rng.below(usize::try_from(done).unwrap_or(0)) as u64, done > 0);
+        let chain = |n: u64| self.turn(agent, n).map_or_else(Hash::default, |turn| turn.chain);
+        let earlier = any.then(|| {
+            let brain = self.turn(agent, back).map(|turn| turn.brain.clone()).unwrap_or_default();
+            (TurnNo(back), chain(back), brain)
+        });
+        let epochs = self.epochs.get(agent).map(Vec::as_slice).unwrap_or_default();
+        let within = |n: u64| epochs.iter().take_while(|epoch| epoch.from < n).last();
+        let of_turns = (1..=done).filter_map(|n| {
+            let turn = self.turn(agent, n)?;
+            let epoch = within(n).map_or(0, |epoch| epoch.number);
+            Some((epoch, TurnNo(n), turn.chain, turn.brain.clone()))
+        });
+        let of_epochs = epochs.iter().map(|epoch| {
+            (epoch.number, TurnNo(epoch.from), chain(epoch.from), epoch.brain.clone())
+        });
+        let points = of_turns.chain(of_epochs).collect();
+        Known { done: TurnNo(done), brain: self.brain_after(agent, done), earlier, points }
     }
 
     fn known(&self, agent: &str) -> u64 {
@@ -93,9 +173,13 @@ impl Oracle {
     }
 
     /// A message has become a dead letter: only for what it did itself, and as often as it may (rules B2, G2, G3).
-    fn condemned(&self, message: &str, cause: &str) {
+    fn condemned(&self, agent: &str, message: &str, cause: &str) {
         let traps = lock(&self.world).traps(message);
         if self.tainted() {
+            return;
+        }
+        let given_up = |(whose, _): &(String, u64)| whose == agent;
+        if cause == "abandoned" && lock(&self.world).given_up.iter().any(given_up) {
             return;
         }
         if cause != "trap" {
@@ -110,8 +194,7 @@ impl Oracle {
     }
 
     fn ended(&mut self, agent: &'static str, turn: EndedTurn) {
-        let before = self.turns.get(agent).and_then(|turns| turns.last());
-        let mut brain = before.map(|turn| turn.brain.clone()).unwrap_or_default();
+        let mut brain = self.brain_after(agent, self.known(agent));
         let (mut message, mut sent) = (None, Vec::new());
         if let Some(ran) = &turn.ran {
             let id = ran.message.id.to_string();
@@ -143,6 +226,7 @@ impl Oracle {
             } else if done.0 < known {
                 self.violation(format!("turn {known} of {agent} had ended and is lost"));
             }
+            self.epochs_reborn(agent, steps, lossy);
             let there =
                 self.turns.get(agent).and_then(|turns| turns.get(done.0.checked_sub(1)? as usize));
             if there.is_some_and(|turn| turn.chain != chain) {
@@ -154,6 +238,18 @@ impl Oracle {
             let there: BTreeSet<LetterId> =
                 steps.letters().unwrap_or_default().iter().map(|letter| letter.id).collect();
             self.letters.retain(|id, _| there.contains(id));
+        }
+    }
+
+    fn epochs_reborn(&mut self, agent: &'static str, steps: &Steps, lossy: bool) {
+        let epochs = steps.epochs(agent).unwrap_or_default();
+        let last = epochs.last().map_or(0, |(number, _)| *number);
+        if self.epoch(agent) > last && !lossy {
+            let number = self.epoch(agent);
+            self.violation(format!("epoch {number} of {agent} had begun and is lost"));
+        }
+        if let Some(all) = self.epochs.get_mut(agent) {
+            all.retain(|epoch| epoch.number <= last);
         }
     }
 
@@ -175,21 +271,29 @@ impl Oracle {
 
     /// How far an agent is, and what its brain must hold.
     pub(crate) fn brain(&self, agent: &str) -> (u64, Brain) {
-        let turns = self.turns.get(agent);
-        let last = turns.and_then(|turns| turns.last()).map(|turn| turn.brain.clone());
-        (self.known(agent), last.unwrap_or_default())
+        let done = self.known(agent);
+        (done, self.brain_after(agent, done))
     }
 }
 
 fn sent_by(records: &[Record]) -> Vec<String> {
     let one = |record: &Record| match (&record.effect, record.intent, &record.outcome) {
         (Some(Effect::Send { id, .. }), _, Some(Ok(_))) => Some(id.to_string()),
+        (Some(Effect::SetTimer(timer)), _, Some(Ok(_))) => Some(of_timer(timer)),
         (_, Some(intent), Some(Ok(_))) if record.capability == "agent.call" => {
             Some(intent.to_string())
         }
         _ => None,
     };
     records.iter().filter_map(one).collect()
+}
+
+/// The id of the one message that a timer becomes.
+fn of_timer(timer: &SetTimer) -> String {
+    let fields = [b"timer".as_slice(), &timer.id.0, &timer.due_ms.to_le_bytes()].concat();
+    let mut id = [0; 16];
+    id.copy_from_slice(&Hash::of(&fields).0[..16]);
+    MessageId(id).to_string()
 }
 
 /// Which version of the guests' code these bytes are.

@@ -8,6 +8,8 @@ use crate::oracle::Brain;
 use crate::run::Simulation;
 use crate::world::lock;
 use loket_ledger::Durability;
+use loket_store::keep::Keeper;
+use loket_turn::{Epoch, Life};
 
 /// Steps in peace until everything must have come to its end.
 const PEACE_STEPS: usize = 60_000;
@@ -73,10 +75,6 @@ impl Simulation {
     fn unfinished(&self) -> String {
         let Some(process) = &self.process else { return String::new() };
         let desk = self.desk.borrow();
-        if AGENTS.iter().any(|agent| desk.lost(agent)) {
-            // Whoever waits for it waits on.
-            return String::new();
-        }
         for (at, client) in self.clients.iter().enumerate() {
             if client.borrow().accepted.is_none() {
                 return format!("client {at} is not served");
@@ -103,10 +101,6 @@ impl Simulation {
             return;
         }
         let lossy = self.power_lost && self.plan.durability == Durability::Process;
-        let desk = self.desk.borrow();
-        if AGENTS.iter().any(|agent| desk.lost(agent)) {
-            return;
-        }
         for client in &self.clients {
             let accepted = client.borrow().accepted.clone();
             if let Some(id) = accepted.filter(|id| !lossy && !self.oracle.is_over(id)) {
@@ -143,12 +137,11 @@ impl Simulation {
         self.after()?;
         let root = self.disk.root();
         self.process = None;
-        let desk = self.desk.borrow();
         for (at, agent) in AGENTS.iter().enumerate() {
             let life = at as u64 + 1;
             let (done, brain) = self.oracle.brain(agent);
-            let file = root.join("brains").join(format!("{life:02x}")).join(format!("{life}.db"));
-            if desk.lost(agent) || lock(&self.world).tainted || done == 0 {
+            let file = Keeper::new(&root).brain(Life(life), Epoch(self.oracle.epoch(agent)));
+            if lock(&self.world).tainted || done == 0 {
                 continue;
             }
             match read_brain(&file) {

@@ -3,8 +3,9 @@
 //! Start reading at [`run`].
 
 use crate::disk::{Death, Disk};
+use crate::faults::Doomed;
 use crate::guest::{self, AGENTS, Body};
-use crate::machine::{Plan, Process};
+use crate::machine::{LANES, Plan, Process};
 use crate::operator;
 use crate::oracle::Oracle;
 use crate::rng::Rng;
@@ -15,11 +16,11 @@ use loket_turn::simulation::{Mutation, Simulated};
 use loket_turn::{Accept, Ledger};
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// When every run begins, Unix milliseconds: the clock tells nothing of the machine.
-const START_MS: u64 = 1_700_000_000_000;
+pub(crate) const START_MS: u64 = 1_700_000_000_000;
 
 /// What to run.
 #[derive(Debug, Clone, Copy)]
@@ -69,10 +70,14 @@ pub(crate) struct Simulation {
     pub(crate) world: Shared,
     wall_ms: u64,
     pub(crate) power_lost: bool,
-    /// Agents that only a restore could bring back, which there is none of: their brains are ahead after a loss of power.
+    /// What the operator knows.
     pub(crate) desk: Rc<RefCell<operator::Desk>>,
     pub(crate) steps: usize,
     pub(crate) stopping: bool,
+    /// An agent that is going to be killed.
+    pub(crate) doomed: Option<Doomed>,
+    /// The operator is going to exchange a brain.
+    pub(crate) rewind_due: bool,
 }
 
 /// Runs one seed.
@@ -108,6 +113,7 @@ impl Simulation {
             durability: if rng.percent(50) { Durability::Power } else { Durability::Process },
             slots: 1 + u32::from(rng.percent(70)),
             in_place: rng.percent(50),
+            out_lane: rng.below(LANES),
             version: Arc::new(AtomicU64::new(0)),
             world: Arc::clone(&world),
         };
@@ -127,6 +133,8 @@ impl Simulation {
             desk: Rc::default(),
             steps: 0,
             stopping: false,
+            doomed: None,
+            rewind_due: false,
         })
     }
 
@@ -196,9 +204,10 @@ impl Simulation {
     }
 
     /// The process dies; another one starts.
-    fn die(&mut self, death: Death) -> Result<(), String> {
+    pub(crate) fn die(&mut self, death: Death) -> Result<(), String> {
         self.trace.note(format!("{death:?}"));
         self.power_lost |= death == Death::Power;
+        self.doomed = None;
         let mut rng = Rng::new(self.rng.number());
         self.disk.die(death, &mut rng).map_err(|why| why.to_string())?;
         if let Some(process) = self.process.take() {
@@ -212,6 +221,7 @@ impl Simulation {
     /// One step of whatever the dice choose.
     fn step(&mut self) -> Result<(), String> {
         self.steps += 1;
+        self.execute();
         let dice = self.rng.below(100);
         let slow = self.rng.percent(1);
         let Some(process) = &mut self.process else { return Ok(()) };
@@ -311,81 +321,5 @@ impl Simulation {
                 client.borrow_mut().accepted = Some(id);
             }
         });
-    }
-
-    fn fault(&mut self) -> Result<bool, String> {
-        let kind = *self.rng.pick(&[
-            "kill",
-            "kill",
-            "kill-sync",
-            "power",
-            "power",
-            "power-sync",
-            "out",
-            "out",
-            "agent",
-            "agent",
-            "module",
-            "module",
-            "clock",
-            "part",
-            "astray",
-        ]);
-        let armed = |rng: &mut Rng, death| Some((death, Rng::new(rng.number())));
-        self.trace.note(format!("fault {kind}"));
-        match kind {
-            "kill" => self.die(Death::Kill)?,
-            "power" => self.die(Death::Power)?,
-            "kill-sync" => {
-                let death = armed(&mut self.rng, Death::Kill);
-                self.disk.arm(death);
-            }
-            "power-sync" => {
-                let death = armed(&mut self.rng, Death::Power);
-                self.disk.arm(death);
-            }
-            "module" => {
-                self.plan.version.fetch_add(1, Ordering::Relaxed);
-            }
-            "clock" => {
-                // A day ahead for good, or back: time that was told never runs backwards.
-                let day = 24 * 60 * 60 * 1_000;
-                let to = if self.rng.percent(50) { START_MS - day } else { START_MS + day };
-                if let Some(process) = &self.process {
-                    process.clock.set_wall(loket_kernel::Moment(to));
-                }
-            }
-            "astray" => {
-                if !self.rng.percent(40) {
-                    return Ok(false);
-                }
-                lock(&self.world).lead_astray();
-            }
-            _ => self.kill(kind),
-        }
-        Ok(true)
-    }
-
-    /// A part of the process ends, and its supervisor starts it again.
-    fn kill(&mut self, kind: &str) {
-        let parts = ["store/0", "store/1", "kernel/0", "agent/0", "agent/1", "time/0"];
-        let name = match kind {
-            "out" => "out/0",
-            "agent" => *self.rng.pick(&AGENTS),
-            _ => *self.rng.pick(&parts),
-        };
-        self.trace.note(format!("end {name}"));
-        if let Some(process) = &mut self.process {
-            if self.rng.percent(60) {
-                // What was under way is late, and finds the next life there.
-                process.exec.slow_down(&mut self.rng, 50, 400);
-            }
-            let _ = process.runtime.control().kill(name);
-        }
-    }
-
-    /// Whether a brain may be ahead of its ledger (rule F3).
-    pub(crate) fn may_be_ahead(&self) -> bool {
-        self.power_lost && self.plan.durability == Durability::Process
     }
 }

@@ -3,6 +3,7 @@
 //! It outlives every simulated process. A request that left stays on its way: it may be carried out, and its answer may come, at any
 //! later step, also after whoever sent it has died. Start reading at [`Requests`].
 
+use crate::oracle::Brain;
 use crate::rng::Rng;
 use loket_contract::{CallView, Flow, Operation, Performed, Provider};
 use loket_turn::{EffectClass, Failure, Outcome};
@@ -52,12 +53,18 @@ pub(crate) struct World {
     /// Calls are refused now and then.
     pub(crate) faulty: bool,
     astray: bool,
+    /// Calls of guests that leave an intent for the outside.
+    pub(crate) calls: u64,
     /// A guest went astray: what follows is no longer held against anybody but in the outside's own rules.
     pub(crate) tainted: bool,
     /// The first rule that was broken.
     pub(crate) broken: Option<String>,
     /// What happened, for the trace.
     pub(crate) notes: Vec<String>,
+    /// What the brain of an agent holds at the beginning of an epoch, by who exchanged it.
+    pub(crate) planned: BTreeMap<(String, u64), Brain>,
+    /// Open turns that an operator may have given up.
+    pub(crate) given_up: BTreeSet<(String, u64)>,
     seen_keys: BTreeSet<String>,
     begun: BTreeSet<String>,
 }
@@ -85,9 +92,12 @@ impl World {
             traps: BTreeMap::new(),
             faulty: true,
             astray: false,
+            calls: 0,
             tainted: false,
             broken: None,
             notes: Vec::new(),
+            planned: BTreeMap::new(),
+            given_up: BTreeSet::new(),
             seen_keys: BTreeSet::new(),
             begun: BTreeSet::new(),
         }
@@ -222,6 +232,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     operation("out.look", EffectClass::Observe),
     operation("out.put", EffectClass::Keyed),
     operation("out.once", EffectClass::Once),
+    operation("out.held", EffectClass::Keyed),
 ];
 
 /// The fake provider: one of each effect class that leaves.

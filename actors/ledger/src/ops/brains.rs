@@ -7,6 +7,7 @@ use super::letters::Grave;
 use crate::book::Agent;
 use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op};
+use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{
     AgentName, Blame, BrainStanding, Epoch, Failure, Hash, LedgerError, LedgerEvent, LetterId,
     Life, Snapshot, Switch, Switched, TurnNo, chain_after,
@@ -69,7 +70,10 @@ impl Engine {
             return Ok(Switched::Moved);
         }
         let given_up = now.open.filter(|open| switch.abandon == Some(*open));
-        if let (Some(open), None, false) = (now.open, given_up, switch.exact) {
+        let exact = switch.exact && !broken(Mutation::RestoreRefused);
+        if let (Some(open), None, false) = (now.open, given_up, exact)
+            && !broken(Mutation::OpenTurnKept)
+        {
             return Ok(Switched::Open(open));
         }
         let agent = self.living(&now.agent)?.clone();
@@ -93,7 +97,9 @@ impl Engine {
             agent.epoch = epoch;
         }
         // The new file has every ended turn behind it, on the disk.
-        self.brain_durable(&now.agent, now.life, now.done)?;
+        if !broken(Mutation::RewindUndone) {
+            self.brain_durable(&now.agent, now.life, now.done)?;
+        }
         self.mended(&agent, given_up)?;
         self.meters.switched.increment(1);
         self.events.push(LedgerEvent::Arrived { agent: now.agent.clone() });

@@ -55,10 +55,14 @@ impl Engine {
             self.conn.prepare_cached(sql)?.execute([life, n])?;
         }
         let but = if broken(Mutation::StagedKept) { "AND class <> 'staged'" } else { "" };
+        let pins = match broken(Mutation::RefusedPins) {
+            true => "(intent IS NOT NULL OR class IN ('keyed', 'once'))",
+            false => "intent IS NOT NULL",
+        };
         let sql = format!(
             "DELETE FROM records WHERE life = ?1 AND n = ?2 {but} AND call >
                 (SELECT coalesce(max(call), 0) FROM records
-                  WHERE life = ?1 AND n = ?2 AND intent IS NOT NULL)"
+                  WHERE life = ?1 AND n = ?2 AND {pins})"
         );
         self.conn.prepare_cached(&sql)?.execute([life, n])?;
         Ok(())

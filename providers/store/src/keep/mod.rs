@@ -14,6 +14,7 @@ pub use error::KeepError;
 pub use scratch::{Scratch, ScratchStore};
 
 use crate::brain::{BrainFiles, files, schema};
+use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{BrainStanding, Epoch, Hash, Life, TurnNo};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, params};
@@ -116,8 +117,13 @@ impl Keeper {
             let conn = Connection::open_with_flags(&making, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
             conn.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
             let sql = "UPDATE loket SET life = ?1, epoch = ?2, applied_n = ?3, chain = ?4, pure_version = ?5";
-            let (life, n) = (at.life.0.cast_signed(), at.done.0.cast_signed());
-            let row = params![life, epoch.0.cast_signed(), n, at.chain.0, crate::PURE_VERSION];
+            let (life, mut n, mut chain) =
+                (at.life.0.cast_signed(), at.done.0.cast_signed(), at.chain);
+            if broken(Mutation::RewindUndone) {
+                let said = said(&conn)?;
+                (n, chain) = (said.n.0.cast_signed(), said.chain);
+            }
+            let row = params![life, epoch.0.cast_signed(), n, chain.0, crate::PURE_VERSION];
             conn.execute(sql, row)?;
             conn.close().map_err(|(_, error)| error)
         };
@@ -208,6 +214,9 @@ fn copy(from: &Path, to: &Path) -> Result<FileState, KeepError> {
 /// Brings a file that is made to the disk under its name (rule E1).
 fn settle(making: &Path, path: &Path) -> Result<(), KeepError> {
     let done = || {
+        if broken(Mutation::NewBrainUnsynced) {
+            return std::fs::rename(making, path);
+        }
         std::fs::File::open(making)?.sync_all()?;
         std::fs::rename(making, path)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -1,0 +1,154 @@
+//! What the dice may break: deaths of the process and of its parts, threads that sleep, clocks, code, guests.
+//!
+//! Start reading at [`Simulation::fault`].
+
+use crate::disk::Death;
+use crate::guest::AGENTS;
+use crate::machine::LANES;
+use crate::rewind;
+use crate::rng::Rng;
+use crate::run::{START_MS, Simulation};
+use crate::world::lock;
+use loket_ledger::Durability;
+use std::sync::atomic::Ordering;
+
+/// An agent that is killed once it has called the outside.
+pub(crate) struct Doomed {
+    name: &'static str,
+    /// Calls of the outside before.
+    calls: u64,
+    /// Steps from its call to its end.
+    left: usize,
+}
+
+impl Simulation {
+    /// One of the faults; `false`: the dice took it back.
+    pub(crate) fn fault(&mut self) -> Result<bool, String> {
+        let kind = *self.rng.pick(&[
+            "kill",
+            "kill",
+            "kill-sync",
+            "power",
+            "power",
+            "power-sync",
+            "out",
+            "out",
+            "agent",
+            "agent",
+            "module",
+            "module",
+            "clock",
+            "part",
+            "overtaken",
+            "overtaken",
+            "overtaken",
+            "rewind",
+            "rewind",
+            "rewind",
+            "astray",
+        ]);
+        let armed = |rng: &mut Rng, death| Some((death, Rng::new(rng.number()), 0));
+        self.trace.note(format!("fault {kind}"));
+        match kind {
+            "kill" => self.die(Death::Kill)?,
+            "power" => self.die(Death::Power)?,
+            "kill-sync" => {
+                let death = armed(&mut self.rng, Death::Kill);
+                self.disk.arm(death);
+            }
+            "power-sync" => {
+                let death = armed(&mut self.rng, Death::Power);
+                self.disk.arm(death);
+            }
+            "module" => {
+                self.plan.version.fetch_add(1, Ordering::Relaxed);
+            }
+            "clock" => {
+                // A day ahead for good, or back: time that was told never runs backwards.
+                let day = 24 * 60 * 60 * 1_000;
+                let to = if self.rng.percent(50) { START_MS - day } else { START_MS + day };
+                if let Some(process) = &self.process {
+                    process.clock.set_wall(loket_kernel::Moment(to));
+                }
+            }
+            "astray" => {
+                if !self.rng.percent(40) {
+                    return Ok(false);
+                }
+                lock(&self.world).lead_astray();
+            }
+            "overtaken" => self.overtake(),
+            "rewind" => {
+                self.rewind_due = true;
+            }
+            _ => self.kill(kind),
+        }
+        Ok(true)
+    }
+
+    /// The lane of the fake provider sleeps, and an agent of another one is killed meanwhile: a call of its last life may wait in the
+    /// mailbox while the next one runs the same turn.
+    fn overtake(&mut self) {
+        let Some(process) = &mut self.process else { return };
+        process.exec.lane_sleeps(self.plan.out_lane, 400 + self.rng.below(1_200));
+        let others = (0..AGENTS.len()).filter(|at| at % LANES != self.plan.out_lane);
+        let others: Vec<&str> = others.map(|at| AGENTS[at]).collect();
+        let (name, calls) = (*self.rng.pick(&others), lock(&self.world).calls);
+        self.doomed = Some(Doomed { name, calls, left: self.rng.below(100) });
+    }
+
+    /// Does what is due at this step: the end of who has called meanwhile, an exchange of a brain.
+    pub(crate) fn execute(&mut self) {
+        if let Some(Doomed { name, calls, left }) = &mut self.doomed
+            && lock(&self.world).calls > *calls
+        {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                let name = *name;
+                self.doomed = None;
+                if let Some(process) = &mut self.process {
+                    process.exec.lane_sleeps(self.plan.out_lane, 300 + self.rng.below(1_200));
+                }
+                self.end(name);
+            }
+        }
+        if self.rewind_due && rewind::rewind(self) {
+            self.rewind_due = false;
+            if self.rng.percent(50) {
+                // In one of the syncs of the exchange, or soon after it.
+                let death = *self.rng.pick(&[Death::Kill, Death::Power]);
+                let spared = self.rng.below(16);
+                self.disk.arm(Some((death, Rng::new(self.rng.number()), spared)));
+            }
+        }
+    }
+
+    /// A part of the process ends, and its supervisor starts it again.
+    fn kill(&mut self, kind: &str) {
+        let parts = ["store/0", "store/1", "kernel/0", "agent/0", "agent/1", "time/0"];
+        let name = match kind {
+            "out" => "out/0",
+            "agent" => *self.rng.pick(&AGENTS),
+            _ => *self.rng.pick(&parts),
+        };
+        if let Some(process) = &mut self.process
+            && self.rng.percent(60)
+        {
+            // What was under way is late, and finds the next life there.
+            process.exec.slow_down(&mut self.rng, 50, 400);
+        }
+        self.end(name);
+    }
+
+    fn end(&mut self, name: &str) {
+        self.trace.note(format!("end {name}"));
+        if let Some(process) = &self.process {
+            let _ = process.runtime.control().kill(name);
+        }
+    }
+
+    /// Whether a brain may be ahead of its ledger (rule F3).
+    pub(crate) fn may_be_ahead(&self) -> bool {
+        self.power_lost && self.plan.durability == Durability::Process
+    }
+}
