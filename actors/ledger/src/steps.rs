@@ -75,6 +75,11 @@ impl Steps {
         self.engine.book.get(agent).map(|agent| (TurnNo(agent.done), agent.chain))
     }
 
+    /// The epoch of an agent's brain; `None`: there is no such agent.
+    pub fn epoch(&self, agent: &str) -> Option<u64> {
+        self.engine.book.get(agent).map(|agent| agent.epoch.0)
+    }
+
     /// The epochs of an agent's brain after the first, and the last turn that had ended when each began (rule E7).
     ///
     /// # Errors

@@ -110,6 +110,9 @@ impl Oracle {
     /// Takes the brains that took another one's place at the last turn that is known here.
     fn exchanged(&mut self, agent: &'static str, steps: &Steps) {
         let (known, last) = (self.known(agent), self.epoch(agent));
+        if steps.epoch(agent).is_none_or(|now| now == last) {
+            return;
+        }
         let epochs = match steps.epochs(agent) {
             Ok(epochs) => epochs,
             Err(why) => return self.violation(format!("epochs of {agent}: {why}")),
