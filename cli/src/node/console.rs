@@ -82,7 +82,7 @@ impl Signals {
         waiting.block_on(async {
             let mut console =
                 Console::new(options, fleet, operator, (interrupt, terminate, hangup));
-            let code = console.watch(runtime).await;
+            let code = console.watch(runtime, ledger).await;
             console.last_counts(ledger).await;
             code
         })
@@ -129,10 +129,10 @@ impl<'a> Console<'a> {
         }
     }
 
-    async fn watch(&mut self, runtime: &Runtime) -> Result<Code, CliError> {
+    async fn watch(&mut self, runtime: &Runtime, ledger: &dyn Ledger) -> Result<Code, CliError> {
         let (tell, mut told) = mpsc::channel(TOLD_MAX);
         let (fleet, operator) = (self.fleet, self.operator.clone());
-        let run = opening::run(&fleet.opening, &fleet.root, &operator, tell);
+        let run = opening::run(&fleet.opening, &fleet.root, (&operator, ledger), tell);
         let mut opening = std::pin::pin!(run);
         let mut opened = false;
         self.show_tree().await;

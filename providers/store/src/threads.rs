@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 /// How much these threads let the others go first, in steps of `nice`: opening ten thousand brains at once is work in bulk, while
 /// lanes, ledger and whoever looks at the tree have others waiting for them. A machine that is not busy does not notice.
-const NICER_BY: i32 = 5;
+const NICER_BY: i32 = 10;
 
 enum Job {
     Run(Box<dyn FnOnce() + Send>),
