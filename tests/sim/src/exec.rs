@@ -104,8 +104,13 @@ impl Exec {
         self.lanes_asleep.clear();
     }
 
+    /// The lane of a future; `None`: it belongs to none.
+    pub(crate) fn lane_of(&self, id: usize) -> Option<usize> {
+        self.lanes.borrow().get(id).copied().flatten()
+    }
+
     fn is_awake(&self, id: usize) -> bool {
-        let lane = self.lanes.borrow().get(id).copied().flatten();
+        let lane = self.lane_of(id);
         !self.asleep.contains_key(&id)
             && lane.is_none_or(|lane| !self.lanes_asleep.contains_key(&lane))
     }

@@ -12,15 +12,6 @@ use crate::world::lock;
 use loket_ledger::Durability;
 use std::sync::atomic::Ordering;
 
-/// An agent that is killed once it has called the outside.
-pub(crate) struct Doomed {
-    name: &'static str,
-    /// Calls of the outside before.
-    calls: u64,
-    /// Steps from its call to its end.
-    left: usize,
-}
-
 impl Simulation {
     /// One of the faults; `false`: the dice took it back.
     pub(crate) fn fault(&mut self) -> Result<bool, String> {
@@ -77,7 +68,7 @@ impl Simulation {
                 }
                 lock(&self.world).lead_astray();
             }
-            "overtaken" => self.overtake(),
+            "overtaken" => self.overtake_due = true,
             "rewind" => {
                 self.rewind_due = true;
             }
@@ -86,31 +77,30 @@ impl Simulation {
         Ok(true)
     }
 
-    /// The lane of the fake provider sleeps, and an agent of another one is killed meanwhile: a call of its last life may wait in the
-    /// mailbox while the next one runs the same turn.
-    fn overtake(&mut self) {
-        let Some(process) = &mut self.process else { return };
-        process.exec.lane_sleeps(self.plan.out_lane, 400 + self.rng.below(1_200));
-        let others = (0..AGENTS.len()).filter(|at| at % LANES != self.plan.out_lane);
-        let others: Vec<&str> = others.map(|at| AGENTS[at]).collect();
-        let (name, calls) = (*self.rng.pick(&others), lock(&self.world).calls);
-        self.doomed = Some(Doomed { name, calls, left: self.rng.below(100) });
+    /// An agent has called the outside, from this lane. Was that waited for, and is the fake provider on another lane, then that one
+    /// sleeps, and the agent is killed meanwhile: its call waits in a mailbox while the next life runs the same turn.
+    pub(crate) fn overtake(&mut self, lane: usize) {
+        let (true, Some(process)) =
+            (self.overtake_due && lane != self.plan.out_lane, &mut self.process)
+        else {
+            return;
+        };
+        self.overtake_due = false;
+        process.exec.lane_sleeps(self.plan.out_lane, 300 + self.rng.below(1_500));
+        let own = AGENTS.iter().enumerate().find(|(at, _)| at % LANES == lane);
+        self.doomed = own.map(|(_, name)| (self.rng.below(100), *name));
     }
 
-    /// Does what is due at this step: the end of who has called meanwhile, an exchange of a brain.
+    /// Does what is due at this step: the end of who was to be killed, an exchange of a brain.
     pub(crate) fn execute(&mut self) {
-        if let Some(Doomed { name, calls, left }) = &mut self.doomed
-            && lock(&self.world).calls > *calls
-        {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
+        match &mut self.doomed {
+            Some((left, _)) if *left > 0 => *left -= 1,
+            Some((_, name)) => {
                 let name = *name;
                 self.doomed = None;
-                if let Some(process) = &mut self.process {
-                    process.exec.lane_sleeps(self.plan.out_lane, 300 + self.rng.below(1_200));
-                }
                 self.end(name);
             }
+            None => {}
         }
         if self.rewind_due && rewind::rewind(self) {
             self.rewind_due = false;

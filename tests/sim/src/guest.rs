@@ -268,7 +268,8 @@ impl Script for Code {
                         let line = format!("call {} {} {name}", message.id, guest.calls);
                         told(|world| {
                             world.notes.push(line);
-                            world.calls += u64::from(matches!(&*name, "out.put" | "out.once"));
+                            world.calls +=
+                                u64::from(matches!(&*name, "out.put" | "out.once" | "out.held"));
                         });
                         let answer = calls.call(name.to_owned(), args).await?;
                         let mut answer = answer.map_err(|failure| failure.code);

@@ -3,7 +3,6 @@
 //! Start reading at [`run`].
 
 use crate::disk::{Death, Disk};
-use crate::faults::Doomed;
 use crate::guest::{self, AGENTS, Body};
 use crate::machine::{LANES, Plan, Process};
 use crate::operator;
@@ -74,8 +73,10 @@ pub(crate) struct Simulation {
     pub(crate) desk: Rc<RefCell<operator::Desk>>,
     pub(crate) steps: usize,
     pub(crate) stopping: bool,
-    /// An agent that is going to be killed.
-    pub(crate) doomed: Option<Doomed>,
+    /// An agent that is going to be killed, and after how many steps.
+    pub(crate) doomed: Option<(usize, &'static str)>,
+    /// The next agent that calls the outside is going to be overtaken by its next life.
+    pub(crate) overtake_due: bool,
     /// The operator is going to exchange a brain.
     pub(crate) rewind_due: bool,
 }
@@ -134,6 +135,7 @@ impl Simulation {
             steps: 0,
             stopping: false,
             doomed: None,
+            overtake_due: false,
             rewind_due: false,
         })
     }
@@ -230,8 +232,14 @@ impl Simulation {
         }
         match dice {
             0..60 => {
+                let calls = lock(&self.world).calls;
                 if let Some(id) = process.exec.step(&mut self.rng) {
                     self.trace.note(format!("poll {id}"));
+                    if lock(&self.world).calls > calls
+                        && let Some(lane) = process.exec.lane_of(id)
+                    {
+                        self.overtake(lane);
+                    }
                 }
             }
             60..78 => {
