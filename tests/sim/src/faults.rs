@@ -98,6 +98,10 @@ impl Simulation {
             Some((_, name)) => {
                 let name = *name;
                 self.doomed = None;
+                if self.rng.percent(50) {
+                    // Killed for its new code: what its next life calls is another call.
+                    self.plan.version.fetch_add(1, Ordering::Relaxed);
+                }
                 self.end(name);
             }
             None => {}
