@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 cargo test -q --workspace --locked --test seeds --no-run
 sim=target/debug/loket-sim
 "$sim" --seeds 1000
-found=(ack_early brain_first observe_unflushed module_today rewind_undone)
+found=(ack_early brain_first observe_unflushed written_C4_fence module_today late_refused rewind_undone)
 for name in "${found[@]}"; do
   "$sim" --mutation "$name" --seeds 1000
 done
