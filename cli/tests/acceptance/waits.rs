@@ -1,11 +1,14 @@
 //! Agents that wait: for each other, for a person, for their time.
 
-use crate::fleet::{Fleet, PATIENCE, within};
+use crate::fleet::{Fleet, PATIENCE, file, free_port, metric, metrics, within};
 use serde_json::{Value, json};
 use std::sync::Barrier;
 
 /// Rounds until two calls are on the way at the same time. One in a few is; without the answer the first such round hangs.
 const ROUNDS: usize = 500;
+
+/// Looks that an outsider makes one after the other, each by a process of its own: together some seconds.
+const LOOKS: u32 = 40;
 
 /// Two agents that may call each other.
 const PAIR: &str = r#"
@@ -199,5 +202,28 @@ fn h1_timers_outlive_the_process() {
     assert_eq!(fleet.command(&["timers", "--cancel", timer]).exit, 0);
     assert_eq!(fleet.command(&["timers"]).out.trim(), "no timers");
     fleet.command(&["timers", "--cancel", timer]).failed(1, "not_found", &[timer]);
+    fleet.stop();
+}
+
+/// While something waits, `run` asks the ledger whether all is quiet, and not for the tree of a fleet that may have ten thousand
+/// agents: that it does once, when it begins.
+#[test]
+fn a_fleet_that_waits_is_not_looked_at_all_the_time_by_its_own_console() {
+    let port = free_port();
+    let mut fleet = Fleet::of(&file(&format!("listen: \"127.0.0.1:{port}\","), CLERK));
+    fleet.start();
+    fleet.hand("k", &calls(&["one"]));
+    fleet.waits();
+    for _ in 0..LOOKS {
+        assert_eq!(fleet.status()["waiting"], 1);
+    }
+    let lines = metrics(port);
+    let answered = |capability: &str| {
+        let name =
+            format!("loket_calls_answered_total{{capability=\"{capability}\",result=\"ok\"}}");
+        metric(&lines, &name)
+    };
+    assert!(answered("agent.status") >= f64::from(LOOKS));
+    assert!(answered("agent.tree") <= 1.0, "{} looks at the tree", answered("agent.tree"));
     fleet.stop();
 }
