@@ -38,7 +38,7 @@ scratch() {
     machine)
       # The machine alone: the rest only costs time here.
       find "$tree"/supervision/src -mindepth 1 -maxdepth 1 ! -name machine -exec rm -r {} +
-      printf '//! The machine.\npub mod machine;\n' > "$tree/supervision/src/lib.rs"
+      printf '//! The machine.\npub mod machine;\nmod visible;\npub use visible::visible;\n' > "$tree/supervision/src/lib.rs"
       find "$tree"/supervision/tests -maxdepth 1 -name '*.rs' ! -name 'machine_*' -exec rm {} + ;;
     fleet)
       cp -r "$root/docs/errors" "$tree/docs/"

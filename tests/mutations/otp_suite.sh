@@ -83,9 +83,7 @@ mutant 06-brutal-kill-asks $machine/lifecycle 'Life::Running { .. } | Life::Star
   'Life::Running { .. } | Life::Starting { verdict: None } if brutal && id.is_empty()'
 mutant 07-any-significant-never $machine/decide 'AutoShutdown::AnySignificant => true' 'AutoShutdown::AnySignificant => false'
 mutant 08-ignored-temporary-kept $machine/lifecycle 'if simple || child.spec.restart == Restart::Temporary {' 'if simple {'
-mutant 09-failed-start-child-keeps-the-spec $machine/job '                self.children.remove(seq);
-                job.answer' '                self.settle(seq);
-                job.answer'
+mutant 09-failed-start-child-keeps-the-spec $machine/job 'let forget = matches!(job.why, Why::StartChild { .. });' 'let forget = false;'
 mutant 10-removed-by-a-change $machine/api 'for child in old.into_iter().flatten() {' 'for child in old.into_iter().flatten().take(0) {'
 mutant 11-other-life-ended $machine/api '            _ => child.incarnation == incarnation,' '            _ => true,'
 mutant 12-restarting-not-by-its-life $machine/api '(child.ran..=child.incarnation).contains(&incarnation)' 'child.incarnation == incarnation'
@@ -122,7 +120,7 @@ mutant 30-order-of-a-change-lost $actor/brought '        children.push(child);
     }
     rest'
 mutant 31-closed-shard-stays actors/runtime/src/authority 'target.shards.retain(|(_, shard)| !shard.is(mailbox));' 'target.shards.retain(|_| true);'
-mutant 32-log-lines-as-they-come supervision/src/machine/exit 'match char.is_control() {' 'match char == char::MAX {'
+mutant 32-log-lines-as-they-come supervision/src/visible 'match is_hidden(c) && !keep.contains(&c) {' 'match c == char::MAX {'
 mutant 33-depth-without-end supervision/src/machine/exit '_ if depth == 0 =>' '_ if depth == usize::MAX =>' \
   supervision/src/machine/exit 'inner.line_into(line, depth - 1);' 'inner.line_into(line, depth.wrapping_sub(1).min(usize::MAX - 1));'
 mutant 34-dynamic-start-told-to-all actors/runtime/src/history 'Context::Progress => tracing::debug!(' 'Context::Progress => tracing::info!('

@@ -28,7 +28,7 @@ fresh() {
   cp "$root/Cargo.lock" "$scratch/"
   # The machine alone: the fleet file's half only costs time here.
   rm -rf "$scratch/supervision/src/fleet"
-  printf '//! The machine.\npub mod machine;\n' > "$scratch/supervision/src/lib.rs"
+  printf '//! The machine.\npub mod machine;\nmod visible;\npub use visible::visible;\n' > "$scratch/supervision/src/lib.rs"
 }
 
 # Replaces OLD, which must be there exactly once, by NEW.

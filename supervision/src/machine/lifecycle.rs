@@ -88,13 +88,6 @@ impl Supervisor {
         self.settle(seq);
     }
 
-    /// Tells of a stop that a caller asked for: nothing else would say why the child is gone.
-    fn report_stopped(&mut self, reason: Option<Exit>, seq: Seq) {
-        if matches!(self.job, Some(Job { why: Why::Terminate { .. }, .. })) {
-            self.report(Context::Stopped, reason, seq);
-        }
-    }
-
     /// OTP's `del_child`: a child without a life is undefined, or forgotten if nothing could bring
     /// it back.
     pub(super) fn settle(&mut self, seq: Seq) {
@@ -108,6 +101,13 @@ impl Supervisor {
         } else {
             child.life = Life::Undefined;
             child.epoch = epoch;
+        }
+    }
+
+    /// Tells of a stop that a caller asked for: nothing else would say why the child is gone.
+    fn report_stopped(&mut self, reason: Option<Exit>, seq: Seq) {
+        if matches!(self.job, Some(Job { why: Why::Terminate { .. }, .. })) {
+            self.report(Context::Stopped, reason, seq);
         }
     }
 
