@@ -1,6 +1,6 @@
 #!/bin/sh
-# Ten thousand wasm agents of a running fleet trap at once, twice: each has answered its next message within 30 s of the first
-# trap, and the tree answers within 100 ms all the while. Exit code 1 when that does not hold, or anything was lost.
+# Ten thousand wasm agents of a running fleet trap at once, twice: each is started again within 30 s of the first trap, and the tree
+# answers within 100 ms all the while, until each has answered its next message. Exit code 1 when that does not hold, or anything was lost.
 # LOKET_BIN names a binary that is there already; otherwise the release binary is built. `--help` of the driver lists the options.
 set -eu
 cd "$(dirname "$0")/../.."

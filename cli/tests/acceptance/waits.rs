@@ -214,6 +214,9 @@ fn a_fleet_that_waits_is_not_looked_at_all_the_time_by_its_own_console() {
     fleet.start();
     fleet.hand("k", &calls(&["one"]));
     fleet.waits();
+    // From its first moment on it is not quiet.
+    fleet.kill_process();
+    fleet.start();
     for _ in 0..LOOKS {
         assert_eq!(fleet.status()["waiting"], 1);
     }

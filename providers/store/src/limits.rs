@@ -61,8 +61,10 @@ pub const STEPS_MAX: u64 = 100_000_000;
 /// one call at a time, so a longer queue is a mistake of the host.
 pub const WAITING_MAX: usize = 64;
 /// Open brains of one shard: three file descriptors (file, log, index of the log) and 92 KiB each,
-/// so 2,048 are 190 MiB at most. A small limit of descriptors lowers it further.
-pub const OPEN_BRAINS_MAX: usize = 2_048;
+/// so 512 are 46 MiB at most. SQLite looks through all files that the process has open, one by one and
+/// under one lock, whenever it opens another: with 3,300 that was a tenth of all the time in which ten
+/// thousand agents crash and come back. A small limit of descriptors lowers it further.
+pub const OPEN_BRAINS_MAX: usize = 512;
 /// The least bound on open brains, whatever the limit of descriptors: below it a fleet would only
 /// open and close.
 pub const OPEN_BRAINS_MIN: usize = 16;

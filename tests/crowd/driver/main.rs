@@ -28,7 +28,8 @@ usage: wasm_crowd [--agents N] [--rounds N] [--senders N] [--durability Power|Pr
 --agents     how many there are, 10000
 --rounds     how often all of them trap, 2
 --senders    connections that send at the same time, 64
---back-ms    each has answered a message sent after its trap within this time of the first trap, 30000
+--back-ms    each has been started again within this time of the first trap, 30000; when each has answered a message that was
+             sent after that is told
 --look-ms    no answer of `agent.tree` takes longer, 100
 The last line of standard output is one JSON object; the exit code is 1 when a bound did not hold, or anything was lost.";
 

@@ -66,8 +66,8 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
             ms(round.looks.median()),
             ms(round.looks.worst())
         );
-        if round.back > options.back {
-            wrong.push(format!("round {number}: back after {} ms", round.back.as_millis()));
+        if round.restarted > options.back {
+            wrong.push(format!("round {number}: back after {} ms", round.restarted.as_millis()));
         }
         if round.looks.worst() > options.look {
             wrong.push(format!("round {number}: a look took {:.1} ms", ms(round.looks.worst())));
