@@ -219,6 +219,16 @@ pub struct Registry {
     relations: Relations,
 }
 
+impl Drop for Registry {
+    /// A place holds its supervisor's, and that holds its children's: without this a node's mailboxes outlive it, megabytes each time.
+    fn drop(&mut self) {
+        let places = self.places.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for place in places.values() {
+            drop(std::mem::take(&mut *crate::lock(&place.children)));
+        }
+    }
+}
+
 impl Registry {
     /// The place of this name.
     pub fn find(&self, name: &str) -> Option<Arc<Place>> {

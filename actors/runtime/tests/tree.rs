@@ -373,3 +373,13 @@ fn a_killed_supervisor_is_not_restarted_before_all_below_it_is_gone() {
     script.until("b 2 up");
     stop(runtime);
 }
+
+#[test]
+fn the_places_of_a_node_that_is_gone_are_gone_with_it() {
+    let script = Script::new();
+    let runtime = run(1, &script, supervisor("root", lenient(), workers(vec![worker("w")])));
+    runtime.wait_up().unwrap();
+    let place = std::sync::Arc::downgrade(&runtime.node().registry().find("w").unwrap());
+    stop(runtime);
+    assert!(place.upgrade().is_none());
+}
