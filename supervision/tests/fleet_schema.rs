@@ -118,7 +118,7 @@ fn each_field_that_may_be_left_out_may_be_none_and_what_may_be_said_may_be_in_so
             for said in [value.clone(), format!("Some({value})")] {
                 let text = with(group, &format!("{beside}{field}: {said}"));
                 let form = |code: &&str| ["E001", "E002", "E003", "E005", "E008"].contains(code);
-                let codes: Vec<_> = refused(&text).into_iter().filter(|code| form(&code)).collect();
+                let codes: Vec<_> = refused(&text).into_iter().filter(|code| form(code)).collect();
                 assert!(codes.is_empty(), "{codes:?} {text}");
                 assert_eq!(against(&text), None, "{text}");
                 somes += 1;

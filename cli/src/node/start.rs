@@ -20,7 +20,7 @@ use loket_host::engine::{Cache, Engine, EngineConfig, LoadLimits, SLICE};
 use loket_kernel::Moment;
 use loket_ledger::{HistoryFile, Options, SqliteLedger};
 use loket_runtime::{
-    Clock, Hooks, Listening, Node, NodeConfig, Runtime, StartError, StopAll, Waiters,
+    Clock, Hooks, Listening, Node, NodeConfig, OnGone, Runtime, StartError, StopAll, Waiters,
     WatchdogConfig,
 };
 use loket_store::{STORE_THREADS, StoreThreads};
@@ -315,9 +315,32 @@ fn start(
         let (spawner, name) = (spawner.clone(), name.to_owned());
         system.spawn(move || spawner.bring_back(name));
     };
-    let (system, told) = (node.system().clone(), Arc::clone(&ledger));
-    let (renewing, pools) = (Arc::clone(&reloader.renewing), Arc::clone(&templates));
-    let on_gone = move |name: &str, why: &str| {
+    let on_gone = on_gone(&node, &reloader, Arc::clone(&ledger), templates);
+    node.authority().explain_scopes(scope_hints());
+    let (told, clock) = (Arc::clone(&ledger), node.clock().clone());
+    let obituaries = Arc::new(Obituaries { ledger: told, clock });
+    let obituaries = node.registry().relations().listen(obituaries).map_err(|error| {
+        CliError::new(error.code(), exit::BUG, format!("the ledger cannot listen: {error}"))
+    })?;
+    let file = Arc::clone(&reports);
+    let hooks = Hooks {
+        on_up: Some(Arc::new(on_up)),
+        on_gone: Some(on_gone),
+        on_report: Some(Arc::new(move |row| history::keep(&file, &row))),
+    };
+    let runtime = node.run(tree, Arc::new(factory), hooks).map_err(start_failed)?;
+    Ok((runtime, Spare { threads, reports, reloader, all, _obituaries: obituaries }))
+}
+
+/// Who ended for good is no agent any more, nor are those below it.
+fn on_gone(
+    node: &Node,
+    reloader: &Reloader,
+    told: Arc<dyn Ledger>,
+    pools: Arc<Templates>,
+) -> OnGone {
+    let (system, renewing) = (node.system().clone(), Arc::clone(&reloader.renewing));
+    Arc::new(move |name: &str, why: &str| {
         if renewing.holds(name) {
             return;
         }
@@ -329,21 +352,7 @@ fn start(
                 below.await;
             }
         });
-    };
-    node.authority().explain_scopes(scope_hints());
-    let (told, clock) = (Arc::clone(&ledger), node.clock().clone());
-    let obituaries = Arc::new(Obituaries { ledger: told, clock });
-    let obituaries = node.registry().relations().listen(obituaries).map_err(|error| {
-        CliError::new(error.code(), exit::BUG, format!("the ledger cannot listen: {error}"))
-    })?;
-    let file = Arc::clone(&reports);
-    let hooks = Hooks {
-        on_up: Some(Arc::new(on_up)),
-        on_gone: Some(Arc::new(on_gone)),
-        on_report: Some(Arc::new(move |row| history::keep(&file, &row))),
-    };
-    let runtime = node.run(tree, Arc::new(factory), hooks).map_err(start_failed)?;
-    Ok((runtime, Spare { threads, reports, reloader, all, _obituaries: obituaries }))
+    })
 }
 
 /// Opens the doors to the outside once the tree is up.
