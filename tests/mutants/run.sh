@@ -37,7 +37,7 @@ scratch() {
   case $1 in
     machine)
       # The machine alone: the rest only costs time here.
-      find "$tree"/supervision/src -mindepth 1 -maxdepth 1 ! -name machine -exec rm -r {} +
+      find "$tree"/supervision/src -mindepth 1 -maxdepth 1 ! -name machine ! -name visible.rs -exec rm -r {} +
       printf '//! The machine.\npub mod machine;\nmod visible;\npub use visible::visible;\n' > "$tree/supervision/src/lib.rs"
       find "$tree"/supervision/tests -maxdepth 1 -name '*.rs' ! -name 'machine_*' -exec rm {} + ;;
     fleet)

@@ -17,6 +17,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The prefix that a clone without an installed `loket` needs; the built one takes its place.
 const FROM_SOURCE: &str = "cargo run --release -- ";
 
+/// What ends the fleet that was started last. The signal is on its way when the command returns; who reads the document sees the
+/// fleet end in its terminal, and goes on then.
+const KILL: &str = "kill -9 ";
+
 /// A fleet that goes on.
 struct Background {
     command: String,
@@ -42,6 +46,9 @@ pub(crate) fn play(steps: &[Step]) -> Result<(), String> {
             Step::File { name, text } => fs::write(folder.path().join(name), text).unwrap(),
             Step::Run { commands, exit, prints } => {
                 run(folder.path(), commands, *exit, prints)?;
+                if commands.iter().any(|line| line.starts_with(KILL)) {
+                    gone(running.last_mut())?;
+                }
             }
             Step::Background { command, prints } => {
                 running.push(background(folder.path(), number, command, prints)?);
@@ -138,6 +145,13 @@ fn background(
         Some(Err(status)) => Err(format!("`{line}` ended with {status}:\n{shown}")),
         None => Err(format!("`{line}` does not show all of {prints:?}, but:\n{shown}")),
     }
+}
+
+/// The fleet that was killed has ended.
+fn gone(killed: Option<&mut Background>) -> Result<(), String> {
+    let Some(killed) = killed else { return Ok(()) };
+    let ended = within(|| killed.child.try_wait().unwrap());
+    ended.map(drop).ok_or_else(|| format!("`{}` was killed, and does not end", killed.command))
 }
 
 /// A fleet that still runs is stopped as by Ctrl-C. Each must have ended well, or by the `kill -9` that the document shows.
