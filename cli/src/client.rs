@@ -115,17 +115,27 @@ fn connect(data: &Path) -> Result<UnixStream, CliError> {
     UnixStream::connect(short).map_err(not_running)
 }
 
+/// How often the machine's list of locks is looked through before a lock counts as not there: while other locks come and go, one read
+/// in some ten thousand misses one.
+const LOCKS_LOOKS: u32 = 8;
+
 /// The process that holds a data directory, as far as the machine tells: it has the ledger before it listens, and after. Looked
 /// up, not tried: a lock that is taken only to see whether it can be would keep a fleet from starting.
 pub(crate) fn holder(data: &Path) -> Option<u32> {
     let inode = std::fs::metadata(data.join(loket_ledger::LOCK_FILE)).ok()?.ino();
+    let reads = (0..LOCKS_LOOKS).map_while(|_| std::fs::read_to_string("/proc/locks").ok());
+    holder_in(reads, inode)
+}
+
+/// Who has the lock on this file in the first of these lists that knows of one.
+fn holder_in(mut lists: impl Iterator<Item = String>, inode: u64) -> Option<u32> {
     let of_file = format!(":{inode}");
-    let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    locks.lines().find_map(|line| {
+    let holds = |line: &str| {
         let words: Vec<_> = line.split_whitespace().collect();
         let [_, "FLOCK", _, "WRITE", pid, file, ..] = words[..] else { return None };
         file.ends_with(&of_file).then(|| pid.parse().ok()).flatten()
-    })
+    };
+    lists.find_map(|locks| locks.lines().find_map(holds))
 }
 
 /// The data directory that a command means: the one named, or the only one here.
@@ -188,4 +198,20 @@ fn all_with(file: &str) -> Vec<PathBuf> {
 fn join(paths: &[PathBuf]) -> String {
     let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_list_that_misses_a_lock_does_not_make_it_free() {
+        let other = "1: POSIX  ADVISORY  WRITE 11 fe:00:33 0 EOF\n".to_owned();
+        let held = format!("{other}2: FLOCK  ADVISORY  WRITE 4711 fe:00:42 0 EOF\n");
+        let lists = |all: &[&String]| all.iter().map(|list| (*list).clone()).collect::<Vec<_>>();
+        let reads = lists(&[&other, &held]);
+        assert_eq!(holder_in(reads.clone().into_iter(), 42), Some(4711));
+        assert_eq!(holder_in(reads.into_iter(), 33), None);
+        assert_eq!(holder_in(lists(&[&other]).into_iter(), 42), None);
+    }
 }
