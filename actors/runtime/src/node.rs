@@ -185,9 +185,9 @@ impl Node {
         self.lanes.lanes()
     }
 
-    /// The lane of those who call from outside, [`NodeConfig::operator_lane`]; without one, the system arbiter.
+    /// The lane of those who call from outside, [`NodeConfig::operator_lane`]; without one, the last of the others.
     pub fn operator_lane(&self) -> &Lane {
-        self.lanes.lanes().get(self.placeable).unwrap_or(self.lanes.system())
+        self.lanes.lanes().last().unwrap_or(self.lanes.system())
     }
 
     /// The system arbiter, which the supervisors share.

@@ -4,7 +4,6 @@
 mod common;
 use common::*;
 use loket_kernel::Address;
-use loket_runtime::{LaneChoice, Service, WorkerNode};
 
 #[test]
 fn a_call_of_an_older_life_is_refused_and_one_of_the_present_life_served() {
@@ -84,32 +83,7 @@ fn a_full_mailbox_is_answered_at_once_and_so_is_a_provider_that_has_ended() {
 #[test]
 fn calls_go_to_the_shard_of_the_callers_lane() {
     let script = Script::new();
-    let shard = |lane: usize| {
-        let name = format!("s/{lane}");
-        script.on(&name, move |mut context| async move {
-            let loket_runtime::Door::Provider(mailbox) = context.door.clone() else {
-                return loket_supervision::machine::Exit::NoProc;
-            };
-            context.control.started();
-            loop {
-                let work = tokio::select! {
-                    () = context.control.stop() => break,
-                    work = mailbox.recv() => work,
-                };
-                if let loket_runtime::ProviderWork::Call(call) = work {
-                    let lane = context.lane.index().unwrap().to_string();
-                    let _ = call.into_parts().3.reply.send(done(lane.into_bytes()));
-                }
-            }
-            loket_supervision::machine::Exit::Shutdown
-        });
-        WorkerNode {
-            lane: LaneChoice::Lane(lane),
-            serves: Some(Service::new("s", ["s.get"]).unwrap()),
-            ..provider(&name, 8, &[])
-        }
-    };
-    let all = vec![shard(0), shard(1), shard(2), caller("c", &["s"])];
+    let all = vec![shard(&script, 0), shard(&script, 1), shard(&script, 2), caller("c", &["s"])];
     let runtime = run(3, &script, supervisor("root", lenient(), workers(all)));
     runtime.wait_up().unwrap();
     let from = address(&runtime, "c");

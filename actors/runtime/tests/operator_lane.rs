@@ -3,29 +3,8 @@
 
 mod common;
 use common::*;
-use loket_runtime::{Door, LaneChoice, NodeConfig, ProviderWork, Service, WorkerNode};
+use loket_runtime::NodeConfig;
 use loket_supervision::machine::Exit;
-
-/// A shard of `s` on this lane that tells its lane's number.
-fn shard(script: &Script, lane: usize) -> WorkerNode {
-    let name = format!("s/{lane}");
-    script.on(&name, move |mut context| async move {
-        let Door::Provider(mailbox) = context.door.clone() else { return Exit::NoProc };
-        context.control.started();
-        loop {
-            let work = tokio::select! {
-                () = context.control.stop() => return Exit::Shutdown,
-                work = mailbox.recv() => work,
-            };
-            if let ProviderWork::Call(call) = work {
-                let lane = context.lane.index().unwrap().to_string();
-                let _ = call.into_parts().3.reply.send(done(lane.into_bytes()));
-            }
-        }
-    });
-    let serves = Some(Service::new("s", ["s.get"]).unwrap());
-    WorkerNode { lane: LaneChoice::Lane(lane), serves, ..provider(&name, 8, &[]) }
-}
 
 #[test]
 fn who_calls_from_outside_waits_for_no_lane_and_nobody_is_placed_on_theirs() {

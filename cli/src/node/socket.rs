@@ -152,6 +152,7 @@ fn line_of(response: &impl Serialize) -> io::Result<Vec<u8>> {
 fn as_it_is(capability: &str, result: &[u8]) -> Option<Vec<u8>> {
     let own = capability.starts_with(OWN) && capability != GUESTS;
     let plain = own && !result.is_empty() && !result.contains(&b'\n');
+    debug_assert!(!plain || serde_json::from_slice::<serde::de::IgnoredAny>(result).is_ok());
     plain.then(|| [b"{\"ok\":", result, b"}\n"].concat())
 }
 

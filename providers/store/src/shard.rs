@@ -1,9 +1,9 @@
 //! One lane's open brains: whose turn is open, who waits, what is not on disk yet.
 //!
 //! Requests and calls for one brain keep their order even while it is out on a store thread; other
-//! brains are not delayed. Nothing here waits for another thread; only a commit that begins a brain's
-//! log anew waits for the disk, since SQLite syncs the head of the log. Start reading at
-//! [`Shard::call`], [`Shard::request`], then `advance`.
+//! brains are not delayed. Nothing here blocks the lane: the commit that begins a brain's log anew, whose
+//! head SQLite syncs, is done on a store thread. Start reading at [`Shard::call`],
+//! [`Shard::request`], then `advance`.
 
 mod durable;
 mod jobs;

@@ -170,6 +170,27 @@ pub fn kernel(lane: usize) -> WorkerNode {
     }
 }
 
+/// A shard on this lane, `s/LANE`, that answers `s.get` with its lane's number.
+pub fn shard(script: &Script, lane: usize) -> WorkerNode {
+    let name = format!("s/{lane}");
+    script.on(&name, move |mut context| async move {
+        let Door::Provider(mailbox) = context.door.clone() else { return Exit::NoProc };
+        context.control.started();
+        loop {
+            let work = tokio::select! {
+                () = context.control.stop() => return Exit::Shutdown,
+                work = mailbox.recv() => work,
+            };
+            if let ProviderWork::Call(call) = work {
+                let lane = context.lane.index().unwrap().to_string();
+                let _ = call.into_parts().3.reply.send(done(lane.into_bytes()));
+            }
+        }
+    });
+    let serves = Some(Service::new("s", ["s.get"]).unwrap());
+    WorkerNode { lane: LaneChoice::Lane(lane), serves, ..provider(&name, 8, &[]) }
+}
+
 pub fn supervisor(id: &str, flags: Flags, children: Vec<NodeSpec>) -> SupervisorNode {
     SupervisorNode { spec: ChildSpec::supervisor(id), flags, children, forgets: false }
 }
