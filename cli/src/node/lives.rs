@@ -30,18 +30,26 @@ impl Renewing {
     }
 }
 
-/// Starts a child whose spec is there.
+/// Starts a child that its supervisor's plan names and that does not run.
 pub(super) fn bring_up(
     root: &SupervisorNode,
     above: &SupervisorHandle,
     id: &str,
 ) -> Result<(), ControlError> {
-    match wait(above.restart_child(id)) {
-        // A Temporary child's spec goes with its life.
-        Err(ControlError::Refused(ApiError::NotFound)) => match node_of(root, id) {
-            Some(node) => wait(above.start_child(node)).map(drop),
+    let started = match wait(above.restart_child(id)) {
+        // A Temporary child's spec goes with its life. The plan gives it back where it stands in start order, and so that the
+        // supervisor starts with it and goes on counting its lives; `start_child` would put a new child behind all others.
+        Err(ControlError::Refused(ApiError::NotFound)) => match supervisor_in(root, above.name()) {
+            Some(plan) => {
+                wait(above.change_to(plan.clone())).and_then(|()| wait(above.restart_child(id)))
+            }
             None => Err(ApiError::NotFound.into()),
         },
+        started => started,
+    };
+    match started {
+        // Its supervisor was restarted meanwhile, and it with it.
+        Err(ControlError::Refused(ApiError::Running | ApiError::Restarting)) => Ok(()),
         started => started.map(drop),
     }
 }
@@ -74,10 +82,12 @@ pub(super) fn id_of(node: &NodeSpec) -> &str {
     }
 }
 
-fn node_of(node: &SupervisorNode, id: &str) -> Option<NodeSpec> {
+fn supervisor_in<'n>(node: &'n SupervisorNode, id: &str) -> Option<&'n SupervisorNode> {
+    if &*node.spec.id == id {
+        return Some(node);
+    }
     node.children.iter().find_map(|child| match child {
-        child if id_of(child) == id => Some(child.clone()),
-        NodeSpec::Supervisor(below) => node_of(below, id),
+        NodeSpec::Supervisor(below) => supervisor_in(below, id),
         NodeSpec::Worker(_) => None,
     })
 }

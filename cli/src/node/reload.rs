@@ -316,12 +316,7 @@ impl Reloader {
     }
 
     fn start(&self, root: &SupervisorNode, step: &Step) -> Option<String> {
-        let started = self.above(step).and_then(|above| bring_up(root, &above, &step.child));
-        match started {
-            // Its supervisor was restarted meanwhile, and it with it.
-            Err(ControlError::Refused(ApiError::Running | ApiError::Restarting)) => None,
-            started => failure(started),
-        }
+        failure(self.above(step).and_then(|above| bring_up(root, &above, &step.child)))
     }
 }
 

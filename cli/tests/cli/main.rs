@@ -16,6 +16,7 @@ mod fleet;
 mod history;
 mod processes;
 mod reload;
+mod reload_lives;
 mod reload_steps;
 mod signals;
 mod simulate;
