@@ -16,6 +16,15 @@ fn escalated(reason: Exit) -> Exit {
     }
 }
 
+fn by_rule(reason: Exit) -> Exit {
+    match escalated(reason) {
+        Exit::Escalated { child, reason, intensity, period_ms, .. } => {
+            Exit::Escalated { child, reason, intensity, period_ms, by_rule: true }
+        }
+        other => other,
+    }
+}
+
 fn failed(reason: Exit) -> Exit {
     Exit::FailedToStart { child: id("b"), reason: Box::new(reason) }
 }
@@ -65,6 +74,10 @@ fn exits_are_told_in_words_down_to_the_first_cause() {
             "gave up: a needed more than 1 restarts in 5000 ms; last exit: Trap (Guest to blame): \
              divided by zero",
         ),
+        (
+            by_rule(trap.clone()),
+            "gave up by a rule for this exit of a: Trap (Guest to blame): divided by zero",
+        ),
         (failed(trap), "b failed to start: Trap (Guest to blame): divided by zero"),
     ] {
         assert_eq!(exit.to_string(), words);
@@ -89,6 +102,8 @@ fn a_line_for_a_log_is_one_line_of_bounded_depth_and_length() {
     ] {
         assert_eq!(deep.line(depth, 1_000), format!("{up}{rest}"));
     }
+    let ruled = by_rule(Exit::Killed).line(1, 1_000);
+    assert_eq!(ruled, "gave up by a rule for this exit of a: ...");
     assert_eq!((deep.line(0, 9).as_str(), deep.to_string()), ("...", deep.line(4, 1_000)));
 }
 
