@@ -1,4 +1,4 @@
-//! What the benchmarks share: a fleet as a process of its own, a client of its control socket, and percentiles.
+//! What the benchmarks share: trouble for a lane, and percentiles. The fleet as a process of its own is `loket-bench`'s.
 //!
 //! It measures from outside and knows nothing of what is inside: whatever it reports, a user could have measured. It is
 //! never a part of the product. Start reading at `bin/neighbours.rs`.
@@ -8,14 +8,11 @@
     reason = "it measures a process from outside, by the machine's clock"
 )]
 
-mod client;
-mod fleet;
 mod latencies;
 mod trouble;
 
-pub use client::{Answer, Connection};
-pub use fleet::{Child, Running};
 pub use latencies::{Figures, Latencies};
+pub use loket_bench::fleet::{Child, Connection, Running};
 pub use trouble::{Harm, Trouble};
 
 /// Whatever went wrong: a benchmark that cannot measure says so and ends.

@@ -1,11 +1,17 @@
 //! Those who keep the troublemakers busy, each on a connection of its own.
 
-use crate::{Failed, Running};
+use crate::{Connection, Failed, Running};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Most time that the restart of a killed child may take.
+const RESTARTED: Duration = Duration::from_secs(20);
+
+/// Between two looks at a killed child.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// What is done to the lane.
 #[derive(Debug, Clone)]
@@ -69,10 +75,9 @@ impl Trouble {
                             // The answer is a failure: that is what it is sent for.
                             Harm::Message { to, body, .. } => connection.call(to, body)?.is_err(),
                             Harm::Kill { child, every } => {
-                                let killed =
-                                    connection.ask("agent.kill", json!({"child": child}))?;
+                                let killed = kill(&mut connection, child)?;
                                 std::thread::park_timeout(*every);
-                                killed.is_ok()
+                                killed
                             }
                         };
                         done.fetch_add(u64::from(crashed), Ordering::Relaxed);
@@ -108,4 +113,24 @@ impl Drop for Trouble {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Release);
     }
+}
+
+/// Crashes a child and waits until it was restarted, as two kills of one life are one crash. Says whether it took place.
+fn kill(connection: &mut Connection, child: &str) -> Result<bool, Failed> {
+    let restarts = |connection: &mut Connection| -> Result<u64, Failed> {
+        let children = connection.children()?;
+        Ok(children.get(child).ok_or_else(|| format!("{child} is gone"))?.restarts)
+    };
+    let before = restarts(connection)?;
+    if connection.ask("agent.kill", json!({"child": child}))?.is_err() {
+        return Ok(false);
+    }
+    let until = Instant::now() + RESTARTED;
+    while restarts(connection)? == before {
+        if Instant::now() > until {
+            return Err(format!("{child} was killed and not restarted").into());
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(true)
 }

@@ -27,7 +27,10 @@ Examples:
   loket bench fleet.ron --tier e --dir /srv    durable turns on the disk of /srv
   loket bench --json > before.json             for programs, and to compare with
   loket bench --against before.json            what changed, and what is noise
-  loket bench --html report.html               with plots";
+  loket bench --html report.html               with plots
+  loket bench restart                          a trap, until the next message is handled
+  loket bench recovery --callers 100           kill -9, until 100 open turns have ended
+  loket bench density --agents 100000          how many agents a GiB holds";
 pub(crate) const RUN: &str = "\
 Examples:
   loket run fleets/quickstart.ron

@@ -2,7 +2,7 @@
 
 use crate::bed::{Bed, Plan};
 use crate::spec::Guest;
-use crate::tiers::{Calls, Guests, HostCalls, Measured, Turns};
+use crate::tiers::{Agents, Calls, Guests, HostCalls, Measured, Recovery, Restarts, Spawns, Turns};
 use crate::{BenchError, Options, Tier};
 use loket_ledger::Durability;
 use std::rc::Rc;
@@ -43,6 +43,13 @@ impl Beds {
             }
             Tier::Process => Box::new(Turns::new(durable(options, Durability::Process)?)),
             Tier::Power => Box::new(Turns::new(durable(options, Durability::Power)?)),
+            Tier::Restart => {
+                let plan = Plan { agents: vec![Guest::Writing], ..plan() };
+                Box::new(Restarts::new(Bed::new(&plan, options)?))
+            }
+            Tier::Spawn => Box::new(Spawns::new(options)?),
+            Tier::Agents => Box::new(Agents::new(options)?),
+            Tier::Recovery => Box::new(Recovery::new(options)?),
         })
     }
 

@@ -18,6 +18,9 @@ pub enum BenchError {
     /// Nothing came back for so long, seconds.
     #[error("nothing came back for {0} s: the machine is overloaded, or the node is stuck")]
     Silent(u64),
+    /// A fleet that is measured from outside did not do as it must.
+    #[error("the measured fleet: {0}")]
+    Fleet(String),
     /// The counters of kernel and provider do not agree with the calls made.
     #[error(
         "{tier}: {calls} calls were made, the kernel admitted {admitted}, the provider answered {answered}"
@@ -42,12 +45,17 @@ impl BenchError {
             Self::Setup(_) => "bench_setup",
             Self::Went { .. } => "bench_went",
             Self::Silent(_) => "bench_silent",
+            Self::Fleet(_) => "bench_fleet",
             Self::Proof { .. } => "bench_proof",
         }
     }
 
     pub(crate) fn setup(error: impl std::fmt::Display) -> Self {
         Self::Setup(error.to_string())
+    }
+
+    pub(crate) fn fleet(error: impl std::fmt::Display) -> Self {
+        Self::Fleet(error.to_string())
     }
 
     pub(crate) fn call(why: impl Into<String>) -> Self {

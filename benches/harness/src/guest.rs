@@ -12,6 +12,9 @@ pub(crate) const WRITING: &str = "echo";
 /// What a durable turn is asked: one write to the brain.
 pub(crate) const WRITE: &[u8] = b"put k 1";
 
+/// What makes it trap.
+pub(crate) const TRAP: &[u8] = b"trap";
+
 /// A guest in Rust, compiled to a component: the fresh instance that an agent of a fleet would get.
 pub(crate) const WRITING_WASM: &[u8] = include_bytes!("../../../agents/guests/modules/echo.wasm");
 

@@ -23,11 +23,19 @@ pub enum Tier {
     Process,
     /// (e) Durable turns, kept through a loss of power.
     Power,
+    /// A trap, until the next message is handled.
+    Restart,
+    /// A dynamic child, until it has answered.
+    Spawn,
+    /// Messages between agents.
+    Agents,
+    /// kill -9, until open turns have ended.
+    Recovery,
 }
 
 impl Tier {
     /// All of them, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Host,
         Self::Grant,
         Self::Native,
@@ -36,7 +44,14 @@ impl Tier {
         Self::Lanes,
         Self::Process,
         Self::Power,
+        Self::Restart,
+        Self::Spawn,
+        Self::Agents,
+        Self::Recovery,
     ];
+
+    /// Those of a call's path and of a turn: what is measured when nothing is said.
+    pub const PATH: &[Self] = Self::ALL.split_at(8).0;
 
     /// Its name.
     #[must_use]
@@ -50,6 +65,10 @@ impl Tier {
             Self::Lanes => "lanes",
             Self::Process => "process",
             Self::Power => "power",
+            Self::Restart => "restart",
+            Self::Spawn => "spawn",
+            Self::Agents => "agents",
+            Self::Recovery => "recovery",
         }
     }
 
@@ -63,6 +82,7 @@ impl Tier {
             Self::Guest => "c'",
             Self::Cross | Self::Lanes => "d",
             Self::Process | Self::Power => "e",
+            Self::Restart | Self::Spawn | Self::Agents | Self::Recovery => "-",
         }
     }
 
@@ -78,13 +98,21 @@ impl Tier {
             Self::Lanes => "callers, kernels and providers on every lane",
             Self::Process => "durable turns that survive kill -9",
             Self::Power => "durable turns that survive a loss of power",
+            Self::Restart => "from a trap's dead letter to the end of the next message",
+            Self::Spawn => "an agent spawns another, until that has answered",
+            Self::Agents => "agent.call to another agent, from one turn",
+            Self::Recovery => "from kill -9 to the answers of open turns",
         }
     }
 
     /// The tiers of a name or a letter; empty when there are none.
     #[must_use]
     pub fn parse(word: &str) -> Vec<Self> {
-        let word = if word == "c2" { "c'" } else { word };
+        let word = match word {
+            "c2" => "c'",
+            "-" => return Vec::new(),
+            other => other,
+        };
         Self::ALL.into_iter().filter(|tier| tier.name() == word || tier.letter() == word).collect()
     }
 
@@ -93,6 +121,10 @@ impl Tier {
     pub fn unit(self) -> &'static str {
         match self {
             Self::Process | Self::Power => "turn",
+            Self::Restart => "restart",
+            Self::Spawn => "agent",
+            Self::Agents => "message",
+            Self::Recovery => "recovery",
             _ => "call",
         }
     }
@@ -141,6 +173,8 @@ pub struct Options {
     pub rows: Vec<(Arc<str>, Arc<GrantSet>)>,
     /// The node's metrics. Without them nothing is proven.
     pub counts: Option<Counts>,
+    /// The binary that runs the fleets which are measured from outside.
+    pub binary: Option<PathBuf>,
     /// Allocations of the process so far, if this build counts them.
     pub allocations: Option<fn() -> u64>,
 }
@@ -154,7 +188,7 @@ impl std::fmt::Debug for Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            tiers: Tier::ALL.to_vec(),
+            tiers: Tier::PATH.to_vec(),
             agents: 10_000,
             grants: 20,
             payload: 64,
@@ -165,6 +199,7 @@ impl Default for Options {
             dir: PathBuf::from("."),
             rows: Vec::new(),
             counts: None,
+            binary: None,
             allocations: None,
         }
     }
@@ -178,10 +213,14 @@ mod tests {
     fn a_tier_is_found_by_its_name_and_its_letter() {
         for tier in Tier::ALL {
             assert_eq!(Tier::parse(tier.name()), [tier]);
-            assert!(Tier::parse(tier.letter()).contains(&tier));
+            assert!(tier.letter() == "-" || Tier::parse(tier.letter()).contains(&tier));
         }
         assert_eq!(Tier::parse("e"), [Tier::Process, Tier::Power]);
         assert_eq!(Tier::parse("c2"), [Tier::Guest]);
-        assert!(Tier::parse("f").is_empty());
+        assert!(Tier::parse("f").is_empty() && Tier::parse("-").is_empty());
+        assert_eq!(
+            (Tier::PATH.first(), Tier::PATH.last()),
+            (Some(&Tier::Host), Some(&Tier::Power))
+        );
     }
 }

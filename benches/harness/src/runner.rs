@@ -130,9 +130,9 @@ impl Running {
     }
 
     fn plain(&mut self, options: &Options, load: Load, budget_ns: u64) -> Result<u64, BenchError> {
-        let (cpu, allocated) = (machine::cpu_ns(), options.allocations.map(|count| count()));
+        let (cpu, allocated) = (self.measured.cpu_ns(), options.allocations.map(|count| count()));
         let ran = self.measured.run(load, budget_ns, None)?;
-        let cpu = machine::cpu_ns().saturating_sub(cpu);
+        let cpu = self.measured.cpu_ns().saturating_sub(cpu);
         let kept = self.kept(load);
         if ran.counted > 0 && ran.made > 0 {
             kept.ns.push(ran.ns as f64 / ran.counted as f64);

@@ -1,30 +1,23 @@
 //! A report as a table for people.
 
-use crate::{Report, Series, TierReport};
+use crate::{Density, Machine, Report, Series, TierReport};
 use std::fmt::Write;
+
+const MIB: f64 = 1_048_576.0;
 
 /// The table, with what one must know to read it.
 #[must_use]
 pub fn table(report: &Report) -> String {
-    let mut text = String::new();
-    let machine = &report.machine;
-    let _ = writeln!(
-        text,
-        "{}, {} cores, {}; load {:.1} before, {:.1} after\n\
-         {} agents with {} grants each in the table, {} bytes each way, {} repeats of each tier, in turns\n",
-        machine.cpu,
-        machine.cores,
-        machine.system,
-        machine.load_before,
-        machine.load_after,
-        report.agents,
-        report.grants,
-        report.payload,
-        report.repeats,
-    );
-    if !machine.optimised {
-        text.push_str("NOT OPTIMISED: a debug build measures itself. Use a release build.\n\n");
+    let mut text = head(&report.machine);
+    let _ = writeln!(text, "{} repeats of each tier, in turns", report.repeats,);
+    if report.tiers.iter().any(|tier| tier.letter != "-") {
+        let Report { agents, grants, payload, .. } = report;
+        let _ = writeln!(
+            text,
+            "{agents} agents with {grants} grants each in the table, {payload} bytes each way"
+        );
     }
+    text.push('\n');
     let _ = writeln!(
         text,
         "{:<11} {:>7} {:>9} {:>19} {:>11} {:>9} {:>9} {:>9} {:>9} {:>7}",
@@ -61,6 +54,53 @@ pub fn table(report: &Report) -> String {
         text,
         "Percentiles are of single ones, each with a reading of the clock ({:.0} ns) inside.",
         report.clock_ns
+    );
+    text
+}
+
+/// Where it ran.
+fn head(machine: &Machine) -> String {
+    let Machine { cpu, cores, system, load_before, load_after, optimised } = machine;
+    let warning = match optimised {
+        true => "",
+        false => "NOT OPTIMISED: a debug build measures itself. Use a release build.\n",
+    };
+    format!(
+        "{cpu}, {cores} cores, {system}; load {load_before:.1} before, {load_after:.1} after\n{warning}"
+    )
+}
+
+/// What standing agents take, for people.
+#[must_use]
+pub fn density_table(density: &Density) -> String {
+    let mut text = head(&density.machine);
+    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / MIB);
+    let _ = writeln!(
+        text,
+        "{} agents; a fleet of one takes {}\n\n\
+         {:<12} {:>12} {:>12} {:>13}",
+        density.agents,
+        mib(density.base_bytes),
+        "agents",
+        "all of them",
+        "one",
+        "in a GiB"
+    );
+    let rows = [
+        ("never asked", density.idle_bytes, density.idle_agent_bytes, density.idle_per_gib),
+        (
+            "hibernated",
+            density.hibernated_bytes,
+            density.hibernated_agent_bytes,
+            density.hibernated_per_gib,
+        ),
+    ];
+    for (name, all, one, in_a_gib) in rows {
+        let one = format!("{:.1} KiB", one / 1024.0);
+        let _ = writeln!(text, "{name:<12} {:>12} {one:>12} {:>13}", mib(all), thousands(in_a_gib));
+    }
+    text.push_str(
+        "\nA hibernated agent has handled a message and written to its brain. Memory is VmRSS of the whole process.\n",
     );
     text
 }

@@ -5,15 +5,18 @@ use std::path::PathBuf;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BenchArgs {
-    /// A fleet whose agents and grants stand in the kernel's table, too, and whose lanes are measured. None of it is run.
-    pub(crate) fleet: Option<PathBuf>,
+    /// One of `restart`, `spawn`, `agents`, `recovery`, `density`, each measured by itself; or a fleet file, whose agents and
+    /// grants stand in the kernel's table, too, and whose lanes are measured (none of it is run).
+    #[arg(value_name = "WHAT|FLEET")]
+    pub(crate) what: Option<PathBuf>,
     /// Replace a parameter's value, after parsing.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub(crate) sets: Vec<String>,
-    /// Only these parts, by name or letter: host (a), grant (b), native (c), guest (c2), cross and lanes (d), process and power (e).
+    /// Only these parts, by name or letter: host (a), grant (b), native (c), guest (c2), cross and lanes (d), process and
+    /// power (e), restart, spawn, agents, recovery.
     #[arg(long, value_name = "TIER", value_delimiter = ',')]
     pub(crate) tier: Vec<String>,
-    /// Agents in the kernel's table.
+    /// Agents in the kernel's table; of `density`, agents of the fleet.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     #[arg(value_parser = value_parser!(u32).range(..=1_000_000))]
     pub(crate) agents: u32,
@@ -33,7 +36,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 7)]
     #[arg(value_parser = value_parser!(u16).range(1..=1_000))]
     pub(crate) repeats: u16,
-    /// Callers at once, for throughput.
+    /// Callers at once, for throughput; pairs of agents of `agents` and `recovery`.
     #[arg(long, value_name = "N", default_value_t = 64)]
     #[arg(value_parser = value_parser!(u16).range(1..=1_024))]
     pub(crate) callers: u16,

@@ -4,21 +4,32 @@ use crate::args::BenchArgs;
 use crate::exit::{self, CliError, Code};
 use crate::node::{self, FleetFacts};
 use crate::output;
-use loket_bench::{Comparison, Counter, Counts, Options, Progress, Report, SHAPE, Tier};
+use loket_bench::{
+    BenchError, Comparison, Counter, Counts, Options, Progress, Report, SHAPE, Tier,
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// What is no tier: it has figures of its own.
+const DENSITY: &str = "density";
+
+/// Tiers that are measured by themselves when their name stands where a fleet file could.
+const BY_THEMSELVES: [Tier; 4] = [Tier::Restart, Tier::Spawn, Tier::Agents, Tier::Recovery];
 
 /// Measures, and prints the report.
 pub(super) fn bench(args: &BenchArgs, json: bool) -> Result<Code, CliError> {
+    let what = args.what.as_deref().and_then(Path::to_str).unwrap_or_default();
+    if what == DENSITY {
+        return density(args, json);
+    }
     let before = args.against.as_deref().map(earlier).transpose()?;
-    let (options, fleet) = options(args)?;
+    let (options, fleet) = options(args, what)?;
     let mut progress = Line::new();
     let report = loket_bench::run(&options, &mut |at| progress.tell(at));
     progress.clear();
-    let report =
-        report.map_err(|error| CliError::new(error.code(), exit::FAILED, error.to_string()))?;
+    let report = report.map_err(failed)?;
     let report = Report { fleet, ..report };
     let comparison = before.map(|before| loket_bench::compare(&report, &before));
     if let Some(file) = &args.html {
@@ -36,11 +47,46 @@ pub(super) fn bench(args: &BenchArgs, json: bool) -> Result<Code, CliError> {
     Ok(output::line(text.trim_end()))
 }
 
+/// Measures what standing agents take, and prints it.
+fn density(args: &BenchArgs, json: bool) -> Result<Code, CliError> {
+    if args.against.is_some() || args.html.is_some() || !args.tier.is_empty() {
+        let text = "density has figures of its own: it goes without --tier, --html and --against";
+        return Err(CliError::new("usage", exit::USAGE, text));
+    }
+    let options = Options {
+        agents: args.agents,
+        dir: args.dir.clone(),
+        binary: Some(own_binary()?),
+        ..Options::default()
+    };
+    let mut progress = Line::new();
+    let density = loket_bench::density(&options, &mut |at| progress.write(at));
+    progress.clear();
+    let density = density.map_err(failed)?;
+    if json {
+        let value = serde_json::to_value(density).map_err(bug)?;
+        return Ok(output::json(&value));
+    }
+    Ok(output::line(loket_bench::density_table(&density).trim_end()))
+}
+
+fn failed(error: BenchError) -> CliError {
+    CliError::new(error.code(), exit::FAILED, error.to_string())
+}
+
+fn bug(error: serde_json::Error) -> CliError {
+    CliError::new("internal", exit::BUG, format!("the report as JSON: {error}"))
+}
+
+/// This binary, which runs the fleets that are measured from outside.
+fn own_binary() -> Result<PathBuf, CliError> {
+    std::env::current_exe().map_err(|error| {
+        CliError::new("bench_setup", exit::FAILED, format!("where is this binary? {error}"))
+    })
+}
+
 /// The report as JSON, and beside its fields what it was compared to.
 fn print(report: &Report, comparison: Option<&Comparison>) -> Result<Code, CliError> {
-    let bug = |error: serde_json::Error| {
-        CliError::new("internal", exit::BUG, format!("the report as JSON: {error}"))
-    };
     let mut value = serde_json::to_value(report).map_err(bug)?;
     if let (Some(fields), Some(comparison)) = (value.as_object_mut(), comparison) {
         fields.insert("against".to_owned(), serde_json::to_value(comparison).map_err(bug)?);
@@ -70,8 +116,10 @@ fn cannot(what: &str, file: &Path, error: &std::io::Error) -> CliError {
     CliError::new("bench_file", exit::USAGE, text)
 }
 
-fn options(args: &BenchArgs) -> Result<(Options, Option<String>), CliError> {
+fn options(args: &BenchArgs, what: &str) -> Result<(Options, Option<String>), CliError> {
     let mut tiers = Vec::new();
+    let alone = BY_THEMSELVES.into_iter().find(|tier| tier.name() == what);
+    tiers.extend(alone);
     for word in &args.tier {
         let found = Tier::parse(word);
         if found.is_empty() {
@@ -81,9 +129,9 @@ fn options(args: &BenchArgs) -> Result<(Options, Option<String>), CliError> {
         }
         tiers.extend(found);
     }
-    let facts = match &args.fleet {
-        Some(fleet) => Some(node::facts(fleet, &args.sets)?),
-        None => None,
+    let facts = match &args.what {
+        Some(fleet) if alone.is_none() => Some(node::facts(fleet, &args.sets)?),
+        _ => None,
     };
     let defaults = Options::default();
     let lanes = facts.as_ref().map_or(defaults.lanes, |facts| facts.lanes);
@@ -103,6 +151,7 @@ fn options(args: &BenchArgs) -> Result<(Options, Option<String>), CliError> {
         dir: args.dir.clone(),
         rows,
         counts: Some(counts(node::install_metrics()?)),
+        binary: Some(own_binary()?),
         allocations: None,
     };
     Ok((options, fleet))
@@ -135,16 +184,19 @@ impl Line {
     }
 
     fn tell(&mut self, at: Progress) {
-        if !self.0 {
-            return;
-        }
         let text = match at.tier {
             None => "setting nodes up".to_owned(),
             Some(tier) if at.repeat == 0 => format!("warming up: {}", tier.what()),
             Some(tier) => format!("{} of {}: {}", at.repeat, at.repeats, tier.what()),
         };
-        // A terminal that went away is no reason to stop measuring.
-        let _ = write!(std::io::stderr(), "\r\x1b[2K{text}");
+        self.write(&text);
+    }
+
+    fn write(&self, text: &str) {
+        if self.0 {
+            // A terminal that went away is no reason to stop measuring.
+            let _ = write!(std::io::stderr(), "\r\x1b[2K{text}");
+        }
     }
 
     fn clear(&mut self) {

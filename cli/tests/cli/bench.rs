@@ -87,3 +87,52 @@ fn a_tier_is_chosen_and_a_fleet_gives_its_rows() {
     assert!(text.out.contains("grant is checked") && !text.out.contains("kernel"), "{text:?}");
     bench(&["--tier", "z"]).failed(2, "bench_tier", &["there are: host, grant"]);
 }
+
+#[test]
+fn restarts_spawns_and_messages_between_agents_are_measured() {
+    for (what, unit, many) in
+        [("restart", "restart", None), ("spawn", "agent", Some(4)), ("agents", "message", Some(4))]
+    {
+        let report = bench(&[what, "--json"]).json();
+        let tiers = report["tiers"].as_array().unwrap();
+        assert_eq!((tiers.len(), &tiers[0]["tier"]), (1, &Value::from(what)));
+        assert_eq!(tiers[0]["unit"], unit, "{report}");
+        assert_eq!(tiers[0]["many"]["callers"].as_u64(), many, "{report}");
+        let one = &tiers[0]["one"];
+        assert!(one["count"].as_u64() > Some(1) && one["ns"]["median"].as_f64() > Some(0.0));
+        assert_eq!(one["latency"].is_null(), what == "agents", "{report}");
+    }
+    // As tiers they go with others.
+    let text = bench(&["--tier", "restart,b"]);
+    assert!(text.out.contains("next message") && text.out.contains("grant is checked"), "{text:?}");
+}
+
+#[test]
+fn recovery_is_measured_with_turns_that_are_open_when_the_process_is_killed() {
+    let report = bench(&["recovery", "--json"]).json();
+    let tier = &report["tiers"][0];
+    assert_eq!((&tier["tier"], &tier["unit"]), (&"recovery".into(), &"recovery".into()));
+    for (series, callers) in [(&tier["one"], 1), (&tier["many"], 4)] {
+        assert_eq!(series["callers"], callers, "{report}");
+        // One a repeat at least, and a process that starts takes processor time.
+        assert!(series["count"].as_u64() >= Some(2), "{report}");
+        assert!(series["cpu_ns"]["median"].as_f64() > Some(0.0), "{report}");
+    }
+}
+
+#[test]
+fn density_tells_what_an_agent_takes() {
+    let report = bench(&["density", "--json"]).json();
+    assert_eq!((&report["version"], &report["agents"]), (&1.into(), &20.into()));
+    let bytes = ["base_bytes", "idle_bytes", "hibernated_bytes"].map(|name| report[name].as_u64());
+    // Brains were opened meanwhile: who has been asked takes more than who has not.
+    assert!(bytes[0] > Some(1 << 20) && bytes[2] > bytes[1], "{report}");
+    let text = bench(&["density"]);
+    assert!(
+        ["never asked", "hibernated", "in a GiB"].iter().all(|w| text.out.contains(w)),
+        "{text:?}"
+    );
+    for other in [["--tier", "a"], ["--html", "x"], ["--against", "x"]] {
+        bench(&[&["density"], &other[..]].concat()).failed(2, "usage", &["density"]);
+    }
+}

@@ -179,6 +179,7 @@ const ROWS: [Row; 22] = [
             "loket-turn",
             "loket-ledger",
             "loket-runtime",
+            "loket-bench",
             "loket-contract",
         ],
         only: None,

@@ -1,7 +1,9 @@
 //! One connection to a fleet's control socket: JSON lines, one call at a time.
 
-use crate::Failed;
+use super::Child;
+use crate::BenchError;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsRawFd;
@@ -28,13 +30,13 @@ impl Connection {
     ///
     /// # Errors
     /// Nothing listens there.
-    pub fn open(data: &Path) -> Result<Self, Failed> {
+    pub fn open(data: &Path) -> Result<Self, BenchError> {
         // Through the descriptor: a socket's path may hold 107 bytes only.
-        let directory = File::open(data)?;
+        let directory = File::open(data).map_err(BenchError::fleet)?;
         let short = format!("/proc/self/fd/{}/loket.sock", directory.as_raw_fd());
-        let write = UnixStream::connect(short)?;
-        write.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-        let read = BufReader::new(write.try_clone()?);
+        let write = UnixStream::connect(short).map_err(BenchError::fleet)?;
+        write.set_read_timeout(Some(ANSWER_TIMEOUT)).map_err(BenchError::fleet)?;
+        let read = BufReader::new(write.try_clone().map_err(BenchError::fleet)?);
         Ok(Self { write, read, line: String::new() })
     }
 
@@ -42,15 +44,26 @@ impl Connection {
     ///
     /// # Errors
     /// The fleet went away, did not answer within a minute, or answered no JSON. A failure of the capability is an answer.
-    pub fn ask(&mut self, capability: &str, args: Value) -> Result<Answer, Failed> {
-        let mut line = serde_json::to_vec(&json!({"capability": capability, "args": args}))?;
+    pub fn ask(&mut self, capability: &str, args: Value) -> Result<Answer, BenchError> {
+        self.post(capability, args)?;
+        self.answer()
+    }
+
+    /// Sends a call and does not wait for its answer.
+    pub(crate) fn post(&mut self, capability: &str, args: Value) -> Result<(), BenchError> {
+        let mut line = serde_json::to_vec(&json!({"capability": capability, "args": args}))
+            .map_err(BenchError::fleet)?;
         line.push(b'\n');
-        self.write.write_all(&line)?;
+        self.write.write_all(&line).map_err(BenchError::fleet)
+    }
+
+    /// Waits for the answer of what was sent first.
+    fn answer(&mut self) -> Result<Answer, BenchError> {
         self.line.clear();
-        if self.read.read_line(&mut self.line)? == 0 {
-            return Err("the fleet closed the connection".into());
+        if self.read.read_line(&mut self.line).map_err(BenchError::fleet)? == 0 {
+            return Err(BenchError::fleet("the fleet closed the connection"));
         }
-        let mut answer: Value = serde_json::from_str(&self.line)?;
+        let mut answer: Value = serde_json::from_str(&self.line).map_err(BenchError::fleet)?;
         match answer.get_mut("ok") {
             Some(value) => Ok(Ok(value.take())),
             None => Ok(Err(answer["error"].take())),
@@ -61,7 +74,34 @@ impl Connection {
     ///
     /// # Errors
     /// As [`ask`](Self::ask).
-    pub fn call(&mut self, agent: &str, body: &str) -> Result<Answer, Failed> {
+    pub fn call(&mut self, agent: &str, body: &str) -> Result<Answer, BenchError> {
         self.ask("agent.call", json!({"to": agent, "body": body}))
+    }
+
+    /// The same, and a failure of the agent is one of the measurement.
+    pub(crate) fn answered(&mut self, agent: &str, body: &str) -> Result<Value, BenchError> {
+        self.call(agent, body)?.map_err(|failure| BenchError::fleet(format!("{agent}: {failure}")))
+    }
+
+    /// All children by name, supervisors among them.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask), or the fleet refused.
+    pub fn children(&mut self) -> Result<BTreeMap<String, Child>, BenchError> {
+        let tree = self.ask("agent.tree", json!({}))?;
+        let mut all = BTreeMap::new();
+        let mut open = vec![tree.map_err(BenchError::fleet)?];
+        while let Some(mut node) = open.pop() {
+            if let Value::Array(children) = node["children"].take() {
+                open.extend(children);
+            }
+            let child = Child {
+                incarnation: node["incarnation"].as_u64().unwrap_or(0),
+                restarts: node["restarts"].as_u64().unwrap_or(0),
+                state: node["state"].as_str().unwrap_or_default().to_owned(),
+            };
+            all.insert(node["id"].as_str().unwrap_or_default().to_owned(), child);
+        }
+        Ok(all)
     }
 }

@@ -1,21 +1,19 @@
 //! A fleet under measurement: the real binary, in a process and a data directory of its own.
 
-use crate::{Connection, Failed};
+use super::{Connection, Since, look_again};
+use crate::BenchError;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a fleet may take to open its socket; a debug build compiles guests for some seconds.
 const START: Duration = Duration::from_secs(120);
 
 /// How long it may take to stop: a looping turn ends at its deadline.
 const STOP: Duration = Duration::from_secs(30);
-
-/// Between two looks at a process that starts or stops.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Characters of the log that are shown when a fleet does not start.
 const LOG_SHOWN: usize = 2_000;
@@ -43,32 +41,33 @@ impl Running {
     ///
     /// # Errors
     /// It ended, or its socket did not answer in time; the error shows the log's end.
-    pub fn start(binary: &Path, fleet: &Path, data: &Path, log: &Path) -> Result<Self, Failed> {
-        let logs = File::create(log)?;
+    pub fn start(binary: &Path, fleet: &Path, data: &Path, log: &Path) -> Result<Self, BenchError> {
+        let logs = File::create(log).map_err(BenchError::fleet)?;
         let process = Command::new(binary)
             .args(["run", "--plain"])
             .arg(fleet)
             .arg("--data")
             .arg(data)
             .stdin(Stdio::null())
-            .stdout(logs.try_clone()?)
+            .stdout(logs.try_clone().map_err(BenchError::fleet)?)
             .stderr(logs)
             .spawn()
-            .map_err(|error| format!("{}: {error}", binary.display()))?;
+            .map_err(|error| BenchError::fleet(format!("{}: {error}", binary.display())))?;
         let mut running = Self { process, data: data.to_owned() };
-        let until = Instant::now() + START;
+        let began = Since::now();
         loop {
             let open = Connection::open(data).and_then(|mut it| it.ask("agent.status", json!({})));
             if let Ok(Ok(_)) = open {
                 return Ok(running);
             }
-            let over = running.process.try_wait()?;
-            if over.is_some() || Instant::now() > until {
+            let over = running.process.try_wait().map_err(BenchError::fleet)?;
+            if over.is_some() || began.is_past(START) {
                 let said = std::fs::read_to_string(log).unwrap_or_default();
                 let from = said.char_indices().rev().nth(LOG_SHOWN).map_or(0, |(at, _)| at);
-                return Err(format!("the fleet did not start ({over:?}): {}", &said[from..]).into());
+                let ended = format!("it did not start ({over:?}): {}", &said[from..]);
+                return Err(BenchError::fleet(ended));
             }
-            std::thread::sleep(LOOK_EVERY);
+            look_again();
         }
     }
 
@@ -76,7 +75,7 @@ impl Running {
     ///
     /// # Errors
     /// The fleet is gone.
-    pub fn connect(&self) -> Result<Connection, Failed> {
+    pub fn connect(&self) -> Result<Connection, BenchError> {
         Connection::open(&self.data)
     }
 
@@ -84,55 +83,66 @@ impl Running {
     ///
     /// # Errors
     /// The system does not say.
-    pub fn lives(&mut self) -> Result<bool, Failed> {
-        Ok(self.process.try_wait()?.is_none())
+    pub fn lives(&mut self) -> Result<bool, BenchError> {
+        Ok(self.process.try_wait().map_err(BenchError::fleet)?.is_none())
     }
 
     /// All children by name, supervisors among them.
     ///
     /// # Errors
     /// The fleet does not answer.
-    pub fn children(&self) -> Result<BTreeMap<String, Child>, Failed> {
-        let tree = self.connect()?.ask("agent.tree", json!({}))?;
-        let mut all = BTreeMap::new();
-        let mut open = vec![tree.map_err(|failure| failure.to_string())?];
-        while let Some(mut node) = open.pop() {
-            if let Value::Array(children) = node["children"].take() {
-                open.extend(children);
-            }
-            let child = Child {
-                incarnation: node["incarnation"].as_u64().unwrap_or(0),
-                restarts: node["restarts"].as_u64().unwrap_or(0),
-                state: node["state"].as_str().unwrap_or_default().to_owned(),
-            };
-            all.insert(node["id"].as_str().unwrap_or_default().to_owned(), child);
-        }
-        Ok(all)
+    pub fn children(&self) -> Result<BTreeMap<String, Child>, BenchError> {
+        self.connect()?.children()
     }
 
     /// The fleet's own counts.
     ///
     /// # Errors
     /// The fleet does not answer.
-    pub fn status(&self) -> Result<Value, Failed> {
+    pub fn status(&self) -> Result<Value, BenchError> {
         let status = self.connect()?.ask("agent.status", json!({}))?;
-        status.map_err(|failure| failure.to_string().into())
+        status.map_err(BenchError::fleet)
+    }
+
+    /// Ends it as `kill -9` does; returns once it is gone.
+    pub(crate) fn kill(mut self) -> Result<(), BenchError> {
+        self.process.kill().map_err(BenchError::fleet)?;
+        self.process.wait().map(drop).map_err(BenchError::fleet)
+    }
+
+    /// Processor time of all its threads that live, nanoseconds (`/proc/PID/task/TID/schedstat`).
+    pub(crate) fn cpu_ns(&self) -> u64 {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.process.id()));
+        let each = threads.into_iter().flatten().flatten().filter_map(|thread| {
+            let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split(' ').next()?.parse::<u64>().ok()
+        });
+        each.sum()
+    }
+
+    /// Bytes of memory that are its own or shared (`VmRSS`).
+    pub(crate) fn rss(&self) -> Result<u64, BenchError> {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
+        let text = text.map_err(BenchError::fleet)?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kib.map(|kib| kib * 1024).ok_or_else(|| BenchError::fleet("its memory is not told"))
     }
 
     /// Asks it to stop, and waits.
     ///
     /// # Errors
     /// It did not stop in time, or said that it failed.
-    pub fn stop(mut self) -> Result<(), Failed> {
-        self.connect()?.ask("agent.shutdown", json!({}))?.map_err(|failure| failure.to_string())?;
-        let until = Instant::now() + STOP;
-        while Instant::now() < until {
-            if let Some(status) = self.process.try_wait()? {
-                return if status.success() { Ok(()) } else { Err(status.to_string().into()) };
+    pub fn stop(mut self) -> Result<(), BenchError> {
+        self.connect()?.ask("agent.shutdown", json!({}))?.map_err(BenchError::fleet)?;
+        let began = Since::now();
+        while !began.is_past(STOP) {
+            if let Some(status) = self.process.try_wait().map_err(BenchError::fleet)? {
+                return if status.success() { Ok(()) } else { Err(BenchError::fleet(status)) };
             }
-            std::thread::sleep(LOOK_EVERY);
+            look_again();
         }
-        Err("the fleet did not stop".into())
+        Err(BenchError::fleet("it did not stop"))
     }
 }
 

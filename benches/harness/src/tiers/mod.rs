@@ -1,13 +1,21 @@
 //! The tiers: each runs its part of the path for a while and says how often.
 
+mod agents;
 mod calls;
 mod guests;
 mod host;
+mod recovery;
+mod restarts;
+mod spawns;
 mod turns;
 
+pub(crate) use agents::{Agents, in_parallel};
 pub(crate) use calls::Calls;
 pub(crate) use guests::Guests;
 pub(crate) use host::HostCalls;
+pub(crate) use recovery::Recovery;
+pub(crate) use restarts::Restarts;
+pub(crate) use spawns::Spawns;
 pub(crate) use turns::Turns;
 
 use crate::BenchError;
@@ -37,6 +45,11 @@ pub(crate) struct Ran {
 pub(crate) trait Measured {
     /// How many at once under this load; `None`: not measured under it.
     fn callers(&self, load: Load) -> Option<usize>;
+
+    /// Processor time so far of the process that does the work.
+    fn cpu_ns(&self) -> u64 {
+        crate::machine::cpu_ns()
+    }
 
     /// Runs it for about so long, nanoseconds; times of single ones go to `latencies`.
     fn run(
