@@ -1,6 +1,7 @@
 //! The `loket` binary: parse, dispatch, exit code. The only crate that knows all the others; start reading at `node/`.
 #![forbid(unsafe_code)]
 
+mod allocations;
 mod args;
 mod client;
 mod commands;

@@ -129,6 +129,12 @@ impl Tier {
         }
     }
 
+    /// Whether the work is another process's, of which only that is known what can be seen from outside.
+    #[must_use]
+    pub fn is_outside(self) -> bool {
+        matches!(self, Self::Spawn | Self::Agents | Self::Recovery)
+    }
+
     /// Whether its calls pass kernel and provider, and the counters must say so.
     #[must_use]
     pub fn is_proven(self) -> bool {

@@ -130,7 +130,8 @@ impl Running {
     }
 
     fn plain(&mut self, options: &Options, load: Load, budget_ns: u64) -> Result<u64, BenchError> {
-        let (cpu, allocated) = (self.measured.cpu_ns(), options.allocations.map(|count| count()));
+        let allocations = options.allocations.filter(|_| !self.tier.is_outside());
+        let (cpu, allocated) = (self.measured.cpu_ns(), allocations.map(|count| count()));
         let ran = self.measured.run(load, budget_ns, None)?;
         let cpu = self.measured.cpu_ns().saturating_sub(cpu);
         let kept = self.kept(load);
@@ -140,7 +141,7 @@ impl Running {
             kept.count += ran.counted;
             kept.made += ran.made;
         }
-        if let (Some(count), Some(before)) = (options.allocations, allocated) {
+        if let (Some(count), Some(before)) = (allocations, allocated) {
             *kept.allocations.get_or_insert(0) += count().saturating_sub(before);
         }
         Ok(ran.made)

@@ -1,5 +1,6 @@
 //! `bench`: what a call and a durable turn cost on this machine. Runs nodes of its own, never a fleet's agents.
 
+use crate::allocations;
 use crate::args::BenchArgs;
 use crate::exit::{self, CliError, Code};
 use crate::node::{self, FleetFacts};
@@ -152,7 +153,7 @@ fn options(args: &BenchArgs, what: &str) -> Result<(Options, Option<String>), Cl
         rows,
         counts: Some(counts(node::install_metrics()?)),
         binary: Some(own_binary()?),
-        allocations: None,
+        allocations: allocations::counter(),
     };
     Ok((options, fleet))
 }

@@ -136,3 +136,18 @@ fn density_tells_what_an_agent_takes() {
         bench(&[&["density"], &other[..]].concat()).failed(2, "usage", &["density"]);
     }
 }
+
+/// `.ci/run` runs this with the feature, too.
+#[test]
+fn allocations_are_told_by_a_build_that_counts_them() {
+    let report = bench(&["--tier", "c,e", "--json"]).json();
+    for tier in report["tiers"].as_array().unwrap() {
+        let counted = tier["one"]["allocations"].as_f64();
+        assert_eq!(counted.is_some(), cfg!(feature = "allocations"), "{tier}");
+        // A native call has its answer's slot and the echo's copy; more than a few would be a copy that nobody needs.
+        let most = if tier["tier"] == "native" { 6.0 } else { f64::MAX };
+        assert!(counted.is_none_or(|n| n >= 1.0 && n < most), "{tier}");
+    }
+    let outside = bench(&["agents", "--json"]).json();
+    assert!(outside["tiers"][0]["one"]["allocations"].is_null(), "{outside}");
+}

@@ -1,0 +1,26 @@
+//! Allocations of the whole process, counted where the build has the feature `allocations`: for `loket bench`.
+//!
+//! It counts and does nothing else. A build without the feature has the system's allocator, untouched.
+
+#[cfg(feature = "allocations")]
+mod counting {
+    use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+    use std::alloc::System;
+
+    #[global_allocator]
+    static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+    /// Allocations and growths so far.
+    pub(super) fn so_far() -> u64 {
+        let stats = COUNTED.stats();
+        stats.allocations.saturating_add(stats.reallocations) as u64
+    }
+}
+
+/// How to read the count; `None` where this build has none.
+pub(crate) fn counter() -> Option<fn() -> u64> {
+    #[cfg(feature = "allocations")]
+    return Some(counting::so_far);
+    #[cfg(not(feature = "allocations"))]
+    None
+}
