@@ -94,6 +94,10 @@ fn a_significant_child_that_a_rule_ends_has_ended() {
     let mut w = up(vec![rule(None, None, Action::End)], flags, vec![spec]);
     w.exits("n", crash());
     assert_eq!(w.exit, Some(Exit::Shutdown));
+    assert_eq!(w.contexts(), [Context::ChildTerminated, Context::AutoShutdown]);
+    let told = &w.reports[1];
+    assert_eq!((&*told.offender.id, &told.reason), ("n", &Some(crash())));
+    assert_eq!(told.offender.incarnation, Some(1));
 }
 
 #[test]

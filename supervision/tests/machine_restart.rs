@@ -180,3 +180,34 @@ fn a_second_exit_of_the_same_life_is_ignored() {
     w.run();
     assert_eq!(w.took(), "start a, start b");
 }
+
+/// Beyond OTP: a report says whose restart it is part of.
+#[test]
+fn what_a_restart_does_is_reported_as_its_work() {
+    let children = vec![child("a"), temporary("t"), transient("b"), child("c")];
+    let mut w = World::up(lenient(Strategy::OneForAll), children);
+    let told = |w: &mut World| {
+        let one =
+            |r: Report| (r.context, r.offender.id.to_string(), r.because.map(|it| it.to_string()));
+        std::mem::take(&mut w.reports).into_iter().map(one).collect::<Vec<_>>()
+    };
+    let of = |context, id: &str, because: &str| (context, id.to_owned(), Some(because.to_owned()));
+    assert!(told(&mut w).iter().all(|(_, _, because)| because.is_none()));
+    w.starts("b", &[Start::Fails]);
+    w.exits("c", crash());
+    assert_eq!(
+        told(&mut w),
+        [
+            (Context::ChildTerminated, "c".to_owned(), None),
+            of(Context::Stopped, "t", "c"),
+            of(Context::Progress, "a", "c"),
+            of(Context::StartError, "b", "c"),
+            of(Context::Progress, "a", "b"),
+            of(Context::Progress, "b", "b"),
+            of(Context::Progress, "c", "b"),
+        ]
+    );
+    w.call(Call::TerminateChild(id("a")));
+    w.call(Call::RestartChild(id("a")));
+    assert!(told(&mut w).iter().all(|(_, _, because)| because.is_none()));
+}

@@ -87,16 +87,26 @@ fn an_escalation_is_followed_down_to_its_first_exit_and_up_to_who_was_taken_alon
     let with = |last: &[&'static str]| [&chain[..], last].concat();
     assert_eq!(
         texts(&why(&rows, "llm", true)),
-        with(&["3 providers starts llm again, incarnation 3"])
+        with(&[
+            "3 root starts providers again, incarnation 2",
+            "3 providers starts llm again, incarnation 3",
+        ])
     );
     assert_eq!(
         texts(&why(&rows, "fs", true)),
-        with(&["3 providers starts fs again, incarnation 2"])
+        with(&[
+            "3 root starts providers again, incarnation 2",
+            "3 providers starts fs again, incarnation 2",
+        ])
     );
     // `desk` comes behind `providers` in a RestForOne group.
     assert_eq!(
         texts(&why(&rows, "writer", true)),
-        with(&["3 desk starts writer again, incarnation 2"])
+        with(&[
+            "3 desk is stopped with its group: root is RestForOne",
+            "3 root starts desk again, incarnation 2",
+            "3 desk starts writer again, incarnation 2",
+        ])
     );
     assert_eq!(
         texts(&why(&rows, "desk", true)),
@@ -124,6 +134,43 @@ fn a_supervisor_that_shut_itself_down_is_followed_to_the_significant_child() {
         );
         assert!(story.iter().any(|link| link.starts_with("3 s ends")), "{child}: {story:?}");
     }
+}
+
+#[test]
+fn a_supervisor_that_is_not_started_again_after_auto_shutdown_says_so() {
+    let file = r#"Fleet(version: 1, name: "t", root: Supervisor(children: [
+        Supervisor(id: "s", restart: Transient, auto_shutdown: AnySignificant, children: [
+            Agent(id: "lead", module: "a.wasm", restart: Transient, significant: true),
+            Agent(id: "p", module: "a.wasm")]),
+        Agent(id: "idle", module: "a.wasm")]))"#;
+    let (fleet, _) = fleet::parse(file, "t.ron", &[], &World).unwrap();
+    let crash = Crash { child: "lead".to_owned(), at: Now(3), exit: Some(Exit::Normal) };
+    let plan = Plan { crashes: vec![crash], ..Plan::default() };
+    let rows = run(&fleet, &plan).unwrap().reports;
+    for child in ["s", "p", "lead"] {
+        assert_eq!(
+            texts(&why(&rows, child, false)),
+            [
+                "3 s ends by auto_shutdown: significant child lead ended (normal)",
+                "3 s is Transient and ended in order: it is not started again",
+            ],
+            "{child}"
+        );
+    }
+    assert_eq!(texts(&why(&rows, "idle", true)), Vec::<String>::new());
+}
+
+#[test]
+fn a_start_with_a_supervisor_from_above_names_who_started_that_one() {
+    let rows = rows(&[("rest", 1)]);
+    assert_eq!(
+        texts(&why(&rows, "idle", true)),
+        [
+            "1 rest ends (incarnation 1): killed",
+            "1 root starts rest again, incarnation 2",
+            "1 rest starts idle again, incarnation 2",
+        ]
+    );
 }
 
 #[test]

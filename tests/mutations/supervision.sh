@@ -73,7 +73,7 @@ if ! red; then echo "the tests are red without any mutation:"; tail -20 "$scratc
 
 gone='if simple || child.spec.restart == Restart::Temporary {'
 mutant 01-temporaries-restarted-in-a-group-restart lifecycle "$gone" \
-  'let group = matches!(self.job.as_ref().map(|j| &j.why), Some(Why::Restart));
+  'let group = matches!(self.job.as_ref().map(|j| &j.why), Some(Why::Restart { .. }));
         if simple || (child.spec.restart == Restart::Temporary && !group) {'
 mutant 02-killed-not-abnormal-for-transient exit \
   'matches!(self, Self::Normal |' 'matches!(self, Self::Killed | Self::Normal |'
@@ -92,7 +92,7 @@ mutant 07-ended-transient-not-started-by-a-group-restart job \
   'if let Some(seq) = self.children.first_of(&mut job.start) {
                 let ended = |c: &super::child::Child| c.spec.restart
                     == super::spec::Restart::Transient && c.last_exit == Some(Exit::Normal);
-                if matches!(job.why, Why::Restart) && self.children.get(seq).is_some_and(ended) {
+                if matches!(job.why, Why::Restart { .. }) && self.children.get(seq).is_some_and(ended) {
                     self.job = Some(job);
                     continue;
                 }'
@@ -111,7 +111,7 @@ mutant 10-terminate-triggers-auto-shutdown decide 'fn auto_shutdown' 'pub(super)
     /// OTP' '        let it = self.children.get(seq).is_some_and(|c| c.spec.significant);
         self.settle(seq);
         if it && matches!(self.job.as_ref().map(|j| &j.why), Some(Why::Terminate { .. })) {
-            self.auto_shutdown();
+            self.auto_shutdown(seq);
         }
     }
 

@@ -56,20 +56,17 @@ fn tell(row: &Row) {
             supervisor, child, incarnation, restart, significant, shutdown, child_type,
             "started"
         ),
-        Context::ChildTerminated if orderly => tracing::info!(
-            target: "loket::supervisor",
-            supervisor, error_context, child, incarnation, restart, significant, shutdown,
-            child_type,
-            reason,
-            "ended"
-        ),
-        Context::Stopped => tracing::info!(
-            target: "loket::supervisor",
-            supervisor, error_context, child, incarnation, restart, significant, shutdown,
-            child_type,
-            reason,
-            "stopped as asked"
-        ),
+        Context::ChildTerminated | Context::Stopped | Context::AutoShutdown
+            if orderly || row.report.context != Context::ChildTerminated =>
+        {
+            tracing::info!(
+                target: "loket::supervisor",
+                supervisor, error_context, child, incarnation, restart, significant, shutdown,
+                child_type,
+                reason,
+                "{}", said(&row.report)
+            );
+        }
         Context::Slow => tracing::warn!(
             target: "loket::supervisor",
             supervisor, error_context, child, incarnation, restart, significant, shutdown,
@@ -83,6 +80,16 @@ fn tell(row: &Row) {
             code, reason,
             "supervisor report"
         ),
+    }
+}
+
+/// What is no error, in words.
+fn said(report: &Report) -> &'static str {
+    match (report.context, &report.because) {
+        (Context::AutoShutdown, _) => "the supervisor ends: auto_shutdown",
+        (Context::Stopped, Some(_)) => "stopped with its group",
+        (Context::Stopped, None) => "stopped as asked",
+        _ => "ended",
     }
 }
 

@@ -52,10 +52,10 @@ impl Supervisor {
     /// A child has ended by itself and is not restarted.
     fn ended(&mut self, seq: Seq) {
         let significant = self.children.get(seq).is_some_and(|child| child.spec.significant);
-        self.settle(seq);
         if significant {
-            self.auto_shutdown();
+            self.auto_shutdown(seq);
         }
+        self.settle(seq);
     }
 
     fn shared_budget(&self) -> Budget {
@@ -106,12 +106,13 @@ impl Supervisor {
         };
         child.restarts += 1;
         child.life = Life::Undefined;
+        let of = child.id.clone();
         let (stop, start) = match self.flags.strategy {
             Strategy::OneForOne | Strategy::SimpleOneForOne => (NONE, only(seq)),
             Strategy::RestForOne => (seq..ALL.end, seq..ALL.end),
             Strategy::OneForAll => (ALL, ALL),
         };
-        self.job = Some(Job::new(Why::Restart, stop, start));
+        self.job = Some(Job::new(Why::Restart { of }, stop, start));
     }
 
     /// Stamps an attempt on both budgets; the one that it overdraws, if any.
@@ -168,7 +169,7 @@ impl Supervisor {
     }
 
     /// A significant child has ended by itself.
-    fn auto_shutdown(&mut self) {
+    fn auto_shutdown(&mut self, seq: Seq) {
         let all_ended = || {
             let mut rest = self.children.iter().filter(|child| child.spec.significant);
             !rest.any(|child| !matches!(child.life, Life::Undefined))
@@ -179,6 +180,8 @@ impl Supervisor {
             AutoShutdown::AllSignificant => all_ended(),
         };
         if due {
+            let reason = self.children.get(seq).and_then(|child| child.last_exit.clone());
+            self.report(Context::AutoShutdown, reason, seq);
             self.begin_shutdown(Exit::Shutdown);
         }
     }

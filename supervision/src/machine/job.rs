@@ -10,7 +10,7 @@ use super::child::{Life, Seq};
 use super::event::{Answer, ApiError, Order};
 use super::exit::Exit;
 use super::report::Context;
-use super::spec::{Stop, Strategy};
+use super::spec::{ChildId, Stop, Strategy};
 use super::supervisor::{Deferred, Supervisor};
 use super::view::Phase;
 
@@ -29,8 +29,8 @@ pub(super) fn only(seq: Seq) -> Range<Seq> {
 pub(super) enum Why {
     /// The first start of all children.
     Boot,
-    /// A restart; a failed start is tried again.
-    Restart,
+    /// A restart of this child, and of its group; a failed start is tried again.
+    Restart { of: ChildId },
     /// `start_child`; a failed start takes the spec away again.
     StartChild { tag: u64 },
     /// `restart_child`; a failed start leaves the child undefined.
@@ -61,7 +61,7 @@ impl Job {
             Why::StartChild { tag } | Why::RestartChild { tag } | Why::Terminate { tag } => {
                 Some(tag)
             }
-            Why::Boot | Why::Restart | Why::Shutdown { .. } => None,
+            Why::Boot | Why::Restart { .. } | Why::Shutdown { .. } => None,
         }
     }
 }
@@ -157,9 +157,11 @@ impl Supervisor {
                 self.begin_shutdown(Exit::FailedToStart { child, reason: Box::new(reason) });
                 return;
             }
-            Why::Restart => {
+            Why::Restart { .. } => {
+                self.job = Some(job);
                 self.report(Context::StartError, Some(reason.clone()), seq);
                 // What was not started yet waits for the retry: this job is over.
+                self.job = None;
                 return self.restart_failed(seq, &reason);
             }
             Why::StartChild { .. } | Why::RestartChild { .. } => {

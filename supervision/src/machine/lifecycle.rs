@@ -3,7 +3,7 @@
 use super::child::{Life, Seq};
 use super::event::{Order, Timer, TimerKind};
 use super::exit::Exit;
-use super::job::{Job, Why};
+use super::job::Why;
 use super::report::{Context, Offender, Report};
 use super::spec::{Restart, Shutdown, Strategy};
 use super::supervisor::{Deferred, Supervisor};
@@ -104,9 +104,17 @@ impl Supervisor {
         }
     }
 
-    /// Tells of a stop that a caller asked for: nothing else would say why the child is gone.
+    /// Tells of a stop that a caller asked for, and of a temporary child that goes with its group:
+    /// nothing else would say why the child is gone.
     fn report_stopped(&mut self, reason: Option<Exit>, seq: Seq) {
-        if matches!(self.job, Some(Job { why: Why::Terminate { .. }, .. })) {
+        let temporary =
+            || self.children.get(seq).is_some_and(|it| it.spec.restart == Restart::Temporary);
+        let told = match self.job.as_ref().map(|job| &job.why) {
+            Some(Why::Terminate { .. }) => true,
+            Some(Why::Restart { .. }) => temporary(),
+            _ => false,
+        };
+        if told {
             self.report(Context::Stopped, reason, seq);
         }
     }
@@ -240,7 +248,14 @@ impl Supervisor {
         };
         let why = self.job.as_ref().map(|job| &job.why);
         let dynamic = matches!(why, Some(Why::StartChild { .. } | Why::RestartChild { .. }));
+        let because = match (context, why) {
+            // The machine can report these while a restart is under way, and not because of it.
+            (Context::Slow | Context::Shutdown, _) => None,
+            (_, Some(Why::Restart { of })) => Some(of.clone()),
+            _ => None,
+        };
         let at = self.now;
-        self.out.push(Order::Report(Report { context, reason, offender, dynamic, at }));
+        let report = Report { context, reason, offender, dynamic, because, at };
+        self.out.push(Order::Report(report));
     }
 }

@@ -19,8 +19,12 @@ pub enum Context {
     ShutdownError,
     /// A child was started.
     Progress,
-    /// A caller had a child stopped, or its pending restart cancelled (no reason then); beyond OTP.
+    /// A caller had a child stopped, or its pending restart cancelled (no reason then); with
+    /// `because`, a temporary child was stopped with its group. Beyond OTP.
     Stopped,
+    /// The supervisor ends by `auto_shutdown`, since its significant child, the offender, has ended;
+    /// beyond OTP.
+    AutoShutdown,
     /// A child is busy with one piece of work for longer than its `soft` bound; beyond OTP.
     Slow,
 }
@@ -54,6 +58,10 @@ pub struct Report {
     pub offender: Offender,
     /// Whether a caller asked for the start (OTP logs progress of dynamic starts at debug level only).
     pub dynamic: bool,
+    /// The child whose restart this is part of, itself or one of its group; `None` for what no
+    /// restart has done, and in reports that were kept before there was this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<ChildId>,
     /// When.
     pub at: Now,
 }

@@ -41,9 +41,14 @@ impl World<'_> {
         let Some(site) = self.sites.get(place) else { return };
         let (path, supervisor) = (site.path.clone(), site.spec.id.as_str().into());
         let strategy = site.spec.strategy;
-        if report.context == Context::Shutdown {
-            let exit = report.reason.clone().unwrap_or(Exit::NoProc);
-            self.note_path(path, What::GaveUp { exit });
+        let exit = || report.reason.clone().unwrap_or(Exit::NoProc);
+        match report.context {
+            Context::Shutdown => self.note_path(path, What::GaveUp { exit: exit() }),
+            Context::AutoShutdown => {
+                let child = report.offender.id.clone();
+                self.note_path(path, What::AutoShutdown { child, exit: exit() });
+            }
+            _ => {}
         }
         if self.reports.len() < MAX_STEPS {
             self.reports.push(Row { boot: 1, at_ms: self.now.0, supervisor, strategy, report });

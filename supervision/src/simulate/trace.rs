@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::machine::Exit;
+use crate::machine::{ChildId, Exit};
 use crate::story::Row;
 
 /// What happened to one child.
@@ -38,6 +38,13 @@ pub enum What {
     /// A supervisor gives up: one restart too many.
     GaveUp {
         /// Its exit.
+        exit: Exit,
+    },
+    /// A supervisor ends by `auto_shutdown`.
+    AutoShutdown {
+        /// Its significant child that has ended.
+        child: ChildId,
+        /// Why that one ended.
         exit: Exit,
     },
     /// A supervisor has ended.
@@ -143,6 +150,9 @@ impl fmt::Display for What {
                 (_, Exit::Escalated { .. }) => f.write_str("has ended: it gave up"),
                 _ => write!(f, "has ended: {exit}"),
             },
+            Self::AutoShutdown { child, exit } => {
+                write!(f, "ends by auto_shutdown: significant child {child} ended ({exit})")
+            }
             Self::Refused { why } => write!(f, "is not started: {why}"),
         }
     }

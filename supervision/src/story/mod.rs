@@ -2,6 +2,7 @@
 //!
 //! Pure: somebody else keeps the rows. Start reading at [`Row`], then [`why`].
 
+mod past;
 mod tell;
 mod words;
 

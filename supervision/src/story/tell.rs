@@ -1,11 +1,13 @@
-//! From rows to a story: each start has a trigger, each trigger its own start before it.
+//! From rows to a story: each start has a fall that made it necessary, each fall a life that began with a start before it.
 //!
-//! All supervisors of a node report one after the other, so the last report that can have made a start necessary is what did.
+//! Never names a child as a cause that the rows do not: who was restarted with whom stands in the report of the start. Start
+//! reading at [`why`], then [`Teller::start`].
 
 use std::sync::Arc;
 
-use crate::machine::{Context, Exit, Kind, Strategy};
+use crate::machine::{Context, Exit, Restart};
 
+use super::past::Past;
 use super::{LINKS_MAX, Link, Row, Story, words};
 
 /// Why `child` is as it is: the chain of causes within the latest run of the process, through whatever escalated on the way.
@@ -15,7 +17,7 @@ use super::{LINKS_MAX, Link, Row, Story, words};
 pub fn why(rows: &[Row], child: &str, running: bool) -> Story {
     let boot = rows.iter().map(|row| row.boot).max().unwrap_or(0);
     let rows: Vec<&Row> = rows.iter().filter(|row| row.boot == boot).collect();
-    let mut teller = Teller { rows, found: Vec::new() };
+    let mut teller = Teller { past: Past(rows), found: Vec::new() };
     teller.tell(child, running);
     // Found from the present back to the first exit.
     let mut links = teller.found;
@@ -28,178 +30,125 @@ pub fn why(rows: &[Row], child: &str, running: bool) -> Story {
 }
 
 struct Teller<'r> {
-    rows: Vec<&'r Row>,
+    past: Past<'r>,
     /// The latest first.
     found: Vec<Link>,
 }
 
-impl<'r> Teller<'r> {
+impl Teller<'_> {
     fn tell(&mut self, child: &str, running: bool) {
-        let end = self.rows.len();
-        let start = self.start_before(child, end);
-        if !running && let Some(last) = self.fall_after(child, start.map_or(0, |at| at + 1)) {
-            let row = self.rows[last];
-            if row.report.context == Context::ChildTerminated
-                && row
-                    .report
-                    .reason
-                    .as_ref()
-                    .is_some_and(|exit| !exit.is_abnormal_for(row.report.offender.restart))
-            {
-                self.link(row, words::not_again(row));
-            }
-            self.trigger(last);
-            return;
+        let end = self.past.0.len();
+        let start = self.past.start_before(child, end);
+        let since = start.map_or(0, |at| at + 1);
+        if !running && let Some(fall) = self.past.fall_of_life(child, since, end) {
+            return self.down(child, fall);
         }
         if let Some(start) = start {
             self.start(start);
         }
     }
 
-    fn link(&mut self, row: &Row, text: String) {
-        let child = Arc::clone(&row.report.offender.id);
+    /// A child that does not run, because of this.
+    fn down(&mut self, child: &str, fall: usize) {
+        let row = self.past.0[fall];
+        self.for_good(fall);
+        let of_a_sibling = *row.report.offender.id != *child
+            && self.past.supervisor_of(child, fall) == Some(&row.supervisor)
+            && !matches!(row.report.context, Context::Shutdown | Context::AutoShutdown);
+        if of_a_sibling {
+            self.link(row, child.into(), words::group(row, child));
+        }
+        if let Some(start) = self.fell(fall) {
+            self.start(start);
+        }
+    }
+
+    /// Says why whoever fell here is not started again, where that is so by its restart type.
+    fn for_good(&mut self, fall: usize) {
+        let row = self.past.0[fall];
+        let report = &row.report;
+        let (who, restart) = match report.context {
+            Context::AutoShutdown => (&row.supervisor, self.past.restart_of(&row.supervisor, fall)),
+            Context::Stopped if report.because.is_some() => {
+                (&report.offender.id, Some(report.offender.restart))
+            }
+            Context::ChildTerminated if self.past.for_good(fall, &report.offender.id) => {
+                (&report.offender.id, Some(report.offender.restart))
+            }
+            _ => return,
+        };
+        if let Some(restart) = restart.filter(|restart| *restart != Restart::Permanent) {
+            self.link(row, Arc::clone(who), words::not_again(who, restart));
+        }
+    }
+
+    fn link(&mut self, row: &Row, child: Arc<str>, text: String) {
         self.found.push(Link { at_ms: row.at_ms, child, text });
-    }
-
-    /// The last start of a child before a row.
-    fn start_before(&self, child: &str, before: usize) -> Option<usize> {
-        self.rows[..before].iter().rposition(|row| {
-            row.report.context == Context::Progress && *row.report.offender.id == *child
-        })
-    }
-
-    /// The last thing from a row on that took the child down: its own end, or that of what is above it.
-    fn fall_after(&self, child: &str, from: usize) -> Option<usize> {
-        (from..self.rows.len()).rev().find(|&at| self.concerns(at, child))
     }
 
     /// Goes back from a start to what made it necessary, and on from there; a first start has no cause and ends the story.
     fn start(&mut self, mut start: usize) {
         // Each round goes back by at least one row.
         loop {
-            let row = self.rows[start];
-            let child = Arc::clone(&row.report.offender.id);
-            let Some(previous) = self.start_before(&child, start) else { return };
-            let made = (previous + 1..start).rev().find(|&at| self.concerns(at, &child));
-            let Some(made) = made else { return };
-            self.link(row, words::restarted(row));
-            let trigger = self.rows[made];
-            let sibling = trigger.supervisor == row.supervisor
-                && trigger.report.offender.id != row.report.offender.id
-                && trigger.report.context != Context::Shutdown;
-            if sibling {
-                self.link(trigger, words::group(trigger, &child));
+            let mut starts = vec![start];
+            let Some(fall) = self.past.cause(start, start, &mut starts) else { return };
+            let at_ms = self.past.0[start].at_ms;
+            for &begun in &starts {
+                let row = self.past.0[begun];
+                let child = Arc::clone(&row.report.offender.id);
+                // A supervisor is up after its children, but began to start before them.
+                let at_ms = row.at_ms.min(at_ms);
+                self.found.push(Link { at_ms, child, text: words::restarted(row) });
             }
-            match self.trigger_once(made) {
+            let top = &self.past.0[*starts.last().unwrap_or(&start)].report;
+            if top.because.as_ref().is_some_and(|of| *of != top.offender.id) {
+                let row = self.past.0[fall];
+                let child = Arc::clone(&top.offender.id);
+                let text = words::group(row, &child);
+                self.link(row, child, text);
+            }
+            match self.fell(fall) {
                 Some(next) => start = next,
                 None => return,
             }
         }
     }
 
-    fn trigger(&mut self, at: usize) {
-        if let Some(start) = self.trigger_once(at) {
-            self.start(start);
-        }
-    }
-
     /// Tells of an end and of the escalations that led to it; gives the start of the life that ended.
-    fn trigger_once(&mut self, mut at: usize) -> Option<usize> {
+    fn fell(&mut self, mut at: usize) -> Option<usize> {
+        // Each round goes back by at least one row.
         loop {
-            let row = self.rows[at];
-            self.link(row, words::of(row));
-            let offender = &row.report.offender.id;
-            let escalated = matches!(row.report.reason, Some(Exit::Escalated { .. }))
-                && row.report.context == Context::ChildTerminated;
-            let before = match (row.report.context, escalated) {
-                // The supervisor below said why it gave up.
-                (_, true) => self.rows[..at].iter().rposition(|below| {
-                    below.report.context == Context::Shutdown && below.supervisor == *offender
-                }),
-                // The exit that was one too many.
-                (Context::Shutdown, _) => self.rows[..at].iter().rposition(|exit| {
-                    exit.report.offender.id == *offender
-                        && exit.supervisor == row.supervisor
-                        && is_fall(exit.report.context)
-                }),
-                (Context::ChildTerminated, false) => self.signal_before(at),
-                // What made the start necessary.
-                (Context::StartError, _) => self.fall_before(at),
-                _ => None,
-            };
-            match before {
+            let row = self.past.0[at];
+            self.link(row, Arc::clone(words::subject(row)), words::of(row));
+            match self.before(at) {
                 Some(before) => at = before,
-                None => return self.start_before(offender, at),
+                None => return self.past.start_before(&row.report.offender.id, at),
             }
         }
     }
 
-    /// The last thing that took the child of a row down since its last start, before that row.
-    fn fall_before(&self, at: usize) -> Option<usize> {
-        let child = &self.rows[at].report.offender.id;
-        let life = self.start_before(child, at)?;
-        (life + 1..at).rev().find(|&before| self.concerns(before, child))
-    }
-
-    /// The end of the significant child by which a supervisor that has ended by itself shut down (`auto_shutdown`).
-    fn signal_before(&self, at: usize) -> Option<usize> {
-        let row = self.rows[at];
-        let ended = &row.report.offender;
-        if ended.kind != Kind::Supervisor || row.report.reason != Some(Exit::Shutdown) {
-            return None;
-        }
-        let life = self.start_before(&ended.id, at).unwrap_or(0);
-        (life..at).rev().find(|&below| {
-            let below = self.rows[below];
-            below.supervisor == ended.id
-                && below.report.context == Context::ChildTerminated
-                && below.report.offender.significant
-        })
-    }
-
-    /// Whether a row can have ended the present life of a child: its own end, that of a sibling in its group, or either of
-    /// these for a supervisor above it.
-    fn concerns(&self, at: usize, child: &str) -> bool {
-        let row = self.rows[at];
-        if !is_fall(row.report.context) {
-            return false;
-        }
-        let mut of = child;
-        // Deeper than a fleet file can nest.
-        for _ in 0..=self.rows.len().min(64) {
-            if *row.report.offender.id == *of {
-                return true;
+    /// What made a fall happen.
+    fn before(&self, at: usize) -> Option<usize> {
+        let (row, past) = (self.past.0[at], &self.past);
+        let report = &row.report;
+        let offender = &report.offender.id;
+        let life = || past.start_before(offender, at).map_or(0, |start| start + 1);
+        match (report.context, &report.because) {
+            // The supervisor that ended said why it did.
+            (Context::ChildTerminated, _)
+                if matches!(report.reason, Some(Exit::Escalated { .. } | Exit::Shutdown)) =>
+            {
+                past.own_end(offender, life(), at)
             }
-            let Some(above) = self.supervisor_of(of) else { return false };
-            if *row.supervisor == **above && self.in_group(row, of) {
-                return true;
+            // The exit that was one too many, or that of the significant child.
+            (Context::Shutdown | Context::AutoShutdown, _) => {
+                past.fall_under(&row.supervisor, offender, at).filter(|&exit| exit >= life())
             }
-            of = above;
-        }
-        false
-    }
-
-    fn supervisor_of(&self, child: &str) -> Option<&'r Arc<str>> {
-        let about = self.rows.iter().find(|row| *row.report.offender.id == *child);
-        about.map(|row| &row.supervisor)
-    }
-
-    /// Whether the end of this row's offender takes a sibling along.
-    fn in_group(&self, row: &Row, sibling: &str) -> bool {
-        if row.report.context == Context::Stopped || row.report.dynamic {
-            return false;
-        }
-        let first =
-            |child: &str| self.rows.iter().position(|row| *row.report.offender.id == *child);
-        match row.strategy {
-            Strategy::OneForAll => true,
-            Strategy::RestForOne => first(&row.report.offender.id) < first(sibling),
-            Strategy::OneForOne | Strategy::SimpleOneForOne => false,
+            (Context::StartError | Context::Stopped, Some(of)) => {
+                past.fall_under(&row.supervisor, of, at)
+            }
+            (Context::StartError, None) => past.own_fall(offender, life(), at),
+            _ => None,
         }
     }
-}
-
-/// Whether a report is about an end that leads to a start, or to none.
-fn is_fall(context: Context) -> bool {
-    matches!(context, Context::ChildTerminated | Context::StartError | Context::Stopped)
 }

@@ -1,5 +1,7 @@
 //! A report in words.
 
+use std::sync::Arc;
+
 use crate::machine::{Context, Exit, Restart, Strategy};
 
 use super::Row;
@@ -13,6 +15,7 @@ pub(super) fn context(context: Context) -> &'static str {
         Context::Progress => "progress",
         Context::Slow => "slow",
         Context::Stopped => "stopped",
+        Context::AutoShutdown => "auto_shutdown",
     }
 }
 
@@ -24,9 +27,12 @@ pub(super) fn of(row: &Row) -> String {
     match report.context {
         Context::Progress => format!("{child} is up, incarnation {}", number(row)),
         Context::Slow => format!("{child} makes no progress, incarnation {}", number(row)),
-        Context::Stopped => match reason {
-            None => format!("{child} was waiting for its restart: it is cancelled, as asked"),
-            Some(_) => format!("{child} is stopped as asked, by a reload or by hand{}", life(row)),
+        Context::Stopped => match (reason, &report.because) {
+            (_, Some(_)) => group(row, child),
+            (None, _) => format!("{child} was waiting for its restart: it is cancelled, as asked"),
+            (Some(_), _) => {
+                format!("{child} is stopped as asked, by a reload or by hand{}", life(row))
+            }
         },
         Context::ChildTerminated => match reason {
             Some(Exit::Escalated { .. }) => format!("{child} has ended, because it gave up"),
@@ -41,6 +47,11 @@ pub(super) fn of(row: &Row) -> String {
             Some(exit) => format!("{child} was stopped and ended otherwise: {exit}"),
             None => format!("{child} was stopped and ended otherwise"),
         },
+        Context::AutoShutdown => {
+            let exit = reason.map(|exit| format!(" ({exit})")).unwrap_or_default();
+            let supervisor = &row.supervisor;
+            format!("{supervisor} ends by auto_shutdown: significant child {child} ended{exit}")
+        }
         Context::Shutdown => match reason {
             Some(Exit::Escalated { child, by_rule: true, .. }) => {
                 format!(
@@ -55,6 +66,14 @@ pub(super) fn of(row: &Row) -> String {
             ),
             _ => format!("{} gives up because of {child}", row.supervisor),
         },
+    }
+}
+
+/// Whom a row is about: a supervisor that tells of its own end, or its offender.
+pub(super) fn subject(row: &Row) -> &Arc<str> {
+    match row.report.context {
+        Context::Shutdown | Context::AutoShutdown => &row.supervisor,
+        _ => &row.report.offender.id,
     }
 }
 
@@ -73,9 +92,8 @@ pub(super) fn restarted(row: &Row) -> String {
     format!("{} starts {child} again, incarnation {}", row.supervisor, number(row))
 }
 
-pub(super) fn not_again(row: &Row) -> String {
-    let child = &row.report.offender.id;
-    match row.report.offender.restart {
+pub(super) fn not_again(child: &str, restart: Restart) -> String {
+    match restart {
         Restart::Temporary => format!("{child} is Temporary: it is not started again"),
         Restart::Transient => {
             format!("{child} is Transient and ended in order: it is not started again")
