@@ -60,8 +60,8 @@ impl Ladder {
 
     /// Looks at all children that said that they are busy.
     pub(crate) fn busy(&self, now_ms: u64) {
-        self.0.registry.each_watched(&mut |place| {
-            let (Some(bounds), Some(cell)) = (place.watchdog, place.cell()) else { return };
+        self.0.registry.each_watched(&mut |place, bounds| {
+            let Some(cell) = place.cell() else { return };
             // Who waits for a provider that is restarted does not hang. Asked before, since the pause is counted out at its end.
             if cell.progress.paused_on().is_some() {
                 return;
@@ -77,8 +77,7 @@ impl Ladder {
 
     /// Looks at a child whose poll keeps its lane for `ms`; it has come to `before` by this poll.
     pub(crate) fn poll(&self, place: u64, ms: u64, before: Rung) -> Rung {
-        let Some(place) = self.0.registry.watched(place) else { return before };
-        let Some(bounds) = place.watchdog else { return before };
+        let Some((place, bounds)) = self.0.registry.watched(place) else { return before };
         let rung = before.after(bounds, ms);
         if rung <= before {
             return before;

@@ -16,6 +16,7 @@ mod cell;
 mod child;
 mod clock;
 mod control;
+mod fixed;
 mod forward;
 mod history;
 mod in_place;

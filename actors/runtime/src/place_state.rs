@@ -1,5 +1,7 @@
-//! The words for where a child is in its life.
+//! Where a child is in its life: the words, and what a supervisor writes down of it.
 
+use crate::registry::Life;
+use loket_supervision::machine::Exit;
 use serde::{Deserialize, Serialize};
 
 /// Where a child is in its life, as `tree` says it.
@@ -36,6 +38,58 @@ impl PlaceState {
             Self::Stuck => "stuck",
             Self::Paused => "paused",
             Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+/// What a supervisor has written down of a child.
+#[derive(Debug)]
+pub(crate) struct Status {
+    pub(crate) state: PlaceState,
+    pub(crate) restarts: u64,
+    /// When it is started again, on the monotonic clock; only while it waits for that.
+    pub(crate) restart_at_ms: Option<u64>,
+    pub(crate) last_exit: Option<Exit>,
+    pub(crate) life: Option<Life>,
+    /// A caller has had it stopped, and it has not been started since.
+    pub(crate) terminated: bool,
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self {
+            state: PlaceState::Stopped,
+            restarts: 0,
+            restart_at_ms: None,
+            last_exit: None,
+            life: None,
+            terminated: false,
+        }
+    }
+}
+
+impl Status {
+    pub(crate) fn shown(&self) -> PlaceState {
+        match &self.life {
+            Some(Life::Cell(control)) if self.state == PlaceState::Running => {
+                let progress = &control.progress;
+                match (progress.is_stuck(), progress.paused_on()) {
+                    (true, _) => PlaceState::Stuck,
+                    (false, Some(_)) => PlaceState::Paused,
+                    (false, None) => PlaceState::Running,
+                }
+            }
+            _ => self.state,
+        }
+    }
+
+    /// The provider that it is paused for.
+    pub(crate) fn waits_for(&self) -> Option<String> {
+        match &self.life {
+            Some(Life::Cell(control)) if self.state == PlaceState::Running => {
+                Some(control.progress.paused_on()?.name().to_owned())
+            }
+            _ => None,
         }
     }
 }

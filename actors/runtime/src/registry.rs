@@ -4,10 +4,12 @@
 //! path of a call never looks here. Start reading at [`Registry::find`].
 
 use crate::cell::CellControl;
+use crate::fixed::Fixed;
+use crate::place_state::Status;
 use crate::siblings::Siblings;
 use crate::signals::{Signal, Signals};
 use crate::{Door, Lane, PlaceState, Relations, SupervisorNode, TreeView};
-use loket_kernel::Principal;
+use loket_kernel::{GrantSet, Principal};
 use loket_supervision::fleet::Watchdog;
 use loket_supervision::machine::{ChildState, ChildView, Exit};
 use std::collections::HashMap;
@@ -26,50 +28,16 @@ pub struct Place {
     pub(crate) principal: Option<Principal>,
     /// Whether it is a shard of a service.
     pub(crate) serves: bool,
-    /// Bounds of one piece of work.
-    pub(crate) watchdog: Option<Watchdog>,
+    /// Only of workers.
+    pub(crate) fixed: Option<Fixed>,
+    /// What it was given as its rights last.
+    pub(crate) grants: Mutex<Option<Arc<GrantSet>>>,
     pub(crate) incarnation: AtomicU64,
     pub(crate) status: Mutex<Status>,
     /// Only of supervisors.
     pub(crate) children: Mutex<Siblings>,
     /// What it starts with, at this start or the next: flags and first children. Only of supervisors.
     pub(crate) plan: Mutex<Option<Arc<SupervisorNode>>>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Status {
-    pub(crate) state: PlaceState,
-    pub(crate) restarts: u64,
-    /// When it is started again, on the monotonic clock; only while it waits for that.
-    pub(crate) restart_at_ms: Option<u64>,
-    pub(crate) last_exit: Option<Exit>,
-    pub(crate) life: Option<Life>,
-}
-
-impl Status {
-    pub(crate) fn shown(&self) -> PlaceState {
-        match &self.life {
-            Some(Life::Cell(control)) if self.state == PlaceState::Running => {
-                let progress = &control.progress;
-                match (progress.is_stuck(), progress.paused_on()) {
-                    (true, _) => PlaceState::Stuck,
-                    (false, Some(_)) => PlaceState::Paused,
-                    (false, None) => PlaceState::Running,
-                }
-            }
-            _ => self.state,
-        }
-    }
-
-    /// The provider that it is paused for.
-    pub(crate) fn waits_for(&self) -> Option<String> {
-        match &self.life {
-            Some(Life::Cell(control)) if self.state == PlaceState::Running => {
-                Some(control.progress.paused_on()?.name().to_owned())
-            }
-            _ => None,
-        }
-    }
 }
 
 /// A living incarnation, as its supervisor and the operator reach it.
@@ -213,7 +181,7 @@ impl Place {
 pub struct Registry {
     pub(crate) places: RwLock<HashMap<Arc<str>, Arc<Place>>>,
     /// Those with bounds for their work, by their numbers.
-    watched: Mutex<HashMap<u64, Arc<Place>>>,
+    watched: Mutex<HashMap<u64, (Arc<Place>, Watchdog)>>,
     next_number: AtomicU64,
     restarts: AtomicU64,
     relations: Relations,
@@ -296,13 +264,22 @@ impl Registry {
     }
 
     /// The place of this number, if it has bounds for its work.
-    pub(crate) fn watched(&self, number: u64) -> Option<Arc<Place>> {
+    pub(crate) fn watched(&self, number: u64) -> Option<(Arc<Place>, Watchdog)> {
         crate::lock(&self.watched).get(&number).cloned()
     }
 
     /// Looks at all places with bounds for their work.
-    pub(crate) fn each_watched(&self, look: &mut dyn FnMut(&Arc<Place>)) {
-        crate::lock(&self.watched).values().for_each(look);
+    pub(crate) fn each_watched(&self, look: &mut dyn FnMut(&Arc<Place>, Watchdog)) {
+        crate::lock(&self.watched).values().for_each(|(place, bounds)| look(place, *bounds));
+    }
+
+    /// Sets the bounds of one piece of work at this place; none: nobody looks.
+    pub(crate) fn watch(&self, place: &Arc<Place>, bounds: Option<Watchdog>) {
+        let mut watched = crate::lock(&self.watched);
+        match bounds {
+            Some(bounds) => drop(watched.insert(place.number, (Arc::clone(place), bounds))),
+            None => drop(watched.remove(&place.number)),
+        }
     }
 
     /// The places of a lane.
@@ -327,21 +304,16 @@ impl Registry {
             door: new.door,
             principal: new.principal,
             serves: new.serves,
-            watchdog: new.watchdog,
+            fixed: new.fixed,
+            grants: Mutex::new(new.grants),
             incarnation: AtomicU64::new(new.last_incarnation),
-            status: Mutex::new(Status {
-                state: PlaceState::Stopped,
-                restarts: 0,
-                restart_at_ms: None,
-                last_exit: None,
-                life: None,
-            }),
+            status: Mutex::default(),
             children: Mutex::default(),
             plan: Mutex::new(new.plan),
         });
         places.insert(new.name, Arc::clone(&place));
-        if place.watchdog.is_some() {
-            crate::lock(&self.watched).insert(place.number, Arc::clone(&place));
+        if new.watchdog.is_some() {
+            self.watch(&place, new.watchdog);
         }
         if let Some(supervisor) = &place.supervisor {
             crate::lock(&supervisor.children).push(Arc::clone(&place));
@@ -379,5 +351,7 @@ pub(crate) struct NewPlace {
     pub(crate) last_incarnation: u64,
     pub(crate) serves: bool,
     pub(crate) watchdog: Option<Watchdog>,
+    pub(crate) fixed: Option<Fixed>,
+    pub(crate) grants: Option<Arc<GrantSet>>,
     pub(crate) plan: Option<Arc<SupervisorNode>>,
 }

@@ -2,6 +2,7 @@
 //!
 //! Start reading at [`Shared::place_worker`].
 
+use crate::fixed::Fixed;
 use crate::history::Reports;
 use crate::node::Hooks;
 use crate::registry::{NewPlace, SUPERVISOR};
@@ -87,6 +88,8 @@ impl Shared {
             last_incarnation: last,
             serves: false,
             watchdog: None,
+            fixed: None,
+            grants: None,
             plan: Some(Arc::new(node.clone())),
         });
         let place = place.map_err(PlaceError::Taken)?;
@@ -142,9 +145,23 @@ impl Shared {
             last_incarnation,
             serves: worker.serves.is_some(),
             watchdog: worker.watchdog,
+            fixed: Some(Fixed::of(worker)),
+            grants: worker.grants.clone(),
             plan: None,
         });
         place.map_err(PlaceError::Taken)
+    }
+
+    /// Gives a worker's place what counts without another one: rights and bounds.
+    pub(crate) fn renew(&self, place: &Arc<Place>, worker: &WorkerNode) {
+        self.registry.watch(place, worker.watchdog);
+        let mut last = crate::lock(&place.grants);
+        if let (Some(principal), Some(grants)) = (place.principal, &worker.grants)
+            && !last.as_ref().is_some_and(|last| Arc::ptr_eq(last, grants))
+        {
+            self.authority.set_grants(principal, Arc::clone(grants));
+            *last = Some(Arc::clone(grants));
+        }
     }
 
     /// Forgets a child and all below it.

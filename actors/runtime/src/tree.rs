@@ -230,6 +230,10 @@ impl SupervisorNode {
         if self.is_simple() { &[] } else { &self.children }
     }
 
+    pub(crate) fn names(&self) -> HashSet<Arc<str>> {
+        self.first_children().iter().map(|child| Arc::clone(child.name())).collect()
+    }
+
     pub(crate) fn is_simple(&self) -> bool {
         self.flags.strategy == Strategy::SimpleOneForOne
     }

@@ -14,6 +14,9 @@ pub struct TreeView {
     pub lane: Option<usize>,
     /// Where it is in its life.
     pub state: PlaceState,
+    /// An operator has stopped it: it stays so until somebody, or its supervisor's restart, starts it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub terminated: bool,
     /// The provider that it waits for, while it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
@@ -60,10 +63,10 @@ impl Place {
             Door::Native(mailbox) => Some(MailboxView::of(mailbox)),
             Door::Agent(_) | Door::Closed => None,
         };
-        let (state, waits_for, restarts, last_exit) = {
+        let (state, terminated, waits_for, restarts, last_exit) = {
             let status = self.status();
             let (state, waits_for) = (status.shown(), status.waits_for());
-            (state, waits_for, status.restarts, status.last_exit.clone())
+            (state, status.terminated, waits_for, status.restarts, status.last_exit.clone())
         };
         let children = crate::lock(&self.children).all();
         TreeView {
@@ -71,6 +74,7 @@ impl Place {
             kind: self.kind.to_owned(),
             lane: self.lane.index(),
             state,
+            terminated,
             waits_for,
             incarnation: self.incarnation(),
             restarts,

@@ -70,7 +70,19 @@ pub(super) fn why(args: WhyArgs, json: bool) -> Result<Code, CliError> {
     if let Some(incarnation) = now.and_then(|now| now["incarnation"].as_u64()) {
         text.push_str(&format!(", incarnation {incarnation}"));
     }
+    if let Some((above, state)) = tree.as_ref().and_then(|tree| down_above(tree, &args.child)) {
+        text.push_str(&format!(", below {above}, which is {state}"));
+    }
     Ok(output::line(&output::safe(&text)))
+}
+
+/// The highest supervisor above a child that does not run, with its state.
+fn down_above<'t>(tree: &'t Value, id: &str) -> Option<(&'t str, &'t str)> {
+    let below = tree["children"].as_array()?.iter().find(|child| find(child, id).is_some())?;
+    match tree["state"].as_str() {
+        Some("running") => down_above(below, id),
+        state => Some((tree["id"].as_str()?, state?)),
+    }
 }
 
 /// From the running fleet; from the file when none runs.

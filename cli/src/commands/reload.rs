@@ -70,6 +70,10 @@ pub(crate) fn told(answer: &Value) -> String {
         let mut line = step["text"].as_str().unwrap_or_default().to_owned();
         if let Some(why) = step["failed"].as_str() {
             line.push_str(&format!(": FAILED: {why}"));
+        } else if let Some(child) = step["child"].as_str().filter(|_| step["stays"] == "stopped") {
+            line.push_str(&format!(
+                ": it stays stopped as told; `loket restart {child}` starts it"
+            ));
         }
         lines.push(line);
     }

@@ -54,6 +54,9 @@ fn node(value: &Value, first: &str, rest: &str, depth: usize, text: &mut String)
 fn describe(value: &Value) -> String {
     let word = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
     let mut line = format!("{}  {}  {}", word("id"), word("kind"), word("state"));
+    if value["terminated"] == json!(true) {
+        line.push_str("  terminated");
+    }
     if let Some(provider) = value["waits_for"].as_str() {
         line.push_str(&format!("  waits for {provider}"));
     }

@@ -95,17 +95,19 @@ impl Reloader {
         let steps = current.steps_to(&next);
         if steps.iter().any(|step| step.deed == Deed::Refuse) {
             reloaded("refused");
-            return Ok(answer(false, &steps, &[], &warnings, false));
+            return Ok(answer(false, &steps, &Done::default(), &warnings, false));
         }
+        let held = self.held(&steps);
         if dry_run {
-            return Ok(answer(true, &steps, &[], &warnings, false));
+            return Ok(answer(true, &steps, &Done { held, ..Done::default() }, &warnings, false));
         }
-        let outcomes = self.apply(&current, &next, &steps).map_err(failed)?;
+        let outcomes = self.apply(&current, &next, &steps, &held).map_err(failed)?;
         let ok = outcomes.iter().all(Option::is_none);
         reloaded(if ok { "done" } else { "failed" });
         tracing::info!(file = name, steps = steps.len(), ok, "the fleet file was reloaded");
-        let told = answer(ok, &steps, &outcomes, &warnings, true);
-        current.after(next, steps, &outcomes);
+        let done = Done { outcomes, held };
+        let told = answer(ok, &steps, &done, &warnings, true);
+        current.after(next, steps, &done.outcomes);
         Ok(told)
     }
 
@@ -115,10 +117,18 @@ impl Reloader {
         applied: &Applied,
         new: &Fleet,
         steps: &[Step],
+        held: &HashSet<String>,
     ) -> Result<Vec<Option<String>>, CliError> {
         let old = &applied.fleet;
-        let revived = self.revived(old, new, steps);
-        let enrolled = self.enrol(old, new, steps, &revived).map_err(|error| {
+        let mut revived = self.revived(old, new, steps);
+        revived.retain(|child| !held.contains(child));
+        let lives = |step: &&Step| match step.deed {
+            Deed::Start => true,
+            Deed::Restart => !held.contains(&step.child),
+            _ => revived.contains(&step.child),
+        };
+        let live: Vec<_> = steps.iter().filter(lives).map(|step| &*step.child).collect();
+        let enrolled = self.enrol(old, new, &live).map_err(|error| {
             CliError::new(error.code(), crate::exit::DATA, format!("the ledger: {error}"))
         })?;
         let last = enrolled.into_iter().map(|row| (row.agent, row.incarnation)).collect();
@@ -149,6 +159,8 @@ impl Reloader {
             Deed::Change if revived.contains(&step.child) => self.start(&root, step),
             Deed::Change | Deed::Refuse | Deed::End => None,
             Deed::Restart if step.kind == "template" => self.renew_instances(step),
+            // It has its new spec, for whenever it is started.
+            Deed::Restart if held.contains(&step.child) => None,
             Deed::Restart => self.renew(&root, step),
             Deed::Start => self.start(&root, step),
         };
@@ -182,23 +194,21 @@ impl Reloader {
             .collect()
     }
 
-    /// Enrols who is new or gets a new life, and tells the ledger the new bounds of who is there. Who has ended for good stays
+    /// Children that an operator has stopped: a reload does not start them again.
+    fn held(&self, steps: &[Step]) -> HashSet<String> {
+        let steps = steps.iter().filter(|step| matches!(step.deed, Deed::Restart | Deed::Change));
+        let held = |step: &&Step| self.tree.view(&step.child).is_some_and(|place| place.terminated);
+        steps.filter(held).map(|step| step.child.clone()).collect()
+    }
+
+    /// Enrols who is new or gets a new life (`live`), and tells the ledger the new bounds of who is there. Who has ended for good stays
     /// unknown to it (rule A4).
-    fn enrol(
-        &self,
-        old: &Fleet,
-        new: &Fleet,
-        steps: &[Step],
-        revived: &HashSet<String>,
-    ) -> Result<Vec<Enrolled>, LedgerError> {
+    fn enrol(&self, old: &Fleet, new: &Fleet, live: &[&str]) -> Result<Vec<Enrolled>, LedgerError> {
         let there = wait(self.ledger.inboxes())?.into_iter().map(|inbox| inbox.agent);
         let there: HashSet<Arc<str>> = there.collect();
         let before: HashSet<&str> = walk::static_agents(&old.root).map(|a| &*a.id).collect();
-        let lives = |step: &&Step| {
-            matches!(step.deed, Deed::Restart | Deed::Start) || revived.contains(&step.child)
-        };
         let all = walk::by_id(&new.root);
-        let live = steps.iter().filter(lives).filter_map(|step| all.get(&*step.child).copied());
+        let live = live.iter().filter_map(|id| all.get(*id).copied());
         let live: HashSet<&str> = live.flat_map(walk::named).collect();
         let mut rows = static_agents(&new.root);
         rows.retain(|row| {
@@ -338,10 +348,19 @@ fn kept(node: &SupervisorNode, old: &SupervisorSpec) -> SupervisorNode {
     kept
 }
 
+/// What became of the steps.
+#[derive(Default)]
+struct Done {
+    /// Why they failed.
+    outcomes: Vec<Option<String>>,
+    /// See [`Reloader::held`].
+    held: HashSet<String>,
+}
+
 fn answer(
     ok: bool,
     steps: &[Step],
-    outcomes: &[Option<String>],
+    done: &Done,
     warnings: &[fleet::Finding],
     applied: bool,
 ) -> Value {
@@ -351,7 +370,10 @@ fn answer(
         .map(|(index, step)| {
             let mut shown = json!(step);
             shown["text"] = step.to_string().into();
-            shown["failed"] = json!(outcomes.get(index).and_then(Option::as_ref));
+            shown["failed"] = json!(done.outcomes.get(index).and_then(Option::as_ref));
+            if done.held.contains(&step.child) {
+                shown["stays"] = "stopped".into();
+            }
             shown
         })
         .collect();

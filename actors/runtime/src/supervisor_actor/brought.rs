@@ -4,7 +4,7 @@
 use super::Actor;
 use crate::shared::{PlaceError, Shared};
 use crate::signals::{Brought, NewPlan};
-use crate::tree::{DoorSpec, LaneChoice, NodeSpec, Service, SupervisorNode, WorkerNode};
+use crate::tree::{NodeSpec, SupervisorNode};
 use crate::{ChildKind, ControlError, DynamicSpec, Place};
 use loket_supervision::machine::{Answer, ApiError, Blame, Cause, ChildId, Exit, Restart};
 use std::collections::HashSet;
@@ -13,7 +13,6 @@ use std::sync::Arc;
 /// What a child is made of.
 pub(super) struct Code {
     made: Option<Made>,
-    fixed: Option<Fixed>,
     /// Whether the supervisor does not start with it: its place goes with its spec, and with the supervisor.
     pub(super) added: bool,
 }
@@ -32,52 +31,17 @@ pub(super) enum Made {
     Worker(Arc<ChildKind>),
 }
 
-/// What others have come to know of a worker, so that it stays as long as the worker's place.
-#[derive(Clone, PartialEq, Eq)]
-struct Fixed {
-    door: DoorSpec,
-    lane: LaneChoice,
-    calls: bool,
-    serves: Option<Service>,
-}
-
-impl Fixed {
-    fn of(worker: &WorkerNode) -> Self {
-        let WorkerNode { door, lane, grants, serves, .. } = worker;
-        Self { door: *door, lane: *lane, calls: grants.is_some(), serves: serves.clone() }
-    }
-
-    fn differs(&self, other: &Self) -> Option<&'static str> {
-        let parts = [
-            (self.door != other.door, "door"),
-            (self.lane != other.lane, "lane"),
-            (self.calls != other.calls, "right to call"),
-            (self.serves != other.serves, "service"),
-        ];
-        parts.into_iter().find_map(|(differs, part)| differs.then_some(part))
-    }
-}
-
 impl Code {
     pub(super) fn of(child: &NodeSpec, added: bool) -> Self {
-        let (made, fixed) = match child {
-            NodeSpec::Supervisor(_) => (Made::Supervisor, None),
-            NodeSpec::Worker(node) => (Made::Worker(Arc::clone(&node.kind)), Some(Fixed::of(node))),
+        let made = match child {
+            NodeSpec::Supervisor(_) => Made::Supervisor,
+            NodeSpec::Worker(node) => Made::Worker(Arc::clone(&node.kind)),
         };
-        Self { made: Some(made), fixed, added }
-    }
-
-    /// What keeps it from becoming this child.
-    fn fixed_against(&self, child: &NodeSpec) -> Option<&'static str> {
-        match (&self.fixed, child) {
-            (None, NodeSpec::Supervisor(_)) => None,
-            (Some(fixed), NodeSpec::Worker(node)) => fixed.differs(&Fixed::of(node)),
-            _ => Some("type"),
-        }
+        Self { made: Some(made), added }
     }
 }
 
-/// Makes the places of the plan's children that have none, and removes those of children that are not in the plan any more.
+/// Makes the places below a supervisor those of its plan: each child has one that fits it, and nobody else.
 pub(super) fn make_places(
     shared: &Shared,
     place: &Arc<Place>,
@@ -89,12 +53,49 @@ pub(super) fn make_places(
         shared.remove(&child.name);
     }
     for child in plan.first_children() {
-        if own_place(shared, place, child.name()).is_none() {
-            shared.place(child, Some(place), 0)?;
-        }
+        fit(shared, place, child)?;
     }
     in_order(place, shared, plan.first_children());
     Ok(())
+}
+
+/// The place of a child: its own if that fits, or another one, which goes on counting its lives.
+fn fit(
+    shared: &Shared,
+    supervisor: &Arc<Place>,
+    child: &NodeSpec,
+) -> Result<Arc<Place>, PlaceError> {
+    let Some(there) = own_place(shared, supervisor, child.name()) else {
+        return shared.place(child, Some(supervisor), 0);
+    };
+    if there.fixed_against(child).is_some() {
+        shared.remove(child.name());
+        return shared.place(child, Some(supervisor), there.incarnation());
+    }
+    if let NodeSpec::Worker(node) = child {
+        shared.renew(&there, node);
+    }
+    Ok(there)
+}
+
+/// Gives a supervisor another plan, and while it does not run the places that belong to it: they are to be seen, and names of
+/// children that are gone are free. One that runs is told by itself.
+fn follow(shared: &Shared, place: &Arc<Place>, node: &SupervisorNode) {
+    *crate::lock(&place.plan) = Some(Arc::new(node.clone()));
+    if place.life().is_some() {
+        return;
+    }
+    if let Err(error) = make_places(shared, place, node) {
+        // Its start will say so.
+        tracing::error!(supervisor = &*place.name, "a child has no place: {error}");
+    }
+    for child in node.first_children() {
+        if let NodeSpec::Supervisor(node) = child
+            && let Some(place) = own_place(shared, place, child.name())
+        {
+            follow(shared, &place, node);
+        }
+    }
 }
 
 fn own_place(shared: &Shared, supervisor: &Arc<Place>, id: &str) -> Option<Arc<Place>> {
@@ -182,13 +183,15 @@ impl Actor {
         let Some(asked) = asked.filter(|asked| asked.child.name() == id) else {
             return Ok(());
         };
-        if own_place(&self.shared, &self.place, id).is_some() {
-            // Left behind for `tree` by a child of that name.
+        // Left behind for `tree` by a child of that name.
+        let last = own_place(&self.shared, &self.place, id).map_or(0, |place| {
             self.shared.remove(id);
-        }
-        match self.shared.place(&asked.child, Some(&self.place), 0) {
+            place.incarnation()
+        });
+        match self.shared.place(&asked.child, Some(&self.place), last) {
             Ok(_) => {
-                self.code.insert(Arc::clone(id), Code::of(&asked.child, true));
+                self.code
+                    .insert(Arc::clone(id), Code::of(&asked.child, !self.planned.contains(id)));
                 self.note(id);
                 Ok(())
             }
@@ -210,13 +213,14 @@ impl Actor {
         for child in &plan.children {
             let known = self.machine.child(child.name()).is_some();
             child.check(self.shared.lanes.len(), &mut names)?;
-            let own = || own_place(&self.shared, &self.place, child.name()).is_some();
-            if !self.plan.is_simple() && !own() && self.shared.registry.find(child.name()).is_some()
+            let own = own_place(&self.shared, &self.place, child.name());
+            if !self.plan.is_simple()
+                && own.is_none()
+                && self.shared.registry.find(child.name()).is_some()
             {
                 return Err(ControlError::Taken(child.name().to_string()));
             }
-            let code = self.code.get(child.name()).filter(|_| known);
-            if let Some(part) = code.and_then(|code| code.fixed_against(child)) {
+            if let Some(part) = own.filter(|_| known).and_then(|own| own.fixed_against(child)) {
                 return Err(ControlError::Fixed { child: child.name().to_string(), part });
             }
         }
@@ -237,6 +241,7 @@ impl Actor {
         if self.plan.is_simple() {
             return;
         }
+        self.planned = self.plan.names();
         self.code.values_mut().for_each(|code| code.added = true);
         let plan = Arc::clone(&self.plan);
         for child in plan.first_children() {
@@ -248,31 +253,15 @@ impl Actor {
     /// Gives a child its new code; one that is new gets its place.
     fn adopt(&mut self, child: &NodeSpec) {
         let id = child.name();
-        let known = self.code.contains_key(id);
-        match own_place(&self.shared, &self.place, id).filter(|_| known) {
-            Some(place) => match child {
-                NodeSpec::Supervisor(node) => {
-                    *crate::lock(&place.plan) = Some(Arc::new(node.clone()));
+        match fit(&self.shared, &self.place, child) {
+            Ok(place) => {
+                if let NodeSpec::Supervisor(node) = child {
+                    follow(&self.shared, &place, node);
                 }
-                NodeSpec::Worker(node) => {
-                    if let (Some(principal), Some(grants)) = (place.principal, &node.grants) {
-                        self.shared.authority.set_grants(principal, Arc::clone(grants));
-                    }
-                }
-            },
-            None => {
-                let last = own_place(&self.shared, &self.place, id).map_or(0, |place| {
-                    self.shared.remove(id);
-                    place.incarnation()
-                });
-                match self.shared.place(child, Some(&self.place), last) {
-                    Ok(place) => {
-                        self.machine.seed_incarnation(Arc::clone(id), place.incarnation());
-                    }
-                    // Its start will say that it has no place.
-                    Err(error) => tracing::error!(child = &**id, "has no place: {error}"),
-                }
+                self.machine.seed_incarnation(Arc::clone(id), place.incarnation());
             }
+            // Its start will say that it has no place.
+            Err(error) => tracing::error!(child = &**id, "has no place: {error}"),
         }
         self.code.insert(Arc::clone(id), Code::of(child, false));
         self.note(id);

@@ -50,6 +50,7 @@ impl Actor {
             return failed(Exit::crash(Cause::Start, Blame::Host, "the child has no place"));
         };
         place.door.reopen();
+        place.status().terminated = false;
         let kind = match self.made_of(id) {
             Some(Made::Supervisor) => {
                 self.living += 1;
@@ -115,6 +116,16 @@ impl Actor {
                 self.idle.insert(Arc::clone(id));
             }
             _ => drop(self.unsettled.insert(Arc::clone(id))),
+        }
+    }
+
+    /// A caller has had this child stopped. It may have been another life that was meant.
+    pub(super) fn terminated(&self, id: &ChildId) {
+        let state = self.machine.child(id).map(|child| child.state);
+        if let None | Some(ChildState::Undefined) = state
+            && let Some(place) = self.shared.registry.find(id)
+        {
+            place.status().terminated = true;
         }
     }
 

@@ -70,6 +70,8 @@ struct Actor {
     /// By time and order of setting. What the machine sets, it bounds.
     timers: BTreeMap<(u64, u64), Timer>,
     next_timer: u64,
+    /// The children that it starts with.
+    planned: HashSet<ChildId>,
     /// What the children are made of.
     code: HashMap<ChildId, Code>,
     /// Calls that wait for their answer; the machine bounds them.
@@ -80,6 +82,8 @@ struct Actor {
     changes: HashMap<u64, NewPlan>,
     /// `DeleteChild` calls that the machine has not answered: the child is there until then.
     deletes: HashMap<u64, ChildId>,
+    /// `TerminateChild` and `TerminateLife` calls that the machine has not answered.
+    terminates: HashMap<u64, ChildId>,
     next_tag: u64,
     /// Children that were seen not running: their doors are closed once nothing is going on.
     idle: HashSet<ChildId>,
@@ -108,6 +112,7 @@ impl Actor {
         let code = first.map(|child| (Arc::clone(child.name()), Code::of(child, false))).collect();
         Ok(Self {
             shared,
+            planned: plan.names(),
             plan,
             place,
             machine,
@@ -119,6 +124,7 @@ impl Actor {
             asked: HashMap::new(),
             changes: HashMap::new(),
             deletes: HashMap::new(),
+            terminates: HashMap::new(),
             next_tag: 0,
             idle: HashSet::new(),
             unsettled: HashSet::new(),
@@ -208,8 +214,12 @@ impl Actor {
             return;
         }
         self.replies.insert(tag, reply);
-        if let Call::DeleteChild(id) = &call {
-            self.deletes.insert(tag, Arc::clone(id));
+        match &call {
+            Call::DeleteChild(id) => drop(self.deletes.insert(tag, Arc::clone(id))),
+            Call::TerminateChild(id) | Call::TerminateLife { id, .. } => {
+                self.terminates.insert(tag, Arc::clone(id));
+            }
+            _ => {}
         }
         self.feed(Event::Call { tag, call }, control);
     }
@@ -247,6 +257,11 @@ impl Actor {
                 self.next_timer += 1;
             }
             Order::Reply { tag, answer } => {
+                if let Some(id) = self.terminates.remove(&tag)
+                    && answer == Answer::Done
+                {
+                    self.terminated(&id);
+                }
                 let answer = self.answered(tag, answer);
                 if let Some(reply) = self.replies.remove(&tag) {
                     let _ = reply.send(answer);
