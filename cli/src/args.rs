@@ -208,11 +208,16 @@ pub(crate) struct ReloadArgs {
 pub(crate) struct HistoryArgs {
     /// A child's name; of a supervisor, also what it reported. Without one, all.
     pub(crate) child: Option<String>,
-    /// The latest so many.
-    #[arg(long, default_value_t = 100)]
-    pub(crate) limit: usize,
+    /// The latest so many, 10,000 at most.
+    #[arg(long, default_value_t = 100, value_parser = reports())]
+    pub(crate) limit: u64,
     #[command(flatten)]
     pub(crate) target: Target,
+}
+
+/// Reports that one answer may have.
+fn reports() -> clap::builder::RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(1..=loket_agent::HISTORY_LIMIT_MAX as u64)
 }
 
 #[derive(Debug, ClapArgs)]

@@ -14,12 +14,18 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reports that a story is told from: the latest; what the file gives at most.
-const STORY_ROWS: usize = 10_000;
+const STORY_ROWS: usize = loket_agent::HISTORY_LIMIT_MAX;
 
-/// Prints reports, a line each.
+/// Prints reports, a line each. Exits with 1 when the child is unknown.
 pub(super) fn history(args: HistoryArgs, json: bool) -> Result<Code, CliError> {
     let data = client::find_data_with(args.target.data, loket_ledger::HISTORY_FILE)?;
-    let rows = rows(&data, args.child.as_deref(), args.limit)?;
+    let limit = usize::try_from(args.limit).unwrap_or(STORY_ROWS);
+    let rows = rows(&data, args.child.as_deref(), limit)?;
+    if let Some(child) = args.child.as_deref().filter(|_| rows.is_empty())
+        && tree(&data)?.as_ref().and_then(|tree| find(tree, child)).is_none()
+    {
+        return Err(unknown(child));
+    }
     if json {
         return Ok(output::versioned(json!({"rows": rows})));
     }
@@ -33,20 +39,14 @@ pub(super) fn history(args: HistoryArgs, json: bool) -> Result<Code, CliError> {
 /// Prints the chain of causes of a child's present state. Exits with 1 when the child is unknown.
 pub(super) fn why(args: WhyArgs, json: bool) -> Result<Code, CliError> {
     let data = client::find_data_with(args.target.data, loket_ledger::HISTORY_FILE)?;
-    let tree = match client::call(&data, "agent.tree", json!({}), TIMEOUT) {
-        Ok(tree) => Some(tree),
-        Err(error) if error.exit == exit::NOT_RUNNING => None,
-        Err(error) => return Err(error),
-    };
+    let tree = tree(&data)?;
     let rows: Vec<Row> = rows(&data, None, STORY_ROWS)?
         .into_iter()
         .filter_map(|row| serde_json::from_value(row).ok())
         .collect();
     let now = tree.as_ref().and_then(|tree| find(tree, &args.child));
     if now.is_none() && !rows.iter().any(|row| *row.report.offender.id == *args.child) {
-        let text =
-            format!("no child {:?}, now or in the reports; `loket tree` names them", args.child);
-        return Err(CliError::new("not_found", exit::FAILED, text));
+        return Err(unknown(&args.child));
     }
     let state = now.map_or("not running", |now| now["state"].as_str().unwrap_or("unknown"));
     let story = story::why(&rows, &args.child, state == "running");
@@ -82,6 +82,20 @@ fn down_above<'t>(tree: &'t Value, id: &str) -> Option<(&'t str, &'t str)> {
     match tree["state"].as_str() {
         Some("running") => down_above(below, id),
         state => Some((tree["id"].as_str()?, state?)),
+    }
+}
+
+fn unknown(child: &str) -> CliError {
+    let text = format!("no child {child:?}, now or in the reports; `loket tree` names them");
+    CliError::new("not_found", exit::FAILED, text)
+}
+
+/// The tree of the running fleet; none when none runs.
+fn tree(data: &Path) -> Result<Option<Value>, CliError> {
+    match client::call(data, "agent.tree", json!({}), TIMEOUT) {
+        Ok(tree) => Ok(Some(tree)),
+        Err(error) if error.exit == exit::NOT_RUNNING => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn text(answer: &Value) -> String {
         (kept, _) => format!(" ({kept} kept)"),
     };
     format!(
-        "{} accepted, {} completed, {} waiting, {} dead letters{kept}, {} crashes survived, {} lost",
+        "{} accepted, {} completed, {} waiting, {} dead letters{kept}, {} restarts, {} lost",
         answer["accepted"],
         answer["completed"],
         answer["waiting"],

@@ -2,7 +2,8 @@
 //!
 //! Standard output is for answers; the live tree is drawn on a terminal only.
 
-use super::last_words::ended;
+use super::endings::Endings;
+use super::last_words::{by_itself, ended};
 use super::opening::{self, Told};
 use super::operator::Outsider;
 use super::screen::Screen;
@@ -12,7 +13,6 @@ use crate::exit::{self, CliError, Code};
 use crate::output;
 use loket_runtime::Runtime;
 use loket_supervision::fleet::Fleet;
-use loket_supervision::machine::Exit;
 use loket_turn::Ledger;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -76,13 +76,13 @@ impl Signals {
         fleet: &Fleet,
         runtime: &Runtime,
         operator: Outsider,
-        ledger: &dyn Ledger,
+        (ledger, endings): (&dyn Ledger, &Endings),
     ) -> Result<Code, CliError> {
         let Self { waiting, interrupt, terminate, hangup } = self;
         waiting.block_on(async {
             let mut console =
                 Console::new(options, fleet, operator, (interrupt, terminate, hangup));
-            let code = console.watch(runtime, ledger).await;
+            let code = console.watch(runtime, ledger, endings).await;
             console.last_counts(ledger).await;
             code
         })
@@ -129,7 +129,12 @@ impl<'a> Console<'a> {
         }
     }
 
-    async fn watch(&mut self, runtime: &Runtime, ledger: &dyn Ledger) -> Result<Code, CliError> {
+    async fn watch(
+        &mut self,
+        runtime: &Runtime,
+        ledger: &dyn Ledger,
+        endings: &Endings,
+    ) -> Result<Code, CliError> {
         let (tell, mut told) = mpsc::channel(TOLD_MAX);
         let (fleet, operator) = (self.fleet, self.operator.clone());
         let run = opening::run(&fleet.opening, &fleet.root, (&operator, ledger), tell);
@@ -179,13 +184,11 @@ impl<'a> Console<'a> {
         self.screen.clear();
         // The tree is gone, whoever ended it; its count is still there.
         self.restarts = json!(runtime.control().restarts());
-        match exit {
-            // Only an order kills the top of the tree: `stop --now`.
-            Exit::Shutdown | Exit::Normal | Exit::Killed if self.options.once && self.failed => {
-                Ok(exit::FAILED)
-            }
-            Exit::Shutdown | Exit::Normal | Exit::Killed => Ok(exit::OK),
-            other => Err(ended(&other)),
+        let top = &self.fleet.name;
+        match by_itself(&exit, top, endings) {
+            true => Err(ended(&exit, top, endings)),
+            false if self.options.once && self.failed => Ok(exit::FAILED),
+            false => Ok(exit::OK),
         }
     }
 
@@ -306,10 +309,12 @@ fn every(period: Duration) -> Interval {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use loket_supervision::machine::Exit;
 
     #[test]
     fn stuck_threads_and_a_root_that_gave_up_have_exit_codes_of_their_own() {
-        let (stuck, gave_up) = (ended(&Exit::Hung), ended(&Exit::StartTimeout));
+        let of = |exit| ended(&exit, "fleet", &Endings::default());
+        let (stuck, gave_up) = (of(Exit::Hung), of(Exit::StartTimeout));
         assert_eq!((stuck.code.as_str(), stuck.exit), ("C014", exit::STUCK));
         assert_eq!((gave_up.code.as_str(), gave_up.exit), ("C012", exit::GAVE_UP));
         assert_eq!(exit::STUCK.0, 71);

@@ -1,51 +1,89 @@
 //! Why a fleet has ended by itself, in one sentence: the child that all began with first, then who gave up because of it.
 //!
-//! Words only; the exit says what happened. Start reading at [`ended`].
+//! Words only; the exit and what supervisors said of their own ends say what happened. Start reading at [`ended`].
 
+use super::endings::Endings;
 use crate::exit::{self, CliError};
-use loket_supervision::machine::{ChildId, Exit};
+use loket_supervision::machine::{Context, Exit};
 
-/// The error of a tree that ended by itself.
-pub(super) fn ended(exit: &Exit) -> CliError {
+/// The error of a tree that ended by itself; `top` is its supervisor.
+pub(super) fn ended(exit: &Exit, top: &str, endings: &Endings) -> CliError {
     if *exit == Exit::Hung {
         let text = "more threads are stuck than `quarantine` allows; what was accepted stays, start it again to go on";
         return CliError::new("C014", exit::STUCK, text);
     }
-    let why = of(exit);
-    let text =
-        format!("the fleet gave up: {why}; what was accepted stays, start it again to go on");
+    let why = of(exit, top, endings);
+    let how = if exit.is_orderly() { "has ended by itself" } else { "gave up" };
+    let text = format!("the fleet {how}: {why}; what was accepted stays, start it again to go on");
     CliError::new("C012", exit::GAVE_UP, text)
 }
 
+/// Whether a tree ended by itself: one that was ordered to says nothing of its end.
+pub(super) fn by_itself(exit: &Exit, top: &str, endings: &Endings) -> bool {
+    // Only an order kills the top of the tree: `stop --now`.
+    let in_order = matches!(exit, Exit::Shutdown | Exit::Normal | Exit::Killed);
+    !in_order || endings.of(top).is_some()
+}
+
 /// The sentence, without its end.
-fn of(exit: &Exit) -> String {
-    let (mut at, mut above) = (exit, Vec::new());
-    while let Some((child, below)) = supervisor_of(at) {
-        above.push(child);
-        at = below;
+fn of(exit: &Exit, top: &str, endings: &Endings) -> String {
+    let exit = match exit {
+        // Killed on its way to the end that it had begun.
+        Exit::Killed if endings.of(top).is_some() => &Exit::Shutdown,
+        other => other,
+    };
+    let mut clauses = clauses(exit, top, endings, NESTING_MAX);
+    // That the top of the tree ended is what the sentence is about.
+    clauses.pop();
+    if clauses.is_empty() { exit.to_string() } else { clauses.join(", so ") }
+}
+
+/// Deeper than a fleet file can nest.
+const NESTING_MAX: usize = 64;
+
+/// Why a supervisor ended with this exit, the first cause first, itself last; nothing for a worker.
+fn clauses(exit: &Exit, who: &str, endings: &Endings, depth: usize) -> Vec<String> {
+    if depth == 0 {
+        return Vec::new();
     }
-    let so = above.iter().rev().map(|name| format!(", so {name} gave up")).collect::<String>();
-    let what = match at {
+    let below = |child: &str, reason: &Exit| clauses(reason, child, endings, depth - 1);
+    let or = |mut told: Vec<String>, first: String, last: String| {
+        if told.is_empty() {
+            told.push(first);
+        }
+        told.push(last);
+        told
+    };
+    let gave_up = format!("{who} gave up");
+    match exit {
         Exit::Escalated { child, reason, by_rule: true, .. } => {
-            format!("{child} ended ({reason}), of which a rule says Escalate")
+            let first = format!("{child} ended ({reason}), of which a rule says Escalate");
+            or(below(child, reason), first, gave_up)
         }
         Exit::Escalated { child, reason, intensity, period_ms, .. } => {
             let (restarts, time) = (counted(*intensity), seconds(*period_ms));
-            format!("{child} needed more than {restarts} in {time} s (its last exit: {reason})")
+            let first = format!(
+                "{child} needed more than {restarts} in {time} s (its last exit: {reason})"
+            );
+            or(below(child, reason), first, gave_up)
         }
-        other => other.to_string(),
-    };
-    what + &so
-}
-
-/// The child whose end was one too many, when it is a supervisor that gave up or failed to start itself; and its own exit.
-fn supervisor_of(exit: &Exit) -> Option<(&ChildId, &Exit)> {
-    let (Exit::Escalated { child, reason, .. } | Exit::FailedToStart { child, reason }) = exit
-    else {
-        return None;
-    };
-    let below = matches!(**reason, Exit::Escalated { .. } | Exit::FailedToStart { .. });
-    below.then_some((child, &**reason))
+        Exit::FailedToStart { child, reason } => {
+            or(below(child, reason), format!("{child} failed to start: {reason}"), gave_up)
+        }
+        Exit::Shutdown => {
+            let Some(said) = endings.of(who).map(|row| row.report) else { return Vec::new() };
+            let (child, reason) = (&said.offender.id, said.reason.unwrap_or(Exit::NoProc));
+            match said.context {
+                Context::AutoShutdown => {
+                    let first = format!("{child}, a significant child of {who}, ended ({reason})");
+                    or(below(child, &reason), first, format!("{who} ended by auto_shutdown"))
+                }
+                // It gave up, and said `shutdown` of it as OTP does.
+                _ => clauses(&reason, who, endings, depth - 1),
+            }
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn counted(restarts: u32) -> String {
@@ -64,7 +102,15 @@ fn seconds(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::endings::row;
     use super::*;
+    use loket_supervision::story::Row;
+
+    fn told(exit: &Exit, rows: &[Row]) -> String {
+        let endings = Endings::default();
+        rows.iter().for_each(|row| endings.note(row));
+        of(exit, "fleet", &endings)
+    }
 
     fn gave_up(child: &str, reason: Exit, intensity: u32, by_rule: bool) -> Exit {
         let reason = Box::new(reason);
@@ -76,7 +122,7 @@ mod tests {
         let a = gave_up("a", Exit::Killed, 1, false);
         let root = gave_up("root", a, 0, false);
         assert_eq!(
-            of(&root),
+            told(&root, &[]),
             "a needed more than 1 restart in 5 s (its last exit: killed), so root gave up"
         );
         let nested = gave_up(
@@ -86,7 +132,7 @@ mod tests {
             false,
         );
         assert_eq!(
-            of(&nested),
+            told(&nested, &[]),
             "a ended (hung), of which a rule says Escalate, so group gave up, so root gave up"
         );
         let failed = |child: &str, reason| Exit::FailedToStart {
@@ -94,9 +140,39 @@ mod tests {
             reason: Box::new(reason),
         };
         assert_eq!(
-            of(&failed("root", failed("web", Exit::StartTimeout))),
+            told(&failed("root", failed("web", Exit::StartTimeout)), &[]),
             "web failed to start: start_timeout, so root gave up"
         );
-        assert_eq!(of(&Exit::StartTimeout), "start_timeout");
+        assert_eq!(told(&Exit::StartTimeout, &[]), "start_timeout");
+    }
+
+    #[test]
+    fn what_auto_shutdown_ended_is_followed_to_its_first_cause() {
+        let auto = Context::AutoShutdown;
+        let root = row("root", auto, "x", Exit::Killed);
+        let fleet = row("fleet", auto, "root", Exit::Shutdown);
+        let rows = [root.clone(), fleet.clone()];
+        assert_eq!(
+            told(&Exit::Shutdown, &rows),
+            "x, a significant child of root, ended (killed), so root ended by auto_shutdown"
+        );
+        let below = row("sg", auto, "x", Exit::Killed);
+        let up = gave_up("root", gave_up("sg", Exit::Shutdown, 1, false), 0, false);
+        assert_eq!(
+            told(&up, &[below]),
+            "x, a significant child of sg, ended (killed), so sg ended by auto_shutdown, so root gave up"
+        );
+        let as_otp = row("root", Context::Shutdown, "a", gave_up("a", Exit::Killed, 1, false));
+        assert_eq!(
+            told(&Exit::Shutdown, &[as_otp, fleet.clone()]),
+            "a needed more than 1 restart in 5 s (its last exit: killed), so root gave up"
+        );
+        let endings = Endings::default();
+        assert!(!by_itself(&Exit::Shutdown, "fleet", &endings), "it was ordered");
+        assert!(by_itself(&Exit::StartTimeout, "fleet", &endings));
+        endings.note(&root);
+        assert!(!by_itself(&Exit::Shutdown, "fleet", &endings), "the order came first");
+        endings.note(&fleet);
+        assert!(by_itself(&Exit::Shutdown, "fleet", &endings));
     }
 }

@@ -10,6 +10,7 @@ mod catalog;
 mod console;
 mod dynamic;
 mod emergency;
+mod endings;
 mod factory;
 mod facts;
 mod file;

@@ -6,7 +6,7 @@ use super::dynamic::{Spawner, Templates, remove_unnamed, static_agents};
 use super::emergency::Emergency;
 use super::factory::factory;
 use super::grants::GrantIds;
-use super::history::{self, Kept};
+use super::history::Diary;
 use super::last_words::ended;
 use super::obituaries::{Obituaries, remove, remove_below};
 use super::operator::Outsider;
@@ -18,7 +18,7 @@ use loket_agent::Pools;
 use loket_host::driver::Modules;
 use loket_host::engine::{Cache, Engine, EngineConfig, LoadLimits, SLICE};
 use loket_kernel::Moment;
-use loket_ledger::{HistoryFile, Options, SqliteLedger};
+use loket_ledger::{Options, SqliteLedger};
 use loket_runtime::{
     Clock, Hooks, Listening, Node, NodeConfig, OnGone, Runtime, StartError, StopAll, Waiters,
     WatchdogConfig,
@@ -92,7 +92,10 @@ pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
     let (runtime, spare) = started.inspect_err(|_| ledger.stop())?;
     let serving = serve(&checked, &runtime, metrics, &spare);
     let code = match serving {
-        Ok(operator) => signals.watch(options, &checked.fleet, &runtime, operator, &*ledger),
+        Ok(operator) => {
+            let told = (&*ledger as &dyn Ledger, &spare.reports.endings);
+            signals.watch(options, &checked.fleet, &runtime, operator, told)
+        }
         Err(error) => {
             runtime.control().stop(true);
             runtime.wait();
@@ -250,7 +253,7 @@ struct Spare {
     threads: StoreThreads,
     /// The ledger hears of ends as long as there is anybody to end.
     _obituaries: Listening,
-    reports: Arc<HistoryFile>,
+    reports: Arc<Diary>,
     reloader: Arc<Reloader>,
     all: StopAll,
 }
@@ -290,9 +293,7 @@ fn start(
     let threads = StoreThreads::start(STORE_THREADS).map_err(|error| {
         CliError::new("no_thread", exit::BUG, format!("no thread for the store: {error}"))
     })?;
-    let reports = HistoryFile::open(&checked.data).map(Arc::new).map_err(|error| {
-        CliError::new("no_thread", exit::BUG, format!("no thread for the reports: {error}"))
-    })?;
+    let reports = Diary::open(&checked.data)?;
     let reloader = Arc::new(Reloader {
         file: checked.file.clone(),
         sets: checked.sets.clone(),
@@ -307,7 +308,7 @@ fn start(
         current: Mutex::new(checked.fleet.clone().into()),
         renewing: Arc::default(),
     });
-    let kept = Arc::new(Kept(Arc::clone(&reports)));
+    let kept = Arc::new(reports.kept());
     let factory = factory(checked, &node, waiters, &sqlite, &threads, (&reloader, kept));
     let all = factory.host.stop_all.clone();
     let system = node.system().clone();
@@ -322,11 +323,11 @@ fn start(
     let obituaries = node.registry().relations().listen(obituaries).map_err(|error| {
         CliError::new(error.code(), exit::BUG, format!("the ledger cannot listen: {error}"))
     })?;
-    let file = Arc::clone(&reports);
+    let diary = Arc::clone(&reports);
     let hooks = Hooks {
         on_up: Some(Arc::new(on_up)),
         on_gone: Some(on_gone),
-        on_report: Some(Arc::new(move |row| history::keep(&file, &row))),
+        on_report: Some(Arc::new(move |row| diary.keep(&row))),
     };
     let runtime = node.run(tree, Arc::new(factory), hooks).map_err(start_failed)?;
     Ok((runtime, Spare { threads, reports, reloader, all, _obituaries: obituaries }))
@@ -364,7 +365,7 @@ fn serve(
 ) -> Result<Outsider, CliError> {
     let (node, reloader) = (runtime.node(), &spare.reloader);
     if let Err(exit) = runtime.wait_up() {
-        return Err(ended(&exit));
+        return Err(ended(&exit, &checked.fleet.name, &spare.reports.endings));
     }
     let lane = node.operator_lane();
     let outsider = |name| Outsider::new(node.authority(), name, lane.kernel().clone());

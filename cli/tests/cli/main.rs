@@ -10,6 +10,7 @@
 
 mod bench;
 mod commands;
+mod endings;
 #[allow(dead_code, reason = "shared with the acceptance tests, which use all of it")]
 #[path = "../acceptance/fleet.rs"]
 mod fleet;

@@ -74,7 +74,7 @@ fn the_last_counts_know_of_crashes_whoever_stops_the_fleet() {
     assert_eq!(running.fleet.command(&["stop"]).exit, 0);
     assert_eq!(running.ended().code(), Some(0));
     let last = running.out().lines().last().unwrap().to_owned();
-    assert!(last.contains(&format!("{crashes} crashes survived")), "{last}");
+    assert!(last.contains(&format!("{crashes} restarts")), "{last}");
     assert_ne!(crashes, json!(0));
 }
 

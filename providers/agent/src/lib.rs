@@ -22,7 +22,8 @@ pub use brains::{Brain, Brains, Exchange, Keeping, OfFiles};
 pub use groups::{Grouping, News};
 pub use operations::OPERATIONS;
 pub use provider::{
-    AgentProvider, AgentServices, Pools, Reload, ReloadFuture, Reports, ReportsFuture,
+    AgentProvider, AgentServices, HISTORY_LIMIT_MAX, Pools, Reload, ReloadFuture, Reports,
+    ReportsFuture,
 };
 pub use settle::Settle;
 pub use watch::Watch;

@@ -28,6 +28,9 @@ const SETTINGS_BYTES_MAX: usize = 64 * 1024;
 /// Reports that one question gets when it does not say: a screen or two.
 const HISTORY_LIMIT: usize = 100;
 
+/// Reports that one answer may have: some megabytes of JSON.
+pub const HISTORY_LIMIT_MAX: usize = 10_000;
+
 /// What it works with.
 #[derive(Clone)]
 pub struct AgentServices {
@@ -237,7 +240,12 @@ impl Provider for AgentProvider {
             }
             "agent.history" => {
                 let History { child, limit } = parse_args(call)?;
-                Ok(Prepared::History(child, limit.unwrap_or(HISTORY_LIMIT)))
+                let limit = limit.unwrap_or(HISTORY_LIMIT);
+                if limit > HISTORY_LIMIT_MAX {
+                    let text = format!("`limit` is {HISTORY_LIMIT_MAX} at most, not {limit}");
+                    return Err(Failure::new("bad_args", text));
+                }
+                Ok(Prepared::History(child, limit))
             }
             name if people::is_ours(name) => people::prepare(call).map(Prepared::People),
             "agent.tree" => parse_args::<Nothing>(call).map(|_| Prepared::Tree),

@@ -134,6 +134,13 @@ impl<'r> Past<'r> {
         self.last(from..before, |row| is_own_end(row, supervisor))
     }
 
+    /// The end by `auto_shutdown` of the supervisor above a child, because of this fall of the child.
+    pub(super) fn ended_by(&self, child: &str, fall: usize) -> Option<usize> {
+        let after = self.0.iter().enumerate().skip(fall + 1);
+        let mut ends = after.filter(|(_, row)| row.report.context == Context::AutoShutdown);
+        ends.find(|(_, row)| *row.report.offender.id == *child).map(|(at, _)| at)
+    }
+
     fn last(&self, within: Range<usize>, what: impl Fn(&Row) -> bool) -> Option<usize> {
         let from = within.start.min(within.end);
         self.0[from..within.end].iter().rposition(|row| what(row)).map(|at| from + at)

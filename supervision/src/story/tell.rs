@@ -77,6 +77,11 @@ impl Teller<'_> {
             }
             _ => return,
         };
+        // The end of a significant child may have ended the one that would start it.
+        if let Some(above) = self.past.ended_by(who, fall) {
+            let above = self.past.0[above];
+            return self.link(above, Arc::clone(&above.supervisor), words::of(above));
+        }
         if let Some(restart) = restart.filter(|restart| *restart != Restart::Permanent) {
             self.link(row, Arc::clone(who), words::not_again(who, restart));
         }
