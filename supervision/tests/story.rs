@@ -161,6 +161,28 @@ fn a_supervisor_that_is_not_started_again_after_auto_shutdown_says_so() {
 }
 
 #[test]
+fn one_auto_shutdown_through_another_is_followed_to_the_first_end() {
+    let file = r#"Fleet(version: 1, name: "t", root: Supervisor(children: [
+        Supervisor(id: "team", auto_shutdown: AnySignificant, children: [
+            Supervisor(id: "u", restart: Transient, significant: true,
+                auto_shutdown: AnySignificant, children: [
+                Agent(id: "lead", module: "a.wasm", restart: Temporary, significant: true)]),
+            Agent(id: "mate", module: "a.wasm")])]))"#;
+    let rows = rows_of(file, &[("lead", 3)]);
+    assert_eq!(
+        texts(&why(&rows, "mate", true)),
+        [
+            "3 lead ends (incarnation 1): killed",
+            "3 u ends by auto_shutdown: significant child lead ended (killed)",
+            "3 team ends by auto_shutdown: significant child u ended (shutdown)",
+            "3 team ends (incarnation 1): shutdown",
+            "3 root starts team again, incarnation 2",
+            "3 team starts mate again, incarnation 2",
+        ]
+    );
+}
+
+#[test]
 fn a_start_with_a_supervisor_from_above_names_who_started_that_one() {
     let rows = rows(&[("rest", 1)]);
     assert_eq!(

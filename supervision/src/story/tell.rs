@@ -145,14 +145,13 @@ impl Teller<'_> {
             {
                 past.own_end(offender, life(), at)
             }
-            // The exit that was one too many, or that of the significant child.
-            (Context::Shutdown | Context::AutoShutdown, _) => {
-                past.fall_under(&row.supervisor, offender, at).filter(|&exit| exit >= life())
-            }
             (Context::StartError | Context::Stopped, Some(of)) => {
                 past.fall_under(&row.supervisor, of, at)
             }
-            (Context::StartError, None) => past.own_fall(offender, life(), at),
+            // The exit that was one too many, that of the significant child, or the one before a try.
+            (Context::Shutdown | Context::AutoShutdown | Context::StartError, _) => {
+                past.own_fall(offender, life(), at)
+            }
             _ => None,
         }
     }
