@@ -1,6 +1,6 @@
 //! `history` and `why` on real fleets: while they run, after a kill of the process, and after they gave up.
 
-use crate::fleet::{Fleet, PATIENCE, finish, loket, within};
+use crate::fleet::{Fleet, PATIENCE, file, finish, loket, within};
 use serde_json::Value;
 
 const FLEET: &str = r#"Fleet(version: 1, name: "test", root: Supervisor(
@@ -107,4 +107,60 @@ fn a_fleet_that_gave_up_still_says_why() {
     std::fs::rename(fleet.data(), fleet.path("test.data")).unwrap();
     let said = finish(here);
     assert_eq!((said.exit, said.out.lines().count()), (0, 3), "{said:?}");
+}
+
+/// A reload changes who goes with whom; the story is told by what was right when it happened.
+#[test]
+fn why_knows_the_order_and_the_supervisor_after_a_reload() {
+    let agent = |id: &str| format!(r#"Agent(id: "{id}", module: "builtin:echo")"#);
+    let group = |id: &str, strategy: &str, children: &[&str]| {
+        let children: Vec<_> = children.iter().map(|child| agent(child)).collect();
+        format!(
+            r#"Supervisor(id: "{id}", strategy: {strategy}, intensity: 9, children: [{}])"#,
+            children.join(", ")
+        )
+    };
+    let fleet = Fleet::running(
+        &(group("g", "OneForOne", &["a", "b", "c"])
+            + ", "
+            + &group("s1", "OneForAll", &["m", "n"])
+            + ", "
+            + &group("s2", "OneForOne", &["o"])),
+    );
+    for (s1, s2) in [(&["n"][..], &["o"][..]), (&["n"], &["o", "m"])] {
+        let children = group("g", "RestForOne", &["c", "b", "a"])
+            + ", "
+            + &group("s1", "OneForAll", s1)
+            + ", "
+            + &group("s2", "OneForOne", s2);
+        fleet.write("fleet.ron", file("", &children));
+        let said = fleet.command(&["reload"]);
+        assert_eq!(said.exit, 0, "{said:?}");
+    }
+    kill(&fleet, "b", 2);
+    kill(&fleet, "n", 2);
+    let why = |child: &str| -> Vec<String> {
+        let text = fleet.command(&["why", child]).out;
+        text.lines()
+            .map(|line| line.split_once("  ").map_or(line, |(_, text)| text).to_owned())
+            .collect()
+    };
+    within(PATIENCE, "the group is back", || {
+        let back = fleet.child("a");
+        Some(()).filter(|()| back["incarnation"] == 2 && back["state"] == "running")
+    });
+    assert_eq!(
+        why("a")[..3],
+        [
+            "b ends (incarnation 1): killed",
+            "a is stopped with its group: g is RestForOne",
+            "g starts a again, incarnation 2",
+        ]
+    );
+    let untouched = "nothing has happened to it since the fleet was started";
+    assert_eq!(why("c"), [untouched, "now: c is running, incarnation 1"]);
+    let moved = why("m");
+    assert_eq!(moved.len(), 3, "{moved:?}");
+    assert_eq!(moved[0], "m is stopped as asked, by a reload or by hand (incarnation 1)");
+    assert!(moved[1].starts_with("s2 starts m again"), "{moved:?}");
 }
