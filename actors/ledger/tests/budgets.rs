@@ -2,10 +2,10 @@
 //! again, and what is spent and reserved is what a model of half a page says.
 #![allow(clippy::unwrap_used)]
 
-use loket_ledger::kit::{self, PAID, Subject, paid, wait};
+use loket_ledger::kit::{self, MONEY, PAID, PRICE, Subject, paid, wait};
 use loket_ledger::{Durability, LEDGER_FILE, Options, SqliteLedger};
 use loket_turn::{
-    Amounts, Counted, IntentWritten, Ledger, ResultWrite, TurnKey, TurnNo, Unit, chain_after,
+    Amounts, Counted, IntentWritten, Ledger, ResultWrite, TurnKey, TurnNo, Unit, Used, chain_after,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -76,6 +76,7 @@ impl Model {
         vec![
             (Unit::Bytes, self.spent.bytes, 0),
             (Unit::Calls, self.spent.calls, 0),
+            (Unit::Money, self.spent.money, PRICE * self.reserved),
             (Unit::Tokens, self.spent.tokens, self.reserved),
         ]
     }
@@ -121,6 +122,7 @@ fn schedule(seed: u64) {
                 call += 1;
                 let fits = model.spent.calls < 3
                     && model.spent.tokens + model.reserved + wants <= 100
+                    && model.spent.money + PRICE * (model.reserved + wants) <= MONEY
                     && model.spent.bytes + 4 <= 1_000;
                 let written = wait(engine.intent(paid(&it, &turn, call, "args", wants))).unwrap();
                 assert_eq!(written == IntentWritten::Fresh, fits, "step {step} of {seed}");
@@ -142,11 +144,16 @@ fn schedule(seed: u64) {
                 let tokens = (told == 1).then(|| model.random(wants + 1));
                 let intent = it.key(&turn, call);
                 let (outcome, stamp_ms) = (Ok(b"four".to_vec()), to);
-                let write = ResultWrite { intent, outcome, tokens, stamp_ms };
+                let most = Used { tokens: wants, money: PRICE * wants };
+                let money = |tokens: u64| (PRICE * tokens + 1).min(most.money);
+                let used = tokens.map(|tokens| Used { tokens, money: money(tokens) });
+                let write = ResultWrite { intent, outcome, used, stamp_ms };
                 let kept = wait(engine.result(write));
                 assert!(kept.is_ok(), "step {step} of {seed}: {kept:?}");
                 model.reserved -= wants;
-                model.spent.tokens += tokens.unwrap_or(wants);
+                let used = used.unwrap_or(most);
+                model.spent.tokens += used.tokens;
+                model.spent.money += used.money;
                 model.spent.bytes += 4;
                 model.out = None;
             }
@@ -162,7 +169,7 @@ fn schedule(seed: u64) {
 
 /// What a turn has counted beside its calls with intents.
 fn counted(model: &mut Model) -> Vec<Counted> {
-    let spent = Amounts { calls: model.random(2), tokens: 0, bytes: model.random(9) };
+    let spent = Amounts { calls: model.random(2), bytes: model.random(9), ..Amounts::default() };
     model.spent.calls += spent.calls;
     model.spent.bytes += spent.bytes;
     vec![Counted { capability: PAID.into(), since_ms: model.since_ms, spent }]

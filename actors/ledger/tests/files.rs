@@ -344,7 +344,7 @@ fn c2_intents_are_fsynced_at_process() {
     let result = |call| ResultWrite {
         intent: it.key(&turn, call),
         outcome: Ok(Vec::new()),
-        tokens: None,
+        used: None,
         stamp_ms: 1,
     };
     wait(engine.result(result(1))).unwrap().0.unwrap();

@@ -21,11 +21,13 @@ pub enum Unit {
     Tokens,
     /// Bytes of arguments and of answers that are no failures.
     Bytes,
+    /// Money for tokens, in millionths of whatever the prices in the fleet file are in; as [`Unit::Tokens`].
+    Money,
 }
 
 impl Unit {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Calls, Self::Tokens, Self::Bytes];
+    pub const ALL: [Self; 4] = [Self::Calls, Self::Tokens, Self::Bytes, Self::Money];
 
     /// The word in the fleet file, in the ledger and in metric labels.
     pub fn as_str(self) -> &'static str {
@@ -33,12 +35,58 @@ impl Unit {
             Self::Calls => "calls",
             Self::Tokens => "tokens",
             Self::Bytes => "bytes",
+            Self::Money => "money",
         }
+    }
+
+    /// An amount of it for people: money in whole ones, with as many decimals as it needs.
+    pub fn show(self, amount: u64) -> String {
+        if self != Self::Money {
+            return amount.to_string();
+        }
+        let (whole, rest) = (amount / MILLIONTHS, amount % MILLIONTHS);
+        let decimals = format!("{rest:06}");
+        match decimals.trim_end_matches('0') {
+            "" => whole.to_string(),
+            decimals => format!("{whole}.{decimals}"),
+        }
+    }
+
+    /// An amount of it as a fleet file has it.
+    fn written(self, amount: u64) -> String {
+        let shown = self.show(amount);
+        if self == Self::Money { format!("\"{shown}\"") } else { shown }
     }
 
     /// The unit of a word.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|unit| unit.as_str() == word)
+    }
+}
+
+/// Parts of one of the currency.
+const MILLIONTHS: u64 = 1_000_000;
+
+/// What a call of a model uses, or may use at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Used {
+    /// Tokens.
+    pub tokens: u64,
+    /// What they cost, in millionths.
+    pub money: u64,
+}
+
+impl Used {
+    /// Nothing.
+    pub const NOTHING: Self = Self { tokens: 0, money: 0 };
+
+    /// So much of this unit; of what a model does not use, nothing.
+    pub fn of(&self, unit: Unit) -> u64 {
+        match unit {
+            Unit::Tokens => self.tokens,
+            Unit::Money => self.money,
+            Unit::Calls | Unit::Bytes => 0,
+        }
     }
 }
 
@@ -51,6 +99,8 @@ pub struct Amounts {
     pub tokens: u64,
     /// Bytes.
     pub bytes: u64,
+    /// Money, in millionths.
+    pub money: u64,
 }
 
 impl Amounts {
@@ -60,12 +110,14 @@ impl Amounts {
             Unit::Calls => self.calls,
             Unit::Tokens => self.tokens,
             Unit::Bytes => self.bytes,
+            Unit::Money => self.money,
         }
     }
 
-    /// One call with these arguments, of which no more than so many tokens can come.
-    pub fn of_call(args: &[u8], tokens: u64) -> Self {
-        Self { calls: 1, tokens, bytes: args.len() as u64 }
+    /// One call with these arguments, that can use no more of a model than this.
+    pub fn of_call(args: &[u8], most: Used) -> Self {
+        let Used { tokens, money } = most;
+        Self { calls: 1, tokens, bytes: args.len() as u64, money }
     }
 }
 
@@ -184,9 +236,11 @@ impl Budget {
         };
         let end = ends.as_ref().map_or("it has no window", |(text, _)| text.as_str());
         let more = spent.saturating_add(reserved).saturating_add(needs);
+        let [most, gone, held, need] = [limit, spent, reserved, needs].map(|n| unit.show(n));
+        let more = unit.written(more);
         let text = format!(
-            "the budget of {agent} for {capability} is {limit} {word}: {spent} are spent, \
-             {reserved} reserved, and this call may need {needs}; {end}. To raise it: \
+            "the budget of {agent} for {capability} is {most} {word}: {gone} are spent, \
+             {held} reserved, and this call may need {need}; {end}. To raise it: \
              (cap: \"{capability}\", budget: ({word}: {more}{window})), then `loket reload`"
         );
         match ends {
@@ -215,7 +269,7 @@ fn lasting(ms: u64) -> String {
 pub struct Charge {
     /// The granted capability whose budget it draws on.
     pub capability: Arc<str>,
-    /// The most that it needs. Calls and bytes are spent at once, tokens reserved until the result says how many it were.
+    /// The most that it needs. Calls and bytes are spent at once, tokens and money reserved until the result says how much it was.
     pub wants: Amounts,
 }
 
@@ -269,7 +323,7 @@ impl Purse {
         if drawn.budget.move_on(now_ms) {
             drawn.counted = Amounts::default();
         }
-        let spends = Amounts::of_call(args, 0);
+        let spends = Amounts::of_call(args, Used::NOTHING);
         if let Err(short) = drawn.budget.afford(&spends) {
             return Err((short.line.unit, drawn.budget.refusal(&short, now_ms)));
         }
@@ -301,7 +355,7 @@ impl Purse {
     /// The ledger has charged a call.
     pub fn charged(&mut self, number: u64, wants: Amounts) {
         if let Some(drawn) = self.drawn(number) {
-            drawn.budget.take(&Amounts { tokens: 0, ..wants });
+            drawn.budget.take(&Amounts { tokens: 0, money: 0, ..wants });
         }
     }
 

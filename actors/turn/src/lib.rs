@@ -20,7 +20,8 @@ pub mod simulation;
 mod staged;
 
 pub use budget::{
-    Amounts, BUDGET_SPENT, Budget, Charge, Counted, Line, Purse, Short, Terms, Unit, budget_number,
+    Amounts, BUDGET_SPENT, Budget, Charge, Counted, Line, Purse, Short, Terms, Unit, Used,
+    budget_number,
 };
 pub use class::EffectClass;
 pub use failure::{Blame, Failure, Outcome};

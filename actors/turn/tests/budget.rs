@@ -24,10 +24,10 @@ fn d1_what_a_turn_counts_goes_out_once() {
     purse.answered(number, 50, true);
     let counted = purse.counted();
     assert_eq!(counted.len(), 1);
-    assert_eq!(counted[0].spent, Amounts { calls: 1, tokens: 0, bytes: 10 });
+    assert_eq!(counted[0].spent, Amounts { calls: 1, bytes: 10, ..Amounts::default() });
     purse.written();
     assert!(purse.counted().is_empty());
-    purse.charged(number, Amounts { calls: 1, tokens: 9, bytes: 4 });
+    purse.charged(number, Amounts { calls: 1, tokens: 9, bytes: 4, money: 7 });
     assert!(purse.counted().is_empty(), "the ledger has it");
     purse.draw(number, b"", 1_000).unwrap();
     let (unit, failure) = purse.draw(number, b"", 1_000).unwrap_err();
@@ -49,7 +49,7 @@ fn d1_of_a_window_that_is_over_nothing_is_kept() {
 #[test]
 fn c2_what_can_never_fit_is_not_to_be_tried_again() {
     let budget = budget(&[(Unit::Tokens, 100)], Some(1_000));
-    let wants = |tokens| Amounts { calls: 1, tokens, bytes: 0 };
+    let wants = |tokens| Amounts { calls: 1, tokens, ..Amounts::default() };
     assert_eq!(budget.afford(&wants(100)), Ok(()));
     assert_eq!(budget.afford(&wants(0)), Ok(()));
     let short = budget.afford(&wants(101)).unwrap_err();
@@ -64,9 +64,30 @@ fn c2_what_can_never_fit_is_not_to_be_tried_again() {
 }
 
 #[test]
+fn c2_money_is_told_in_whole_ones() {
+    for (millionths, shown) in [
+        (0, "0"),
+        (1, "0.000001"),
+        (2_500_000, "2.5"),
+        (3_000_000, "3"),
+        (1_000_250_000, "1000.25"),
+    ] {
+        assert_eq!(Unit::Money.show(millionths), shown);
+    }
+    assert_eq!(Unit::Tokens.show(2_500_000), "2500000");
+    let mut budget = budget(&[(Unit::Money, 2_500_000)], None);
+    budget.lines[0].spent = 2_000_000;
+    let wants = Amounts { calls: 1, money: 750_000, ..Amounts::default() };
+    let failure = budget.refusal(&budget.afford(&wants).unwrap_err(), 1_000);
+    for word in ["is 2.5 money", "2 are spent", "may need 0.75", "budget: (money: \"2.75\")"] {
+        assert!(failure.message.contains(word), "{word:?} is not in {failure}");
+    }
+}
+
+#[test]
 fn c2_without_bytes_left_nothing_is_asked() {
     let mut budget = budget(&[(Unit::Bytes, 10)], None);
-    let nothing = Amounts { calls: 1, tokens: 0, bytes: 0 };
+    let nothing = Amounts { calls: 1, ..Amounts::default() };
     assert_eq!(budget.afford(&nothing), Ok(()));
     budget.lines[0].spent = 10;
     assert!(budget.afford(&nothing).is_err(), "its answer would be beyond the limit");

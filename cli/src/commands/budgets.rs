@@ -4,6 +4,7 @@ use crate::args::BudgetsArgs;
 use crate::client;
 use crate::exit::{CliError, Code};
 use crate::output;
+use loket_turn::Unit;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -37,9 +38,9 @@ fn list(answer: &Value) -> Code {
                 word(&budget["agent"]),
                 word(&budget["capability"]),
                 word(&line["unit"]),
-                line["limit"].as_u64().unwrap_or_default(),
-                line["spent"].as_u64().unwrap_or_default(),
-                line["reserved"].as_u64().unwrap_or_default(),
+                shown(line, "limit"),
+                shown(line, "spent"),
+                shown(line, "reserved"),
             ));
         }
     }
@@ -47,4 +48,11 @@ fn list(answer: &Value) -> Code {
         text.push_str("\nmore agents have budgets; these are the first ones");
     }
     output::line(&output::safe(&text))
+}
+
+/// An amount in its unit, as people write it.
+fn shown(line: &Value, field: &str) -> String {
+    let amount = line[field].as_u64().unwrap_or_default();
+    let unit = line["unit"].as_str().and_then(Unit::parse);
+    unit.map_or_else(|| amount.to_string(), |unit| unit.show(amount))
 }

@@ -78,6 +78,18 @@ pub(super) fn scope_hints() -> ScopeHints {
     hints
 }
 
+/// What models serve, and whether money can be counted: only where each of them has a price.
+fn llm_facts(config_ron: &str) -> Result<ProviderFacts, ConfigError> {
+    let config = loket_llm::parse_config(config_ron);
+    let config = config.map_err(|(message, offset)| ConfigError { message, offset })?;
+    let priced = config.models.iter().all(|model| model.price.is_some());
+    let mut capabilities = facts(loket_llm::OPERATIONS);
+    for fact in &mut capabilities {
+        fact.priced = priced && fact.tokens;
+    }
+    Ok(ProviderFacts { capabilities })
+}
+
 impl Catalog for FileCatalog {
     fn provider_kinds(&self) -> Vec<String> {
         KINDS.iter().map(|&kind| kind.to_owned()).collect()
@@ -88,7 +100,7 @@ impl Catalog for FileCatalog {
             "Chaos" => (loket_chaos::parse_config(config_ron), loket_chaos::OPERATIONS),
             "Fs" => (loket_fs::parse_config(config_ron).map(drop), loket_fs::OPERATIONS),
             "Http" => (loket_http::parse_config(config_ron).map(drop), loket_http::OPERATIONS),
-            "Llm" => (loket_llm::parse_config(config_ron).map(drop), loket_llm::OPERATIONS),
+            "Llm" => return llm_facts(config_ron),
             other => (Err((format!("there is no provider {other}"), None)), &[][..]),
         };
         checked.map_err(|(message, offset)| ConfigError { message, offset })?;

@@ -89,6 +89,45 @@ fn c2_what_is_spent_stays_spent() {
     fleet.stop();
 }
 
+/// C2: where each model has its price, money is reserved before a call, and what it did cost is spent with its answer.
+#[test]
+fn c2_money_is_counted_by_the_models_prices() {
+    let priced = |price: &str, money: &str| {
+        format!(
+            r#"
+    Provider(id: "llm", use: Llm(models: [(name: "default", api: Extractive{price})])),
+    Agent(id: "poet", module: "builtin:echo", grants: [
+        (cap: "llm.chat", scope: {{ "models": ["default"] }}, budget: (money: "{money}")),
+    ]),"#
+        )
+    };
+    // A whole one for each token: what it may cost is what it may use.
+    let price = ", price: (input: \"1000000\", output: \"1000000\")";
+    let mut fleet = Fleet::of(&file("", &priced(price, "150")));
+    fleet.start();
+    let answer = fleet.tell("poet", &chat()).unwrap();
+    let usage = &answer["usage"];
+    let used = usage["input_tokens"].as_u64().unwrap() + usage["output_tokens"].as_u64().unwrap();
+    let line = fleet.line("poet");
+    let (limit, spent) = (150_000_000, used * 1_000_000);
+    assert_eq!(line, json!({"unit": "money", "limit": limit, "spent": spent, "reserved": 0}));
+    let refused = within(PATIENCE, "it is spent", || fleet.tell("poet", &chat()).err());
+    let text = refused["message"].as_str().unwrap();
+    assert_eq!(refused["code"], "budget_spent");
+    assert!(text.contains("is 150 money") && text.contains("budget: (money: \""), "{text}");
+    let shown = fleet.command(&["budgets"]).out;
+    assert!(shown.contains("money") && shown.contains(" 150 "), "{shown}");
+    fleet.stop();
+
+    // E216: where a model has no price nothing would ever be spent.
+    fleet.write("fleet.ron", file("", &priced("", "150")));
+    let mut check = crate::fleet::loket();
+    check.arg("check").arg(fleet.path("fleet.ron"));
+    let said = crate::fleet::finish(check);
+    let text = format!("{}{}", said.out, said.err);
+    assert!(said.exit == 1 && text.contains("E216") && text.contains("has a price"), "{text}");
+}
+
 /// D1: calls that need no intent are counted in memory and written with the turn's end; within one turn the limit holds as well,
 /// and the next window is full again.
 #[test]

@@ -15,6 +15,7 @@ pub fn facts(operations: &[Operation]) -> Vec<CapabilityFact> {
             name: operation.capability.to_owned(),
             flow: operation.flow,
             tokens: operation.tokens,
+            priced: false,
             scope_keys: operation
                 .scope
                 .iter()

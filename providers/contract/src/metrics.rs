@@ -13,7 +13,7 @@ pub const CALLS_ANSWERED: &str = "loket_calls_answered_total";
 pub const CALL_TIME: &str = "loket_call_seconds";
 /// Keyed calls that were sent again under their key.
 pub const CALLS_RESENT: &str = "loket_calls_resent_total";
-/// Calls that their grant's budget did not suffice for, by `capability` and `unit` (`calls`, `tokens`, `bytes`).
+/// Calls that their grant's budget did not suffice for, by `capability` and `unit` (`calls`, `tokens`, `bytes`, `money`).
 pub const CALLS_OVER_BUDGET: &str = "loket_calls_over_budget_total";
 /// Providers that ended in order.
 pub const PROVIDERS_STOPPED: &str = "loket_providers_stopped_total";

@@ -6,6 +6,7 @@ use loket_runtime::{BrainError, BrainRequest, TurnCall};
 pub use loket_supervision::fleet::Flow;
 use loket_turn::{
     AcceptError, AgentName, Effect, EffectClass, Failure, IntentId, LedgerError, Outcome, TurnKey,
+    Used,
 };
 use serde::de::DeserializeOwned;
 use std::future::Future;
@@ -142,13 +143,13 @@ impl<'a> TurnView<'a> {
 pub enum Performed {
     /// Done.
     Done(Outcome),
-    /// Done, and so many tokens were used. [`Performed::Done`] says that there were none; a provider that cannot know what an
-    /// attempt has cost says the most, as in [`Provider::tokens_at_most`].
+    /// Done, and so much of a model was used. [`Performed::Done`] says that there was nothing; a provider that cannot know what an
+    /// attempt has cost says the most, as in [`Provider::uses_at_most`].
     Paid {
         /// What it came to.
         outcome: Outcome,
-        /// Tokens.
-        tokens: u64,
+        /// Tokens, and what they cost.
+        used: Used,
     },
     /// Done; the effect happens with the end of the turn (rule C8). Without a turn the provider acts at once and says `Done`.
     Staged {
@@ -212,10 +213,10 @@ pub trait Provider: 'static {
     /// the provider's own, with [`Performed::Later`].
     fn perform(&mut self, prepared: Self::Prepared) -> Performed;
 
-    /// The most tokens that a call can use: what a budget reserves for it before it is made (rule C2). Only operations that say
-    /// `tokens` are asked.
-    fn tokens_at_most(&self, _prepared: &Self::Prepared) -> u64 {
-        0
+    /// The most that a call can use of a model: what a budget reserves for it before it is made (rule C2). Only operations that
+    /// say `tokens` are asked.
+    fn uses_at_most(&self, _prepared: &Self::Prepared) -> Used {
+        Used::NOTHING
     }
 
     /// Calls that may wait for something at the same time; the others stay in the mailbox, which outlives a crash.

@@ -12,7 +12,7 @@ use loket_runtime::{AdmittedCall, Clock, Reply, TurnCall};
 use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{
     Amounts, EffectClass, Failure, IntentWrite, IntentWritten, Journal, LedgerError, Outcome,
-    ResultWrite,
+    ResultWrite, Used,
 };
 use std::cell::RefCell;
 use std::future::Future;
@@ -224,8 +224,8 @@ async fn journaled<P: Provider>(
     let mut write = intent_write(&turn, &ticket, &args, services.clock.now().0);
     write.holder = (ticket.class() == EffectClass::Once).then_some(me);
     let paid = ticket.draws.is_some() && ticket.operation.tokens;
-    let tokens = if paid { provider.borrow().tokens_at_most(&prepared) } else { 0 };
-    let wants = Amounts::of_call(&args, tokens);
+    let most = if paid { provider.borrow().uses_at_most(&prepared) } else { Used::NOTHING };
+    let wants = Amounts::of_call(&args, most);
     match ticket.draws.map(|draws| draws.charge(&turn, wants)).transpose() {
         Ok(charge) => write.charge = charge,
         Err(failure) => return ticket.done(Err(failure), None),
@@ -299,18 +299,18 @@ async fn carry_out(
             Performed::Unanswered(failure) => return ticket.unanswered(failure),
             Performed::Done(outcome) => {
                 ticket.at(Point::AfterCall);
-                return record(services, turn, ticket, outcome, 0).await;
+                return record(services, turn, ticket, outcome, Used::NOTHING).await;
             }
-            Performed::Paid { outcome, tokens } => {
+            Performed::Paid { outcome, used } => {
                 ticket.at(Point::AfterCall);
-                return record(services, turn, ticket, outcome, tokens).await;
+                return record(services, turn, ticket, outcome, used).await;
             }
             Performed::Staged { result, .. } => {
                 tracing::error!(
                     capability = ticket.operation.capability,
                     "a Keyed operation staged"
                 );
-                return record(services, turn, ticket, Ok(result), 0).await;
+                return record(services, turn, ticket, Ok(result), Used::NOTHING).await;
             }
         }
     }
@@ -347,13 +347,13 @@ async fn record(
     turn: TurnCall,
     ticket: Ticket,
     outcome: Outcome,
-    tokens: u64,
+    used: Used,
 ) {
     if broken(Mutation::LateRefused) && is_stale(&services, &turn).await {
         return;
     }
     let stamp_ms = services.clock.now().0;
-    let write = ResultWrite { intent: turn.live.key(), outcome, tokens: Some(tokens), stamp_ms };
+    let write = ResultWrite { intent: turn.live.key(), outcome, used: Some(used), stamp_ms };
     match services.ledger.result(write).await {
         Ok((kept, stamp_ms)) => ticket.done(kept, Some(stamp_ms)),
         Err(LedgerError::NotFound(_)) => {

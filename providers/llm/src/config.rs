@@ -5,6 +5,9 @@ use serde::Deserialize;
 /// Models of one provider at most: a name each, chosen by hand.
 const MODELS_MAX: usize = 64;
 
+/// Tokens that a price is for.
+const A_MILLION: u128 = 1_000_000;
+
 /// `Llm(models: [...])`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +25,35 @@ pub struct ModelConfig {
     pub name: String,
     /// What answers.
     pub api: Api,
+    /// What its tokens cost; without it a budget counts no money for it.
+    #[serde(default)]
+    pub price: Option<Price>,
+}
+
+/// What a million tokens cost, in millionths of the currency: so many millionths of a millionth for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Tokens that are read.
+    #[serde(deserialize_with = "money")]
+    pub input: u64,
+    /// Tokens that are written.
+    #[serde(deserialize_with = "money")]
+    pub output: u64,
+}
+
+impl Price {
+    /// What so many tokens cost, in millionths; the last part of one counts whole.
+    pub fn of(&self, input_tokens: u64, output_tokens: u64) -> u64 {
+        let cost = |tokens: u64, price: u64| u128::from(tokens) * u128::from(price);
+        let all = cost(input_tokens, self.input) + cost(output_tokens, self.output);
+        u64::try_from(all.div_ceil(A_MILLION)).unwrap_or(u64::MAX)
+    }
+}
+
+fn money<'de, D: serde::Deserializer<'de>>(raw: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(raw)?;
+    loket_supervision::fleet::money(&text).map_err(serde::de::Error::custom)
 }
 
 /// What answers.
@@ -32,7 +64,7 @@ pub enum Api {
 }
 
 fn embedded() -> Vec<ModelConfig> {
-    vec![ModelConfig { name: "default".to_owned(), api: Api::Extractive }]
+    vec![ModelConfig { name: "default".to_owned(), api: Api::Extractive, price: None }]
 }
 
 /// Reads the RON behind `Llm`.
@@ -76,12 +108,27 @@ mod tests {
     }
 
     #[test]
+    fn a_price_is_for_a_million_tokens_and_rounded_up() {
+        let ron =
+            "(models: [(name: \"a\", api: Extractive, price: (input: \"3\", output: \"15.50\"))])";
+        let price = parse_config(ron).unwrap().models[0].price.unwrap();
+        assert_eq!((price.of(1_000_000, 0), price.of(0, 1_000_000)), (3_000_000, 15_500_000));
+        assert_eq!((price.of(1, 0), price.of(0, 1), price.of(1, 1)), (3, 16, 19));
+        assert_eq!(price.of(0, 0), 0);
+        assert_eq!(price.of(u64::MAX, u64::MAX), u64::MAX);
+    }
+
+    #[test]
     fn what_is_wrong_is_told() {
         for (ron, part) in [
             ("(models: [])", "1 to"),
             ("(models: [(name: \"a\", api: Extractive), (name: \"a\", api: Extractive)])", "two"),
             ("(models: [(name: \"a\", api: Magic)])", "Magic"),
             ("(modles: [])", "modles"),
+            (
+                "(models: [(name: \"a\", api: Extractive, price: (input: \"3 EUR\", output: \"1\"))])",
+                "2.50",
+            ),
         ] {
             let (message, _) = parse_config(ron).unwrap_err();
             assert!(message.contains(part), "{ron}: {message}");

@@ -11,7 +11,7 @@ mod provider;
 mod sentences;
 mod worker;
 
-pub use config::{LlmConfig, ModelConfig, parse_config};
+pub use config::{LlmConfig, ModelConfig, Price, parse_config};
 pub use extractive::Extractive;
 pub use model::{Answering, ChatAnswer, ChatMessage, ChatRequest, Finish, Model, Role, Usage};
 pub use provider::{LlmProvider, OPERATIONS};

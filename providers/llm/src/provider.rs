@@ -1,12 +1,12 @@
 //! `llm.chat` and `llm.models`.
 
-use crate::config::{Api, LlmConfig};
+use crate::config::{Api, LlmConfig, Price};
 use crate::model::{ChatAnswer, ChatMessage, ChatRequest, Model, Usage};
 use crate::worker::Embedded;
 use loket_contract::{
     CallView, Flow, Operation, Performed, Provider, ScopeForm, ScopeKey, parse_args,
 };
-use loket_turn::{EffectClass, Failure};
+use loket_turn::{EffectClass, Failure, Used};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -46,7 +46,7 @@ pub const OPERATIONS: &[Operation] = &[
 
 /// The provider.
 pub struct LlmProvider {
-    models: BTreeMap<String, Rc<dyn Model>>,
+    models: BTreeMap<String, (Rc<dyn Model>, Option<Price>)>,
 }
 
 impl LlmProvider {
@@ -64,7 +64,7 @@ impl LlmProvider {
                     None => Rc::clone(embedded.insert(Rc::new(Embedded::start()?))),
                 },
             };
-            models.insert(model.name.clone(), backend);
+            models.insert(model.name.clone(), (backend, model.price));
         }
         Ok(Self { models })
     }
@@ -73,7 +73,7 @@ impl LlmProvider {
 /// What a call has become after its check.
 pub enum Prepared {
     /// Ask this model.
-    Chat(Rc<dyn Model>, ChatRequest),
+    Chat(Rc<dyn Model>, ChatRequest, Option<Price>),
     /// Name these.
     Models(Vec<String>),
 }
@@ -113,7 +113,7 @@ impl Provider for LlmProvider {
             );
             return Err(Failure::new("out_of_scope", text));
         }
-        let Some(model) = self.models.get(&args.model) else {
+        let Some((model, price)) = self.models.get(&args.model) else {
             let known: Vec<_> = self.models.keys().map(String::as_str).collect();
             let text = format!("no model {:?}; there are: {}", args.model, known.join(", "));
             return Err(Failure::new("not_found", text));
@@ -131,24 +131,24 @@ impl Provider for LlmProvider {
             max_output_tokens: wanted.min(u32::try_from(allowed).unwrap_or(u32::MAX)),
             key: call.turn.map(|turn| turn.call_key()),
         };
-        Ok(Prepared::Chat(Rc::clone(model), request))
+        Ok(Prepared::Chat(Rc::clone(model), request, *price))
     }
 
-    fn tokens_at_most(&self, prepared: &Prepared) -> u64 {
+    fn uses_at_most(&self, prepared: &Prepared) -> Used {
         match prepared {
-            Prepared::Models(_) => 0,
-            Prepared::Chat(_, request) => most(request),
+            Prepared::Models(_) => Used::NOTHING,
+            Prepared::Chat(_, request, price) => most(request, *price),
         }
     }
 
     fn perform(&mut self, prepared: Prepared) -> Performed {
         match prepared {
             Prepared::Models(names) => Performed::json(&serde_json::json!({"models": names})),
-            Prepared::Chat(model, request) => {
+            Prepared::Chat(model, request, price) => {
                 let answering = model.chat(request);
                 Performed::Later(Box::pin(async move {
                     match answering.await {
-                        Ok(answer) => paid(&answer),
+                        Ok(answer) => paid(&answer, price),
                         Err(failure) => Performed::failed(failure),
                     }
                 }))
@@ -157,21 +157,26 @@ impl Provider for LlmProvider {
     }
 }
 
-/// The most tokens of a chat: no token is shorter than a byte.
-fn most(request: &ChatRequest) -> u64 {
+/// The most that a chat uses: no token is shorter than a byte.
+fn most(request: &ChatRequest, price: Option<Price>) -> Used {
     let input = request
         .messages
         .iter()
         .map(|message| (message.content.len() as u64).saturating_add(TOKENS_AROUND_MESSAGE));
-    input.fold(u64::from(request.max_output_tokens), u64::saturating_add)
+    used(input.fold(0, u64::saturating_add), u64::from(request.max_output_tokens), price)
+}
+
+fn used(input_tokens: u64, output_tokens: u64, price: Option<Price>) -> Used {
+    let money = price.map_or(0, |price| price.of(input_tokens, output_tokens));
+    Used { tokens: input_tokens.saturating_add(output_tokens), money }
 }
 
 /// An answer, and what it cost.
-fn paid(answer: &ChatAnswer) -> Performed {
+fn paid(answer: &ChatAnswer, price: Option<Price>) -> Performed {
     let Usage { input_tokens, output_tokens } = answer.usage;
-    let tokens = input_tokens.saturating_add(output_tokens);
+    let used = used(input_tokens, output_tokens, price);
     match Performed::json(answer) {
-        Performed::Done(outcome) => Performed::Paid { outcome, tokens },
+        Performed::Done(outcome) => Performed::Paid { outcome, used },
         other => other,
     }
 }
@@ -199,7 +204,7 @@ mod tests {
             |model: &str| json!({"model": model, "messages": [{"role": "user", "content": "?"}]});
         let refused = caller().prepare(&mut llm, "llm.chat", &ask("other")).err().unwrap();
         assert_eq!(refused.code, "out_of_scope");
-        let Prepared::Chat(_, request) =
+        let Prepared::Chat(_, request, _) =
             caller().prepare(&mut llm, "llm.chat", &ask("default")).unwrap()
         else {
             panic!("a chat")
@@ -210,21 +215,27 @@ mod tests {
 
     #[test]
     fn a_chat_is_answered_off_the_lane() {
-        let mut llm = LlmProvider::new(&parse_config("()").unwrap()).unwrap();
+        let config = "(models: [(name: \"default\", api: Extractive, price: (input: \"2\", output: \"10\"))])";
+        let mut llm = LlmProvider::new(&parse_config(config).unwrap()).unwrap();
         let ask = json!({"model": "default", "messages": [
             {"role": "system", "content": "Brains are files."}, {"role": "user", "content": "What are brains?"}]});
         let prepared = caller().prepare(&mut llm, "llm.chat", &ask).unwrap();
-        let most = llm.tokens_at_most(&prepared);
+        let most = llm.uses_at_most(&prepared);
         let Performed::Later(later) = llm.perform(prepared) else { panic!("off the lane") };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let Performed::Paid { outcome: Ok(answer), tokens } = runtime.block_on(later) else {
+        let Performed::Paid { outcome: Ok(answer), used } = runtime.block_on(later) else {
             panic!("an answer")
         };
         let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
         assert_eq!(answer["content"], "Brains are");
         assert_eq!(answer["finish"], "length");
         let told = [&answer["usage"]["input_tokens"], &answer["usage"]["output_tokens"]];
-        assert_eq!(tokens, told.iter().filter_map(|it| it.as_u64()).sum::<u64>());
-        assert!(tokens > 0 && tokens <= most, "more than was reserved for it: {tokens} of {most}");
+        let [input, output] = told.map(|it| it.as_u64().unwrap());
+        assert_eq!(used, Used { tokens: input + output, money: 2 * input + 10 * output });
+        assert!(
+            used.tokens > 0 && used.tokens <= most.tokens,
+            "more than was reserved: {used:?} of {most:?}"
+        );
+        assert!(used.money <= most.money, "more than was reserved: {used:?} of {most:?}");
     }
 }

@@ -45,6 +45,8 @@ pub struct CapabilityFact {
     pub flow: Flow,
     /// It uses tokens, which a budget can count.
     pub tokens: bool,
+    /// These tokens have a price, so that a budget can count money.
+    pub priced: bool,
 }
 
 /// Where data comes from and goes to when a capability is called: what is dangerous only together.

@@ -137,14 +137,18 @@ fn budget<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<BudgetSpec> {
         calls: amount(cx, &mut fields, "calls"),
         tokens: amount(cx, &mut fields, "tokens"),
         bytes: amount(cx, &mut fields, "bytes"),
+        money: fields.take("money").and_then(|raw| cx.quantity(raw, "money", units::money, "2.50")),
         per_ms: fields.take("per").and_then(|raw| cx.duration(raw, "per")),
     };
+    if spec.money == Some(0) {
+        cx.help("E305", raw, "`money` is 0: nothing could be asked", "leave the grant out instead");
+    }
     if spec.per_ms == Some(0) {
         let help = "for example \"1h\"; leave it out for a budget that is never refilled";
         cx.help("E305", raw, "`per` is 0: the budget would never be spent", help);
     }
     if spec == (BudgetSpec { per_ms: spec.per_ms, ..BudgetSpec::default() }) && !cx.has_errors() {
-        let help = "give calls, tokens or bytes";
+        let help = "give calls, tokens, bytes or money";
         cx.help("E305", raw, "the budget bounds nothing", help);
     }
     fields.close(cx);

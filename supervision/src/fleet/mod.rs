@@ -48,7 +48,7 @@ pub use spec::{
     AgentSpec, BudgetSpec, Defaults, Durability, Fleet, GrantSpec, Node, Opening, Place,
     ProviderSpec, SupervisorSpec,
 };
-pub use units::duration;
+pub use units::{duration, money};
 
 /// Milliseconds of a duration as fleet files write it, such as `"5s"`: for the configuration behind a provider's `use:`.
 ///

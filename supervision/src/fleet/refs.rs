@@ -13,7 +13,7 @@ use super::nearest::nearest;
 use super::nodes::Tree;
 use super::policy::{Restart, Strategy};
 use super::spec::{
-    AgentSpec, Fleet, GrantSpec, Node, Opening, Place, ProviderSpec, SupervisorSpec,
+    AgentSpec, BudgetSpec, Fleet, GrantSpec, Node, Opening, Place, ProviderSpec, SupervisorSpec,
 };
 
 /// A child with its way down from the root: each supervisor's strategy and the child's index.
@@ -171,8 +171,8 @@ fn check_grant(
     if !reached.is_empty() {
         scope_keys(cx, grant, path, &reached);
         mandatory_keys(cx, grant, path, &reached);
-        if sure && grant.budget.is_some_and(|budget| budget.tokens.is_some()) {
-            tokens(cx, grant, path, &reached);
+        if sure && let Some(budget) = grant.budget {
+            uncounted(cx, grant, budget, path, &reached);
         }
     }
     let mut providers: Vec<usize> = reached.iter().filter_map(|k| k.provider).collect();
@@ -180,15 +180,25 @@ fn check_grant(
     providers
 }
 
-/// A budget of tokens where none are used would never be spent.
-fn tokens(cx: &mut Cx<'_>, grant: &GrantSpec, path: &str, reached: &[&Known]) {
-    if reached.iter().any(|known| known.fact.tokens) {
+/// A budget of tokens where none are used, and one of money where nothing has a price, would never be spent.
+fn uncounted(
+    cx: &mut Cx<'_>,
+    grant: &GrantSpec,
+    budget: BudgetSpec,
+    path: &str,
+    reached: &[&Known],
+) {
+    let any = |fact: fn(&CapabilityFact) -> bool| reached.iter().any(|known| fact(&known.fact));
+    let (message, help) = if budget.tokens.is_some() && !any(|fact| fact.tokens) {
+        ("uses tokens", "bound its `calls` or `bytes`")
+    } else if budget.money.is_some() && !any(|fact| fact.priced) {
+        ("has a price", "give each model its `price`, or bound `tokens`, `calls` or `bytes`")
+    } else {
         return;
-    }
+    };
     let at = cx.field(grant.place, "budget");
-    let message = format!("nothing in `{}` uses tokens", grant.cap);
-    let help = "bound its `calls` or `bytes`".to_owned();
-    cx.report("E216", at, Some(path.to_owned()), message, help);
+    let message = format!("nothing in `{}` {message}", grant.cap);
+    cx.report("E216", at, Some(path.to_owned()), message, help.to_owned());
 }
 
 /// The operator has no turns, and so nothing that counts.

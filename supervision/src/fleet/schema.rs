@@ -75,6 +75,7 @@ fn groups() -> Vec<(&'static str, Vec<Field>)> {
                 field("calls", Form::Count),
                 field("tokens", Form::Count),
                 field("bytes", Form::Count),
+                field("money", Form::Text),
                 field("per", Form::Duration),
             ],
         ),

@@ -376,6 +376,8 @@ pub struct BudgetSpec {
     pub tokens: Option<u64>,
     /// Bytes.
     pub bytes: Option<u64>,
+    /// Money, in millionths of what prices are in.
+    pub money: Option<u64>,
     /// The window after which it is full again, in milliseconds; none: once and for all.
     pub per_ms: Option<u64>,
 }

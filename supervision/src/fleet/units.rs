@@ -34,6 +34,30 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     quantity(text, &SIZES, MAX_BYTES, "size")
 }
 
+/// Largest amount of money, in millionths: a thousand million, so that sums never overflow.
+const MAX_MONEY: u64 = 1_000_000_000 * 1_000_000;
+
+/// Millionths of `"2.50"`: money in whatever currency all prices of a fleet file are in, with at most six decimals.
+///
+/// # Errors
+/// What is wrong, in words for the writer.
+pub fn money(text: &str) -> Result<u64, String> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let digits =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'_');
+    let plain = |part: &str| part.chars().filter(|c| *c != '_').collect::<String>();
+    let (whole_digits, decimal_digits) = (plain(whole), plain(decimals));
+    if !digits(whole) || !digits(decimals) || whole_digits.is_empty() || decimal_digits.is_empty() {
+        return Err("money is written as \"2.50\", without a currency".to_owned());
+    }
+    if decimal_digits.len() > 6 {
+        return Err("money has at most six decimals".to_owned());
+    }
+    let millionths = format!("{whole_digits}{decimal_digits:0<6}").parse::<u64>().ok();
+    let bounded = millionths.filter(|amount| *amount <= MAX_MONEY);
+    bounded.ok_or_else(|| "the amount of money is too large".to_owned())
+}
+
 fn quantity(text: &str, units: &[(&str, u64)], max: u64, what: &str) -> Result<u64, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
@@ -90,7 +114,7 @@ fn parse_instant(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{duration, instant, size};
+    use super::{duration, instant, money, size};
 
     #[test]
     fn durations_need_a_unit_and_stay_in_bounds() {
@@ -109,6 +133,31 @@ mod tests {
             "9999999d",
         ] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn money_is_exact() {
+        for (text, millionths) in
+            [("2.50", 2_500_000), ("0.000001", 1), ("3", 3_000_000), ("1_000.5", 1_000_500_000)]
+        {
+            assert_eq!(money(text), Ok(millionths), "{text}");
+        }
+        for bad in [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "-1",
+            "1e3",
+            "$2",
+            "2.50 EUR",
+            "0.0000001",
+            "1000000000.1",
+            "_",
+            "1.2.3",
+        ] {
+            assert!(money(bad).is_err(), "{bad}");
         }
     }
 

@@ -23,7 +23,7 @@ fn fact(name: &str, names: &[&str], at_most: &[&str]) -> CapabilityFact {
         _ => Flow::NONE,
     };
     let (scope_keys, tokens) = (names.chain(at_most).collect(), name == "llm.chat");
-    CapabilityFact { name: name.to_owned(), scope_keys, flow, tokens }
+    CapabilityFact { name: name.to_owned(), scope_keys, flow, tokens, priced: false }
 }
 
 impl Catalog for World {

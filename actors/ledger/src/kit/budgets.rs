@@ -3,28 +3,37 @@
 use super::{NOW_MS, Subject, wait};
 use loket_turn::{
     Amounts, Budget, Charge, Counted, Fail, IntentWrite, IntentWritten, LedgerError, Line,
-    ResultWrite, Terms, TurnKey, TurnNo, Unit,
+    ResultWrite, Terms, TurnKey, TurnNo, Unit, Used,
 };
 
 /// The capability whose grant has the kit's budget.
 pub const PAID: &str = "llm.chat";
 
-/// The kit's budget: 3 calls, 100 tokens and 1,000 bytes in each second.
+/// What a token costs at most, millionths.
+pub const PRICE: u64 = 5;
+
+/// The kit's money.
+pub const MONEY: u64 = 102 * PRICE;
+
+/// The kit's budget: 3 calls, 100 tokens, 1,000 bytes, and a little more money than 100 tokens cost, in each
+/// second.
 pub fn terms() -> Terms {
     let limits = vec![(Unit::Calls, 3), (Unit::Tokens, 100), (Unit::Bytes, 1_000)];
+    let limits = [limits, vec![(Unit::Money, MONEY)]].concat();
     Terms { capability: PAID.into(), limits, per_ms: Some(1_000) }
 }
 
 /// An intent that may use so many tokens.
 pub fn paid(it: &Subject, turn: &TurnKey, call: u32, args: &str, tokens: u64) -> IntentWrite {
-    let wants = Amounts::of_call(args.as_bytes(), tokens);
+    let wants = Amounts::of_call(args.as_bytes(), Used { tokens, money: PRICE * tokens });
     let charge = Some(Charge { capability: PAID.into(), wants });
     IntentWrite { charge, ..it.intent(turn, call, args) }
 }
 
 fn result(it: &Subject, turn: &TurnKey, call: u32, tokens: Option<u64>) -> ResultWrite {
     let outcome = Ok(b"four".to_vec());
-    ResultWrite { intent: it.key(turn, call), outcome, tokens, stamp_ms: NOW_MS }
+    let used = tokens.map(|tokens| Used { tokens, money: tokens });
+    ResultWrite { intent: it.key(turn, call), outcome, used, stamp_ms: NOW_MS }
 }
 
 fn told(it: &Subject, write: ResultWrite) {
@@ -44,7 +53,8 @@ fn spender(it: &Subject) -> TurnKey {
     let turn = it.opened("a");
     let set = wait(it.ledger.set_budgets("a".into(), 1, vec![terms()])).expect("set");
     let empty = |unit, limit| Line { unit, limit, spent: 0, reserved: 0 };
-    let lines = [(Unit::Bytes, 1_000), (Unit::Calls, 3), (Unit::Tokens, 100)];
+    let (money, tokens) = ((Unit::Money, MONEY), (Unit::Tokens, 100));
+    let lines = [(Unit::Bytes, 1_000), (Unit::Calls, 3), money, tokens];
     let lines = lines.map(|(unit, limit)| empty(unit, limit)).to_vec();
     let (agent, capability) = ("a".into(), PAID.into());
     let budget = Budget { agent, capability, lines, per_ms: Some(1_000), since_ms: NOW_MS };
@@ -63,9 +73,11 @@ pub fn c2_a_call_is_charged_with_its_intent(it: &Subject) {
     assert_eq!(written, Ok(IntentWritten::Fresh));
     assert_eq!(of(it, Unit::Calls), (1, 0));
     assert_eq!(of(it, Unit::Tokens), (0, 60));
+    assert_eq!(of(it, Unit::Money), (0, 60 * PRICE));
     assert_eq!(of(it, Unit::Bytes), (4, 0));
     told(it, result(it, &turn, 1, Some(20)));
     assert_eq!(of(it, Unit::Tokens), (20, 0));
+    assert_eq!(of(it, Unit::Money), (20, 0), "what its provider says it did cost");
     assert_eq!(of(it, Unit::Bytes), (8, 0));
     // A later answer is no second cost.
     let late = ResultWrite { outcome: Ok(b"other".to_vec()), ..result(it, &turn, 1, Some(90)) };
@@ -86,6 +98,13 @@ pub fn c2_a_call_beyond_its_budget_writes_nothing(it: &Subject) {
     assert_eq!(of(it, Unit::Calls), (1, 0), "nothing is charged");
     let next = wait(it.ledger.next("a".into(), 1)).expect("next").expect("one");
     assert_eq!(next.records.len(), 1, "nothing is recorded");
+    let mut dear = paid(it, &turn, 2, "args", 1);
+    let money = MONEY - 60 * PRICE + 1;
+    let wants = Amounts::of_call(b"args", Used { tokens: 1, money });
+    dear.charge = Some(Charge { capability: PAID.into(), wants });
+    let written = wait(it.ledger.intent(dear)).expect("answered");
+    let IntentWritten::Spent { short, .. } = written else { panic!("{written:?}") };
+    assert_eq!((short.line.unit, short.needs), (Unit::Money, money));
     let written = wait(it.ledger.intent(paid(it, &turn, 2, "args", 40)));
     assert_eq!(written, Ok(IntentWritten::Fresh), "up to the limit it is let through");
 }
@@ -113,12 +132,13 @@ pub fn c4_what_nobody_accounts_for_is_spent(it: &Subject) {
     wait(it.ledger.intent(paid(it, &turn, 1, "args", 60))).expect("intent");
     told(it, result(it, &turn, 1, None));
     assert_eq!(of(it, Unit::Tokens), (60, 0));
+    assert_eq!(of(it, Unit::Money), (60 * PRICE, 0));
 }
 
 /// D1: what a turn has counted is written with its end, once, and only for the window it was counted in.
 pub fn d1_what_was_counted_is_written_with_the_end(it: &Subject) {
     let turn = spender(it);
-    let spent = Amounts { calls: 2, tokens: 0, bytes: 30 };
+    let spent = Amounts { calls: 2, bytes: 30, ..Amounts::default() };
     let counted = vec![Counted { capability: PAID.into(), since_ms: NOW_MS, spent }];
     let mut end = it.ending(&turn);
     end.counted = counted.clone();
@@ -136,7 +156,7 @@ pub fn d1_what_was_counted_is_written_with_the_end(it: &Subject) {
 /// C2: what the turn has counted is judged with the call that takes it to the ledger.
 pub fn c2_what_was_counted_is_judged_with_the_call(it: &Subject) {
     let turn = spender(it);
-    let spent = Amounts { calls: 3, tokens: 0, bytes: 0 };
+    let spent = Amounts { calls: 3, ..Amounts::default() };
     let mut write = paid(it, &turn, 1, "args", 1);
     write.counted = vec![Counted { capability: PAID.into(), since_ms: NOW_MS, spent }];
     let written = wait(it.ledger.intent(write)).expect("answered");
@@ -149,7 +169,7 @@ pub fn c2_what_was_counted_is_judged_with_the_call(it: &Subject) {
 pub fn g3_a_skipped_turn_spends_what_it_had_reserved(it: &Subject) {
     let turn = spender(it);
     wait(it.ledger.intent(paid(it, &turn, 1, "args", 60))).expect("intent");
-    let spent = Amounts { calls: 1, tokens: 0, bytes: 0 };
+    let spent = Amounts { calls: 1, ..Amounts::default() };
     let counted = vec![Counted { capability: PAID.into(), since_ms: NOW_MS, spent }];
     let fail = Fail { counted: counted.clone(), ..it.failure(&turn, 2) };
     wait(it.ledger.fail(fail.clone())).expect("noted");

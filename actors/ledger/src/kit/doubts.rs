@@ -30,7 +30,7 @@ fn answer(
     text: &str,
 ) -> Result<(loket_turn::Outcome, u64), LedgerError> {
     let outcome = Ok(text.as_bytes().to_vec());
-    let write = ResultWrite { intent: it.key(turn, 1), outcome, tokens: None, stamp_ms: 5_000 };
+    let write = ResultWrite { intent: it.key(turn, 1), outcome, used: None, stamp_ms: 5_000 };
     wait(it.ledger.result(write))
 }
 

@@ -9,7 +9,7 @@ use loket_turn::{
 
 fn result(it: &Subject, turn: &TurnKey, call: u32, text: &str, stamp_ms: u64) -> ResultWrite {
     let outcome = Ok(text.as_bytes().to_vec());
-    ResultWrite { intent: it.key(turn, call), outcome, tokens: None, stamp_ms }
+    ResultWrite { intent: it.key(turn, call), outcome, used: None, stamp_ms }
 }
 
 /// B1: the begin comes with the first durable write, and what it names must be pinned.

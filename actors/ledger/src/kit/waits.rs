@@ -79,7 +79,7 @@ pub fn h2_what_was_answered_closes_no_cycle(it: &Subject) {
     let ring = Ring::of(it, &["a", "b", "c"]);
     let answer = |intent| {
         let outcome = Ok(Vec::new());
-        let write = loket_turn::ResultWrite { intent, outcome, tokens: None, stamp_ms: 5_000 };
+        let write = loket_turn::ResultWrite { intent, outcome, used: None, stamp_ms: 5_000 };
         let _ = wait(it.ledger.result(write)).expect("answered");
     };
     answer(ring.call(it, 0, 1));

@@ -9,7 +9,7 @@ use crate::engine::{Engine, Fault, Op};
 use loket_turn::limits::LISTED_MAX;
 use loket_turn::{
     AgentName, Amounts, Budget, Charge, Counted, IntentId, LedgerError, Line, Outcome, Short,
-    Terms, TurnNo, Unit,
+    Terms, TurnNo, Unit, Used,
 };
 use rusqlite::{Connection, Row, params};
 use std::sync::Arc;
@@ -261,7 +261,7 @@ impl Engine {
         }
     }
 
-    /// Charges a call, in the step that writes its intent: itself and its arguments are spent, its tokens reserved.
+    /// Charges a call, in the step that writes its intent: itself and its arguments are spent, its tokens and money reserved.
     pub(crate) fn reserve_charge(
         &mut self,
         life: u64,
@@ -274,7 +274,8 @@ impl Engine {
         self.add(life, capability, Unit::Calls, wants.calls)?;
         self.add(life, capability, Unit::Bytes, wants.bytes)?;
         // The bytes of the answer are added with it: nothing is reserved for them, and the row says whose they are.
-        for (unit, reserved) in [(Unit::Tokens, wants.tokens), (Unit::Bytes, 0)] {
+        let reserved = [(Unit::Tokens, wants.tokens), (Unit::Money, wants.money), (Unit::Bytes, 0)];
+        for (unit, reserved) in reserved {
             let (subject, reserved) = (subject(life, capability), db(reserved));
             self.conn
                 .prepare_cached(
@@ -291,14 +292,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Settles a call's charges with its result. `tokens`: what its provider says that it used; when nobody knows, all that was
+    /// Settles a call's charges with its result. `used`: what its provider says that it used; when nobody knows, all that was
     /// reserved is spent.
     pub(crate) fn settle_charges<E>(
         &mut self,
         life: u64,
         intent: IntentId,
         outcome: Option<&Outcome>,
-        tokens: Option<u64>,
+        used: Option<Used>,
     ) -> Op<(), E> {
         if !self.book.life(life).is_some_and(|agent| agent.has_budgets) {
             return Ok(());
@@ -322,7 +323,9 @@ impl Engine {
             let Some((_, capability)) = subject.split_once(':') else { continue };
             self.next_window(life, capability, now_ms)?;
             let spent = match Unit::parse(&unit) {
-                Some(Unit::Tokens) => tokens.unwrap_or(reserved),
+                Some(unit @ (Unit::Tokens | Unit::Money)) => {
+                    used.map_or(reserved, |it| it.of(unit))
+                }
                 _ => outcome.and_then(|it| it.as_ref().ok()).map_or(0, |bytes| bytes.len() as u64),
             };
             self.conn

@@ -6,7 +6,7 @@ use crate::engine::{Engine, Fault, Op, pin_key};
 use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{
     Begin, EffectClass, Hash, IntentId, IntentWrite, IntentWritten, LedgerError, LedgerEvent,
-    Outcome, Record, ResultWrite, TurnKey, TurnNo,
+    Outcome, Record, ResultWrite, TurnKey, TurnNo, Used,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -268,7 +268,7 @@ impl Engine {
         &mut self,
         intent: IntentId,
         outcome: &Outcome,
-        tokens: Option<u64>,
+        used: Option<Used>,
         stamp_ms: u64,
     ) -> Op<Option<Written>, E> {
         let found = self
@@ -296,7 +296,7 @@ impl Engine {
         };
         self.conn.prepare_cached(sql)?.execute(params![intent.0, ok, bytes, db(stamp_ms)])?;
         if first {
-            self.settle_charges(life, intent, Some(outcome), tokens)?;
+            self.settle_charges(life, intent, Some(outcome), used)?;
             self.waits_no_more(life, intent);
             self.once_no_more(life, intent);
         }
@@ -309,8 +309,8 @@ impl Engine {
 
     /// See [`loket_turn::Ledger::result`]. No fence: a late answer is still the answer.
     pub(crate) fn result(&mut self, write: &ResultWrite) -> Op<(Outcome, u64)> {
-        let ResultWrite { intent, outcome, tokens, stamp_ms } = write;
-        let Some(written) = self.write_result(*intent, outcome, *tokens, *stamp_ms)? else {
+        let ResultWrite { intent, outcome, used, stamp_ms } = write;
+        let Some(written) = self.write_result(*intent, outcome, *used, *stamp_ms)? else {
             let what = format!("call {}", write.intent);
             return Err(Fault::refused(LedgerError::NotFound(what)));
         };

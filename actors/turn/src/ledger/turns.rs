@@ -2,7 +2,7 @@
 
 use crate::{
     Begin, Blame, Budget, Charge, Counted, Effect, Epoch, Hash, Intent, IntentId, LetterId, Life,
-    Message, Outcome, Record, Short, TurnKey, TurnNo,
+    Message, Outcome, Record, Short, TurnKey, TurnNo, Used,
 };
 
 /// What an incarnation finds when it takes over.
@@ -110,8 +110,8 @@ pub struct ResultWrite {
     pub intent: IntentId,
     /// What it came to.
     pub outcome: Outcome,
-    /// Tokens that the call used, as its provider says; `None`: nobody knows, and all that was reserved for it is spent.
-    pub tokens: Option<u64>,
+    /// What the call used of a model, as its provider says; `None`: nobody knows, and all that was reserved for it is spent.
+    pub used: Option<Used>,
     /// When, Unix milliseconds.
     pub stamp_ms: u64,
 }

@@ -362,7 +362,7 @@ impl Counter {
         let write = loket_turn::ResultWrite {
             intent: live.key(),
             outcome: outcome.clone(),
-            tokens: None,
+            used: None,
             stamp_ms,
         };
         match self.ledger.result(write).await {

@@ -76,6 +76,7 @@ impl AgentPlan {
                     (Unit::Calls, budget.calls),
                     (Unit::Tokens, budget.tokens),
                     (Unit::Bytes, budget.bytes),
+                    (Unit::Money, budget.money),
                 ];
                 Some(Terms {
                     capability: grant.cap.as_str().into(),
