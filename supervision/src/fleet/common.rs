@@ -3,6 +3,7 @@
 
 use ron::value::RawValue;
 
+use super::bounds;
 use super::cx::Cx;
 use super::fields::Fields;
 use super::policy::{
@@ -51,27 +52,9 @@ pub(crate) const DYNAMICS: [(&str, Dynamic); 2] =
 pub(crate) const CHARGES: [(&str, Charge); 2] =
     [("Exit", Charge::Exit), ("Letter", Charge::Letter)];
 
-/// Most restarts within a period: the machine keeps each one's instant.
-pub(crate) const MAX_INTENSITY: u32 = 100_000;
-/// Most messages of one mailbox: an inbox is durable and must stay readable.
-const MAX_CAPACITY: u32 = 1_000_000;
-/// Most attempts of one message: beyond, a poison message blocks its agent for hours.
-const MAX_ATTEMPTS: u32 = 1_000;
-/// Linear memory of a 32-bit guest, in bytes.
-const MAX_MEMORY: u64 = 4 << 30;
-/// Longest turn, in milliseconds: a day. What takes longer waits in the ledger, not in a turn.
-const MAX_DEADLINE_MS: u64 = 86_400_000;
 /// How long a turn is paused in all when the file says nothing, in milliseconds: longer than the longest delay of a `backoff` that
 /// says nothing either, with its jitter.
 const PAUSE_MAX_MS: u64 = 60_000;
-/// Largest answer, module and inbox, in bytes.
-const MAX_OUTPUT: u64 = 64 << 20;
-const MAX_MODULE: u64 = 256 << 20;
-const MAX_INBOX: u64 = 16 << 30;
-/// Most calls of one turn: each may leave a record that a re-run reads again.
-const MAX_CALLS: u32 = 10_000_000;
-/// Most table elements: an element is a pointer.
-const MAX_TABLE: u32 = 10_000_000;
 
 impl Default for Defaults {
     fn default() -> Self {
@@ -159,7 +142,7 @@ pub(crate) fn restarts<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>) -> Option<B
     let mut fields = Fields::open(cx, raw, "restarts")?;
     let intensity = fields
         .need(cx, "intensity")
-        .and_then(|raw| cx.count(raw, "intensity", "E005", 0..=MAX_INTENSITY));
+        .and_then(|raw| cx.count(raw, "intensity", "E005", bounds::INTENSITY));
     let period = fields.need(cx, "period").and_then(|raw| period(cx, raw));
     fields.close(cx);
     Some(Budget { intensity: intensity?, period_ms: period? })
@@ -179,7 +162,7 @@ fn agent_fields<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>, base: &Defaults, o
         out.limits = limits(cx, raw, base.limits);
     }
     if let Some(raw) = fields.take("max_attempts") {
-        let given = cx.count(raw, "max_attempts", "E305", 1..=MAX_ATTEMPTS);
+        let given = cx.count(raw, "max_attempts", "E305", bounds::ATTEMPTS);
         out.max_attempts = given.unwrap_or(base.max_attempts);
     }
     if let Some(raw) = fields.take("charge") {
@@ -192,7 +175,8 @@ fn agent_fields<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>, base: &Defaults, o
         out.pause_max_ms = cx.duration(raw, "pause_max").unwrap_or(base.pause_max_ms);
     }
     if let Some(raw) = fields.take("inbox_bytes") {
-        out.inbox_bytes = bytes(cx, raw, "inbox_bytes", MAX_INBOX).unwrap_or(base.inbox_bytes);
+        out.inbox_bytes =
+            bytes(cx, raw, "inbox_bytes", bounds::MAX_INBOX).unwrap_or(base.inbox_bytes);
     }
 }
 
@@ -269,14 +253,14 @@ fn backoff<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<Backoff> {
         let at = cx.field(place, name);
         cx.report("E302", at, None, message, help.to_owned());
     };
-    if !(0.0..=1.0).contains(&out.jitter) {
+    if !bounds::JITTER.contains(&out.jitter) {
         wrong(
             "jitter",
             format!("`jitter` is {}, not between 0 and 1", out.jitter),
             "0.2 spreads a delay by a fifth, up and down",
         );
     }
-    if !(1.0..=1_000.0).contains(&out.factor) {
+    if !bounds::FACTOR.contains(&out.factor) {
         wrong(
             "factor",
             format!("`factor` is {}, not between 1 and 1000", out.factor),
@@ -300,7 +284,7 @@ fn mailbox<'a>(cx: &mut Cx<'a>, raw: &'a str, base: Mailbox) -> Mailbox {
     };
     let capacity = fields
         .take("capacity")
-        .and_then(|raw| cx.count(raw, "capacity", "E301", 1..=MAX_CAPACITY))
+        .and_then(|raw| cx.count(raw, "capacity", "E301", bounds::CAPACITY))
         .unwrap_or(base.capacity);
     let overload = fields.take("overload").and_then(|raw| match slice::split(raw) {
         (Some("Wait"), rest) => wrapped(cx, raw, rest, "overload").map(Overload::Wait),
@@ -321,15 +305,15 @@ fn limits<'a>(cx: &mut Cx<'a>, raw: &'a str, base: Limits) -> Limits {
     let size = |cx: &mut Cx<'a>, fields: &mut Fields<'a>, name, most, or| {
         fields.take(name).and_then(|raw| bytes(cx, raw, name, most)).unwrap_or(or)
     };
-    let memory_bytes = size(cx, &mut fields, "memory", MAX_MEMORY, base.memory_bytes);
-    let output_bytes = size(cx, &mut fields, "output", MAX_OUTPUT, base.output_bytes);
-    let module_bytes = size(cx, &mut fields, "module", MAX_MODULE, base.module_bytes);
+    let memory_bytes = size(cx, &mut fields, "memory", bounds::MAX_MEMORY, base.memory_bytes);
+    let output_bytes = size(cx, &mut fields, "output", bounds::MAX_OUTPUT, base.output_bytes);
+    let module_bytes = size(cx, &mut fields, "module", bounds::MAX_MODULE, base.module_bytes);
     let time = |cx: &mut Cx<'a>, fields: &mut Fields<'a>, name, or| {
         let Some(raw) = fields.take(name) else {
             return or;
         };
         let given = cx.duration(raw, name);
-        if given.is_some_and(|ms| ms == 0 || ms > MAX_DEADLINE_MS) {
+        if given.is_some_and(|ms| ms == 0 || ms > bounds::MAX_DEADLINE_MS) {
             let help = "for example \"30s\"; what takes longer waits in the ledger, not in a turn";
             cx.help("E305", raw, format!("`{name}` is more than 0 and at most \"1d\""), help);
         }
@@ -337,11 +321,11 @@ fn limits<'a>(cx: &mut Cx<'a>, raw: &'a str, base: Limits) -> Limits {
     };
     let deadline_ms = time(cx, &mut fields, "deadline", base.deadline_ms);
     let compile_ms = time(cx, &mut fields, "compile", base.compile_ms);
-    let count = |cx: &mut Cx<'a>, fields: &mut Fields<'a>, name, most, or| {
-        fields.take(name).and_then(|raw| cx.count(raw, name, "E305", 1..=most)).unwrap_or(or)
+    let count = |cx: &mut Cx<'a>, fields: &mut Fields<'a>, name, range, or| {
+        fields.take(name).and_then(|raw| cx.count(raw, name, "E305", range)).unwrap_or(or)
     };
-    let calls_per_turn = count(cx, &mut fields, "calls", MAX_CALLS, base.calls_per_turn);
-    let table_elements = count(cx, &mut fields, "table", MAX_TABLE, base.table_elements);
+    let calls_per_turn = count(cx, &mut fields, "calls", bounds::CALLS, base.calls_per_turn);
+    let table_elements = count(cx, &mut fields, "table", bounds::TABLE, base.table_elements);
     fields.close(cx);
     Limits {
         memory_bytes,

@@ -5,6 +5,7 @@
 
 use loket_kernel::{Bound, Capability, MAX_GRANTS, MAX_RULES, Pattern, PatternError, Scope};
 
+use super::bounds::BUDGET;
 use super::cx::Cx;
 use super::fields::{Fields, head};
 use super::spec::{BudgetSpec, GrantSpec};
@@ -131,7 +132,7 @@ fn reason(error: &PatternError) -> &'static str {
 fn budget<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<BudgetSpec> {
     let mut fields = Fields::open(cx, raw, "budget")?;
     let amount = |cx: &mut Cx<'a>, fields: &mut Fields<'a>, name: &'static str| {
-        fields.take(name).and_then(|raw| cx.number(raw, name, "E305", 1..=u64::MAX >> 1))
+        fields.take(name).and_then(|raw| cx.number(raw, name, "E305", BUDGET))
     };
     let spec = BudgetSpec {
         calls: amount(cx, &mut fields, "calls"),

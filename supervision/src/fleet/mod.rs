@@ -3,6 +3,7 @@
 //! Pure: it opens no file, runs nothing that the file names, and knows no provider; what stands
 //! outside the text is asked of a [`Catalog`]. Start reading at [`parse`].
 
+mod bounds;
 mod catalog;
 mod common;
 mod cx;
@@ -11,6 +12,7 @@ mod fields;
 mod finding;
 mod flows;
 mod fmt;
+mod forms;
 mod grants;
 pub(crate) mod nearest;
 mod nodes;

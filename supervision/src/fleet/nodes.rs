@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use super::bounds::{self, MAX_ID, RESERVED};
 use super::catalog::{CapabilityFact, Catalog, ModuleFact};
 use super::common::{
-    self, AUTO_SHUTDOWNS, DYNAMICS, ESCALATIONS, MAX_INTENSITY, RESTARTS, STOPS, STRATEGIES,
-    WINDOWS,
+    self, AUTO_SHUTDOWNS, DYNAMICS, ESCALATIONS, RESTARTS, STOPS, STRATEGIES, WINDOWS,
 };
 use super::cx::Cx;
 use super::fields::{Fields, head};
@@ -20,12 +20,6 @@ use super::workers;
 
 /// Deepest nesting of supervisors: beyond, nobody can say who escalates to whom.
 const MAX_DEPTH: usize = 16;
-/// Longest id, in characters: it becomes a part of names, paths and metrics.
-const MAX_ID: usize = 64;
-/// Most dynamic children of one supervisor.
-const MAX_CHILDREN: u32 = 10_000_000;
-/// Names that the fleet's own supervisors bear.
-const RESERVED: [&str; 2] = ["root", "system"];
 
 /// What reading the tree needs and learns.
 pub(crate) struct Tree<'c> {
@@ -131,7 +125,7 @@ fn supervisor<'a>(
         out.strategy = cx.word(raw, "strategy", &STRATEGIES).unwrap_or_default();
     }
     if let Some(raw) = fields.take("intensity") {
-        out.intensity = cx.count(raw, "intensity", "E005", 0..=MAX_INTENSITY).unwrap_or(1);
+        out.intensity = cx.count(raw, "intensity", "E005", bounds::INTENSITY).unwrap_or(1);
     }
     if let Some(raw) = fields.take("period") {
         out.period_ms = common::period(cx, raw).unwrap_or(5_000);
@@ -140,7 +134,7 @@ fn supervisor<'a>(
         out.auto_shutdown = cx.word(raw, "auto_shutdown", &AUTO_SHUTDOWNS).unwrap_or_default();
     }
     if let Some(raw) = fields.take("max_children") {
-        out.max_children = cx.count(raw, "max_children", "E112", 1..=MAX_CHILDREN);
+        out.max_children = cx.count(raw, "max_children", "E112", bounds::CHILDREN);
     }
     beyond_otp(cx, &mut fields, &mut out);
     if let Some(raw) = fields.take("restart") {

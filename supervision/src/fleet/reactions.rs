@@ -1,5 +1,6 @@
 //! What is to be done about a child that crashes or hangs: `on` and `watchdog`.
 
+use super::bounds::MAX_ON;
 use super::cx::Cx;
 use super::fields::Fields;
 use super::policy::{Action, Blame, Cause, Rule, Watchdog};
@@ -29,22 +30,18 @@ pub(crate) const CAUSES: [(&str, Cause); 12] = [
     ("Other", Cause::Other),
 ];
 
-/// Most rules of one list: more than there are pairs of blame and cause, so that each can have one.
-const MAX_RULES: usize = 64;
 /// Threads that may be stuck at a time when the file does not say.
 pub(crate) const QUARANTINE: u32 = 2;
-/// Most that it may say: each keeps its memory and what it holds.
-pub(crate) const MAX_QUARANTINE: u32 = 64;
 
 /// Reads `on: [(cause: Trap, action: End), ..]`.
 pub(crate) fn rules<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Vec<Rule> {
     let items = cx.list(raw, "on");
-    if items.len() > MAX_RULES {
+    if items.len() > MAX_ON {
         let help = "a rule without `blame`, or without `cause`, stands for many";
-        cx.help("E305", raw, format!("`on` has more than {MAX_RULES} rules"), help);
+        cx.help("E305", raw, format!("`on` has more than {MAX_ON} rules"), help);
     }
     let mut all: Vec<Rule> = Vec::new();
-    for item in items.into_iter().take(MAX_RULES) {
+    for item in items.into_iter().take(MAX_ON) {
         let Some(rule) = rule(cx, item) else { continue };
         if all.iter().any(|before| before.covers(&rule)) {
             let help = "the first rule that fits decides: put the narrower one first";

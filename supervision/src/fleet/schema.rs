@@ -3,40 +3,27 @@
 //! RON has no schema language of its own: a struct is described as an object of its fields, `Kind(..)` as an object with the one
 //! key `Kind`, a word as a string. A test holds the fields to those that the reader knows. Start reading at [`schema`].
 
+use loket_kernel::{MAX_GRANTS, MAX_RULES};
 use serde_json::{Map, Value, json};
 
+use super::bounds;
 use super::common::{
     AUTO_SHUTDOWNS, CHARGES, DURABILITIES, DYNAMICS, ESCALATIONS, RESTARTS, STOPS, STRATEGIES,
     WINDOWS,
 };
+use super::forms::{Form, count, duration, name, reference, shape, variant, words};
 use super::reactions::{ACTIONS, BLAMES, CAUSES};
+use super::top::VERSION;
 
-/// The form of one field.
-enum Form {
-    Text,
-    Name,
-    Flag,
-    Count,
-    Number,
-    Duration,
-    Size,
-    /// One of these words.
-    Words(Vec<&'static str>),
-    /// A value of any form.
-    Any,
-    /// Names with values of any form.
-    Map,
-    /// A group defined elsewhere.
-    Group(&'static str),
-    List(&'static str),
-    Texts,
-    /// One of several, each as a schema.
-    Either(Vec<Value>),
-}
-
-fn words<T>(table: &[(&'static str, T)]) -> Form {
-    Form::Words(table.iter().map(|(word, _)| *word).collect())
-}
+/// An instant as `expires` has it.
+const INSTANT: &str = concat!(
+    "^(19[7-9][0-9]|[2-9][0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])",
+    "T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$"
+);
+/// An address with its port.
+const ADDRESS: &str = "^(\\[[0-9a-fA-F:.%]+\\]|[0-9.]+):[0-9]{1,5}$";
+/// The name that the fleet and its root may not bear.
+const SYSTEM: [&str; 1] = ["system"];
 
 type Field = (&'static str, Form, bool);
 
@@ -46,6 +33,15 @@ fn field(name: &'static str, form: Form) -> Field {
 
 fn needed(name: &'static str, form: Form) -> Field {
     (name, form, true)
+}
+
+/// A bound of a scope: names, each a text or a parameter, or a number.
+fn bound() -> Value {
+    let name = json!({"anyOf": [{"type": "string", "minLength": 1}, variant("Param", json!({"type": "string"}))]});
+    json!({"anyOf": [
+        {"type": "array", "items": name, "minItems": 1},
+        {"type": "integer", "minimum": 0, "maximum": u64::MAX},
+    ]})
 }
 
 /// The groups of named fields, as the reader opens them.
@@ -62,21 +58,21 @@ fn groups() -> Vec<(&'static str, Vec<Field>)> {
         (
             "grant",
             vec![
-                needed("cap", Form::Text),
-                field("scope", Form::Map),
+                needed("cap", Form::Capability),
+                field("scope", Form::Map(bound())),
                 field("budget", Form::Group("budget")),
-                field("approve", Form::Texts),
-                field("expires", Form::Text),
+                field("approve", Form::Capabilities(MAX_RULES)),
+                field("expires", Form::Pattern(INSTANT)),
             ],
         ),
         (
             "budget",
             vec![
-                field("calls", Form::Count),
-                field("tokens", Form::Count),
-                field("bytes", Form::Count),
-                field("money", Form::Text),
-                field("per", Form::Duration),
+                field("calls", Form::Count(bounds::BUDGET)),
+                field("tokens", Form::Count(bounds::BUDGET)),
+                field("bytes", Form::Count(bounds::BUDGET)),
+                field("money", Form::Money),
+                field("per", Form::Time(None)),
             ],
         ),
         (
@@ -90,7 +86,7 @@ fn groups() -> Vec<(&'static str, Vec<Field>)> {
         (
             "opening",
             vec![
-                needed("to", Form::Text),
+                needed("to", Form::Filled(Some(bounds::MAX_TO))),
                 field("kind", Form::Text),
                 needed("body", Form::Any),
                 field("title", Form::Text),
@@ -105,56 +101,62 @@ fn parts() -> Vec<(&'static str, Vec<Field>)> {
         (
             "backoff",
             vec![
-                field("first", Form::Either(vec![json!({"const": "Immediate"}), duration()])),
+                field("first", Form::Either(vec![json!({"const": "Immediate"}), duration(false)])),
                 field("min", Form::Duration),
                 field("max", Form::Duration),
-                field("factor", Form::Number),
-                field("jitter", Form::Number),
+                field("factor", Form::Number(bounds::FACTOR)),
+                field("jitter", Form::Number(bounds::JITTER)),
                 field("reset_after", Form::Duration),
             ],
         ),
-        ("watchdog", vec![needed("soft", Form::Duration), needed("hard", Form::Duration)]),
+        ("watchdog", vec![needed("soft", Form::Time(None)), needed("hard", Form::Time(None))]),
         (
             "mailbox",
             vec![
-                field("capacity", Form::Count),
+                field("capacity", count(bounds::CAPACITY)),
                 field(
                     "overload",
-                    Form::Either(vec![json!({"const": "Reject"}), variant("Wait", duration())]),
+                    Form::Either(vec![
+                        json!({"const": "Reject"}),
+                        variant("Wait", duration(false)),
+                    ]),
                 ),
             ],
         ),
         (
             "limits",
             vec![
-                field("memory", Form::Size),
-                field("output", Form::Size),
-                field("module", Form::Size),
-                field("deadline", Form::Duration),
-                field("compile", Form::Duration),
-                field("calls", Form::Count),
-                field("table", Form::Count),
+                field("memory", Form::Size(bounds::MAX_MEMORY)),
+                field("output", Form::Size(bounds::MAX_OUTPUT)),
+                field("module", Form::Size(bounds::MAX_MODULE)),
+                field("deadline", Form::Time(Some(bounds::MAX_DEADLINE_MS))),
+                field("compile", Form::Time(Some(bounds::MAX_DEADLINE_MS))),
+                field("calls", count(bounds::CALLS)),
+                field("table", count(bounds::TABLE)),
             ],
         ),
-        ("restarts", vec![needed("intensity", Form::Count), needed("period", Form::Duration)]),
+        (
+            "restarts",
+            vec![needed("intensity", count(bounds::INTENSITY)), needed("period", Form::Time(None))],
+        ),
     ]
 }
 
 fn fleet() -> Vec<Field> {
     vec![
-        needed("version", Form::Count),
-        needed("name", Form::Name),
-        field("data", Form::Text),
+        needed("version", Form::Count(VERSION..=VERSION)),
+        needed("name", Form::Name(&SYSTEM)),
+        field("data", Form::Filled(None)),
         field("durability", words(&DURABILITIES)),
-        field("params", Form::Map),
+        field("params", Form::Map(json!({"type": "string"}))),
         field("defaults", Form::Group("defaults")),
-        field("listen", Form::Text),
-        field("lanes", Form::Count),
-        field("slots", Form::Count),
-        field("keep_turns", Form::Count),
-        field("quarantine", Form::Count),
-        field("operator", Form::List("grant")),
-        field("opening", Form::List("opening")),
+        field("listen", Form::Pattern(ADDRESS)),
+        field("lanes", count(bounds::LANES)),
+        field("slots", count(bounds::SLOTS)),
+        field("keep_turns", count(bounds::KEEP_TURNS)),
+        field("quarantine", count(bounds::QUARANTINE)),
+        field("operator", Form::List("grant", MAX_GRANTS)),
+        field("opening", Form::List("opening", bounds::MAX_OPENING)),
         needed("root", Form::Group("Supervisor")),
     ]
 }
@@ -163,17 +165,17 @@ fn supervisor() -> Vec<Field> {
     let children = ["Supervisor", "Provider", "Agent"];
     let children = children.map(|kind| variant(kind, reference(kind)));
     vec![
-        needed("id", Form::Name),
+        needed("id", Form::Name(&bounds::RESERVED)),
         field("strategy", words(&STRATEGIES)),
-        field("intensity", Form::Count),
-        field("period", Form::Duration),
+        field("intensity", count(bounds::INTENSITY)),
+        field("period", Form::Time(None)),
         field("auto_shutdown", words(&AUTO_SHUTDOWNS)),
-        field("max_children", Form::Count),
+        field("max_children", count(bounds::CHILDREN)),
         field("window", words(&WINDOWS)),
         field("escalation", words(&ESCALATIONS)),
         field("stop", words(&STOPS)),
         field("dynamic", words(&DYNAMICS)),
-        field("on", Form::List("on")),
+        field("on", Form::List("on", bounds::MAX_ON)),
         field("restart", words(&RESTARTS)),
         field("shutdown", shutdown()),
         field("significant", Form::Flag),
@@ -187,7 +189,7 @@ fn supervisor() -> Vec<Field> {
 
 fn shutdown() -> Form {
     let words = json!({"enum": ["BrutalKill", "Infinity"]});
-    Form::Either(vec![words, variant("Timeout", duration())])
+    Form::Either(vec![words, variant("Timeout", duration(false))])
 }
 
 /// What providers, agents and `defaults` share.
@@ -198,28 +200,28 @@ fn common_shared() -> Vec<Field> {
         field("backoff", Form::Group("backoff")),
         field("mailbox", Form::Group("mailbox")),
         field("watchdog", Form::Group("watchdog")),
-        field("on", Form::List("on")),
+        field("on", Form::List("on", bounds::MAX_ON)),
     ]
 }
 
 fn provider_shared() -> Vec<Field> {
-    vec![field("start_timeout", Form::Duration)]
+    vec![field("start_timeout", Form::Time(None))]
 }
 
 fn agent_shared() -> Vec<Field> {
     vec![
         field("limits", Form::Group("limits")),
-        field("max_attempts", Form::Count),
+        field("max_attempts", count(bounds::ATTEMPTS)),
         field("charge", words(&CHARGES)),
         field("park_after", Form::Duration),
         field("pause_max", Form::Duration),
-        field("inbox_bytes", Form::Size),
+        field("inbox_bytes", Form::Size(bounds::MAX_INBOX)),
     ]
 }
 
 fn provider() -> Vec<Field> {
     let own = vec![
-        needed("id", Form::Name),
+        needed("id", Form::Name(&bounds::RESERVED)),
         needed("use", Form::Any),
         field("significant", Form::Flag),
         field("restarts", Form::Group("restarts")),
@@ -229,47 +231,15 @@ fn provider() -> Vec<Field> {
 
 fn agent() -> Vec<Field> {
     let own = vec![
-        needed("id", Form::Name),
+        needed("id", Form::Name(&bounds::RESERVED)),
         needed("module", Form::Text),
-        field("settings", Form::Map),
-        field("grants", Form::List("grant")),
+        field("settings", Form::Map(json!({}))),
+        field("grants", Form::List("grant", MAX_GRANTS)),
         field("significant", Form::Flag),
-        field("every", Form::Duration),
+        field("every", Form::Time(None)),
         field("restarts", Form::Group("restarts")),
     ];
     [own, common_shared(), agent_shared()].into_iter().flatten().collect()
-}
-
-fn duration() -> Value {
-    json!({"type": "string", "pattern": "^[0-9_]+ *(ms|s|m|h|d)$"})
-}
-
-fn reference(group: &str) -> Value {
-    json!({"$ref": format!("#/$defs/{group}")})
-}
-
-/// `Kind(..)`.
-fn variant(kind: &str, inner: Value) -> Value {
-    json!({"type": "object", "properties": {kind: inner}, "required": [kind], "additionalProperties": false})
-}
-
-fn shape(form: &Form) -> Value {
-    match form {
-        Form::Text => json!({"type": "string"}),
-        Form::Name => json!({"type": "string", "pattern": "^[a-z0-9_-]{1,64}$"}),
-        Form::Flag => json!({"type": "boolean"}),
-        Form::Count => json!({"type": "integer", "minimum": 0}),
-        Form::Number => json!({"type": "number"}),
-        Form::Duration => duration(),
-        Form::Size => json!({"type": "string", "pattern": "^[0-9_]+ *(B|KiB|MiB|GiB|kB|MB|GB)$"}),
-        Form::Words(words) => json!({"enum": words}),
-        Form::Any => json!({}),
-        Form::Map => json!({"type": "object"}),
-        Form::Group(group) => reference(group),
-        Form::List(group) => json!({"type": "array", "items": reference(group)}),
-        Form::Texts => json!({"type": "array", "items": {"type": "string"}}),
-        Form::Either(all) => json!({"anyOf": all}),
-    }
 }
 
 /// A field's value: `Some(..)` says the same as what is in it, and `None` the same as leaving the field out, save where that means
@@ -306,6 +276,7 @@ pub fn schema() -> Value {
     // The root alone may leave its id out.
     let mut root = definitions.get("Supervisor").cloned().unwrap_or_default();
     root["required"] = json!([]);
+    root["properties"]["id"] = optional(name(&SYSTEM), false);
     definitions.insert("root".to_owned(), root);
     if let Some(fleet) = definitions.get_mut("Fleet") {
         fleet["properties"]["root"] = optional(reference("root"), true);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use loket_kernel::{Bound, Capability, Pattern, Scope};
 
+use super::bounds::{self, MAX_OPENING, MAX_TO};
 use super::catalog::Catalog;
 use super::common::{self, DURABILITIES};
 use super::cx::{Cx, Param};
@@ -17,21 +18,9 @@ use super::slice;
 use super::spec::{Defaults, Durability, Fleet, GrantSpec, Opening, Place};
 
 /// The only version of the form.
-const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 1;
 /// Turns of each agent that are kept to be looked at, when the file does not say: what a person scrolls through.
 const KEEP_TURNS: u32 = 100;
-
-/// Most turns kept: a million of a small agent are some hundred megabytes.
-const MAX_KEEP_TURNS: u32 = 1_000_000;
-
-/// Most lanes: more threads than any machine has cores for.
-const MAX_LANES: u32 = 1_024;
-/// Most instance slots: each reserves address space.
-const MAX_SLOTS: u32 = 100_000;
-/// Most opening messages; more belongs in a script.
-const MAX_OPENING: usize = 1_000;
-/// Longest name of an addressee: `SUPERVISOR/NAME`.
-const MAX_TO: usize = 512;
 
 /// Reads the whole file; none when there is no fleet to speak of.
 ///
@@ -64,17 +53,13 @@ pub(crate) fn fleet<'a, 'c>(
     params(cx, &mut fields, sets);
     let defaults = fields.take("defaults").map_or_else(Defaults::default, |raw| defaults(cx, raw));
     let listen = fields.take("listen").and_then(|raw| listen(cx, raw));
-    let count = |cx: &mut Cx<'a>, fields: &mut Fields<'a>, name, most| {
-        fields.take(name).and_then(|raw| cx.count(raw, name, "E305", 1..=most))
+    let count = |cx: &mut Cx<'a>, fields: &mut Fields<'a>, name, range| {
+        fields.take(name).and_then(|raw| cx.count(raw, name, "E305", range))
     };
-    let lanes = count(cx, &mut fields, "lanes", MAX_LANES);
-    let slots = count(cx, &mut fields, "slots", MAX_SLOTS);
-    let keep_turns = fields
-        .take("keep_turns")
-        .and_then(|raw| cx.count(raw, "keep_turns", "E305", 0..=MAX_KEEP_TURNS));
-    let quarantine = fields
-        .take("quarantine")
-        .and_then(|raw| cx.count(raw, "quarantine", "E305", 0..=reactions::MAX_QUARANTINE));
+    let lanes = count(cx, &mut fields, "lanes", bounds::LANES);
+    let slots = count(cx, &mut fields, "slots", bounds::SLOTS);
+    let keep_turns = count(cx, &mut fields, "keep_turns", bounds::KEEP_TURNS);
+    let quarantine = count(cx, &mut fields, "quarantine", bounds::QUARANTINE);
     let operator = fields.take("operator").map(|raw| grants::grants(cx, raw));
     let own_operator = operator.is_some();
     let opening = fields.take("opening").map(|raw| opening(cx, raw)).unwrap_or_default();

@@ -35,7 +35,7 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
 }
 
 /// Largest amount of money, in millionths: a thousand million, so that sums never overflow.
-const MAX_MONEY: u64 = 1_000_000_000 * 1_000_000;
+pub(crate) const MAX_MONEY: u64 = 1_000_000_000 * 1_000_000;
 
 /// Millionths of `"2.50"`: money in whatever currency all prices of a fleet file are in, with at most six decimals.
 ///

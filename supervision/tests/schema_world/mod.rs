@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 /// The file as JSON. It must be RON that the reader accepts.
 pub(crate) fn to_json(text: &str) -> Value {
@@ -173,7 +175,25 @@ pub(crate) fn misfit(value: &Value, form: &Value, schema: &Value, path: &str) ->
             "enum" => (!each(rule).any(|one| one == value)).then(|| wrong("one of")).flatten(),
             "const" => (rule != value).then(|| wrong("the word")).flatten(),
             "type" => (!is_a(value, rule.as_str().unwrap())).then(|| wrong("a")).flatten(),
-            "minimum" => (value.as_f64() < rule.as_f64()).then(|| wrong("at least")).flatten(),
+            "minimum" => less(value, rule).then(|| wrong("at least")).flatten(),
+            "maximum" => less(rule, value).then(|| wrong("at most")).flatten(),
+            "minLength" => length(value)
+                .is_some_and(|n| Some(n) < rule.as_u64())
+                .then(|| wrong("as long as"))
+                .flatten(),
+            "maxLength" => length(value)
+                .is_some_and(|n| Some(n) > rule.as_u64())
+                .then(|| wrong("as short as"))
+                .flatten(),
+            "minItems" => items(value)
+                .is_some_and(|n| Some(n) < rule.as_u64())
+                .then(|| wrong("as many as"))
+                .flatten(),
+            "maxItems" => items(value)
+                .is_some_and(|n| Some(n) > rule.as_u64())
+                .then(|| wrong("as few as"))
+                .flatten(),
+            "not" => misfit(value, rule, schema, path).is_none().then(|| wrong("but")).flatten(),
             "pattern" => {
                 let fits = value.as_str().is_none_or(|text| fits(text, rule.as_str().unwrap()));
                 (!fits).then(|| wrong("of the pattern")).flatten()
@@ -194,8 +214,11 @@ pub(crate) fn misfit(value: &Value, form: &Value, schema: &Value, path: &str) ->
                 .as_object()
                 .into_iter()
                 .flatten()
-                .find(|(name, _)| form["properties"].get(name).is_none())
-                .map(|(name, _)| format!("{path}: no field {name}")),
+                .filter(|(name, _)| form["properties"].get(name).is_none())
+                .find_map(|(name, inner)| match rule {
+                    Value::Bool(false) => Some(format!("{path}: no field {name}")),
+                    form => misfit(inner, form, schema, &format!("{path}/{name}")),
+                }),
             "$schema" | "title" | "description" | "$defs" => None,
             other => panic!("the schema has a word that this validator does not know: {other}"),
         };
@@ -222,21 +245,27 @@ fn is_a(value: &Value, kind: &str) -> bool {
     }
 }
 
-/// The patterns of the schema, by hand.
+/// Long lists ask for the same few patterns again and again.
 fn fits(text: &str, pattern: &str) -> bool {
-    let quantity = |units: &[&str]| {
-        let rest = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_');
-        rest.len() < text.len() && units.contains(&rest.trim_start_matches(' '))
-    };
-    match pattern {
-        "^[0-9_]+ *(ms|s|m|h|d)$" => quantity(&["ms", "s", "m", "h", "d"]),
-        "^[0-9_]+ *(B|KiB|MiB|GiB|kB|MB|GB)$" => {
-            quantity(&["B", "KiB", "MiB", "GiB", "kB", "MB", "GB"])
-        }
-        "^[a-z0-9_-]{1,64}$" => {
-            (1..=64).contains(&text.len())
-                && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
-        }
-        other => panic!("a pattern that this validator does not know: {other}"),
+    static KNOWN: Mutex<BTreeMap<String, regex::Regex>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap();
+    let compile = || regex::Regex::new(pattern).unwrap();
+    known.entry(pattern.to_owned()).or_insert_with(compile).is_match(text)
+}
+
+/// Whether both are numbers, and this one is the smaller; whole ones exactly.
+fn less(value: &Value, than: &Value) -> bool {
+    match (value.as_u64(), than.as_u64()) {
+        (Some(value), Some(than)) => value < than,
+        _ => value.as_f64().zip(than.as_f64()).is_some_and(|(value, than)| value < than),
     }
+}
+
+/// Of a text; none of anything else.
+fn length(value: &Value) -> Option<u64> {
+    value.as_str().map(|text| text.chars().count() as u64)
+}
+
+fn items(value: &Value) -> Option<u64> {
+    value.as_array().map(|all| all.len() as u64)
 }
