@@ -25,7 +25,9 @@ pub enum ControlError {
     #[error("there is no child {0}")]
     NoChild(String),
     /// The top of the tree: nobody is above it to restart it.
-    #[error("{0} is the fleet itself and no child: `loket stop --now` ends it at once")]
+    #[error(
+        "{0} is the fleet itself and no child: `loket stop` ends it in order, `loket stop --now` at once"
+    )]
     Top(String),
     /// It does not run at this moment.
     #[error("{0} does not run")]
@@ -33,6 +35,22 @@ pub enum ControlError {
     /// It waits for its next restart.
     #[error("{0} does not run: it waits for its restart; `loket terminate {0}` cancels that")]
     Waits(String),
+    /// The root of the fleet file: its end is the fleet's.
+    #[error(
+        "{0} is the root of the fleet, and its end would be the fleet's: `loket stop` ends the fleet"
+    )]
+    Root(String),
+    /// Its place is there to be seen, its spec is not.
+    #[error(
+        "{0} has ended for good, for a Temporary child's spec goes with its end: a reload that changes the \
+         child starts it again, and so does a restart of its supervisor"
+    )]
+    Gone(String),
+    /// An instance of a SimpleOneForOne supervisor.
+    #[error(
+        "{0} is a dynamic child: its supervisor alone restarts it, and one that was terminated is gone until it is spawned again"
+    )]
+    Dynamic(String),
     /// A part of the node itself, without which nothing works.
     #[error("{0} belongs to the node itself: without it no agent works")]
     System(String),
@@ -68,10 +86,11 @@ impl ControlError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NoChild(_) => "not_found",
+            Self::NoChild(_) | Self::Gone(_) => "not_found",
             Self::Top(_) => "not_a_child",
             Self::NotRunning(_) | Self::Waits(_) => "noproc",
-            Self::System(_) => "system_child",
+            Self::System(_) | Self::Root(_) => "system_child",
+            Self::Dynamic(_) => "simple_one_for_one",
             Self::NotDynamic(_) => "not_dynamic",
             Self::Taken(_) => "already_started",
             Self::Busy(_) => "busy",
@@ -121,7 +140,7 @@ pub trait TreeControl: Send + Sync + 'static {
     /// The API of the supervisor above a child of the fleet file.
     ///
     /// # Errors
-    /// [`ControlError::NoChild`], [`ControlError::Top`], [`ControlError::System`].
+    /// [`ControlError::NoChild`], [`ControlError::Top`], [`ControlError::Root`], [`ControlError::System`].
     fn above(&self, child: &str) -> Result<SupervisorHandle, ControlError>;
     /// Notes that a message of this agent became a dead letter (rule G5).
     fn letter(&self, agent: &str);
@@ -218,8 +237,11 @@ impl TreeControl for Control {
         {
             place = above;
         }
-        if &*place.name == SYSTEM || &*place.name == child {
+        if &*place.name == SYSTEM {
             return Err(ControlError::System(child.to_owned()));
+        }
+        if &*place.name == child {
+            return Err(ControlError::Root(child.to_owned()));
         }
         Ok(self.handle(&own.name))
     }

@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod by_hand;
 mod commands;
 mod endings;
 #[allow(dead_code, reason = "shared with the acceptance tests, which use all of it")]

@@ -6,6 +6,7 @@ use loket_runtime::{ControlError, MailboxView, PlaceState, TreeFuture, TreeView}
 use loket_turn::{AgentName, Failure, InboxDepth, LedgerError, LetterId, RetriedLetter};
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub(crate) fn ledger_failed(error: &LedgerError) -> Performed {
     Performed::ledger_failed(error, failure_of(error))
@@ -51,7 +52,11 @@ pub(crate) fn kill(services: &AgentServices, child: &str) -> Performed {
 /// OTP's `terminate_child`: also of a child that waits for its restart, which is cancelled.
 pub(crate) fn terminate(services: &AgentServices, child: String) -> Performed {
     match services.tree.above(&child) {
-        Ok(above) => of_tree(above.terminate_child(&child), move |()| json!({"terminated": child})),
+        Ok(above) => {
+            let asked = above.terminate_child(&child);
+            let told = |child: String, ()| json!({"terminated": child});
+            of_tree(services, asked, child, told)
+        }
         Err(error) => refused(&error),
     }
 }
@@ -59,21 +64,33 @@ pub(crate) fn terminate(services: &AgentServices, child: String) -> Performed {
 /// OTP's `restart_child`: of a child that is stopped and has kept its spec.
 pub(crate) fn restart(services: &AgentServices, child: String) -> Performed {
     match services.tree.above(&child) {
-        Ok(above) => of_tree(
-            above.restart_child(&child),
-            move |incarnation| json!({"restarted": child, "incarnation": incarnation}),
-        ),
+        Ok(above) => {
+            let asked = above.restart_child(&child);
+            let told = |child: String, incarnation| json!({"restarted": child, "incarnation": incarnation});
+            of_tree(services, asked, child, told)
+        }
         Err(error) => refused(&error),
     }
 }
 
 fn of_tree<T: 'static>(
+    services: &AgentServices,
     asked: TreeFuture<T>,
-    told: impl FnOnce(T) -> Value + Send + 'static,
+    child: String,
+    told: fn(String, T) -> Value,
 ) -> Performed {
+    let tree = Arc::clone(&services.tree);
     Performed::Later(Box::pin(async move {
         match asked.await {
-            Ok(done) => Performed::json(&told(done)),
+            Ok(done) => Performed::json(&told(child, done)),
+            // OTP's answers to a name that `loket tree` shows: what they mean, and what helps.
+            Err(ControlError::Refused(error)) if tree.view(&child).is_some() => {
+                refused(&match error.code() {
+                    "not_found" => ControlError::Gone(child),
+                    "simple_one_for_one" => ControlError::Dynamic(child),
+                    _ => error.into(),
+                })
+            }
             Err(error) => refused(&error),
         }
     }))
