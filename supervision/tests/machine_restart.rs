@@ -210,4 +210,12 @@ fn what_a_restart_does_is_reported_as_its_work() {
     w.call(Call::TerminateChild(id("a")));
     w.call(Call::RestartChild(id("a")));
     assert!(told(&mut w).iter().all(|(_, _, because)| because.is_none()));
+
+    // What happens meanwhile is not its work.
+    w.starts("b", &[Start::Hangs]);
+    w.exits("c", crash());
+    told(&mut w);
+    w.feed(Event::Slow { id: id("a"), incarnation: w.alive["a"] });
+    w.run();
+    assert_eq!(told(&mut w), [(Context::Slow, "a".to_owned(), None)]);
 }
