@@ -233,7 +233,7 @@ impl Engine {
         self.book.back_to(0);
         self.events.clear();
         self.pins.clear();
-        self.timers = Timers::again();
+        self.timers.again();
         self.kept_ms = 0;
         self.counts = self.durable_counts;
         Err(why)

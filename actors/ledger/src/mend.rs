@@ -4,7 +4,6 @@
 
 use crate::dir;
 use crate::engine::{Engine, connect};
-use crate::ops::timers::Timers;
 use crate::options::OpenError;
 use loket_turn::LedgerEvent;
 use rusqlite::Connection;
@@ -73,7 +72,7 @@ impl Engine {
         self.wal = opened.wal;
         self.wal_pages = opened.wal_pages;
         self.pins.clear();
-        self.timers = Timers::again();
+        self.timers.again();
         self.synchronous_full = true;
         self.mending = Mending::Nothing;
         self.measure();

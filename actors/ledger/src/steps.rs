@@ -33,7 +33,13 @@ pub struct Steps {
 }
 
 impl Steps {
-    pub(crate) fn new(engine: Engine, closing: Closing, events: Events, lock: dir::Lock) -> Self {
+    pub(crate) fn new(
+        mut engine: Engine,
+        closing: Closing,
+        events: Events,
+        lock: dir::Lock,
+    ) -> Self {
+        engine.timers.rest_by_hand();
         Self {
             engine,
             closing,
@@ -149,8 +155,9 @@ impl Steps {
         any
     }
 
-    /// One step of upkeep, between groups; `false`: there was nothing to do.
+    /// One step of upkeep, between groups; `false`: there was nothing to do. Timers that found no room are looked at once more.
     pub fn upkeep(&mut self) -> bool {
+        self.engine.timers.end_rest();
         !self.is_amid() && !self.engine.is_broken() && upkeep::idle_step(&mut self.engine)
     }
 }

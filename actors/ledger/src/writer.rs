@@ -4,7 +4,6 @@
 use crate::clock::Stopwatch;
 use crate::engine::{Engine, Op};
 use crate::ledger::Events;
-use crate::ops::timers::Timers;
 use crate::upkeep;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use loket_turn::simulation::{Mutation, broken};
@@ -274,7 +273,7 @@ impl Job for Fire {
     fn run(&mut self, engine: &mut Engine) {
         if let Err(why) = engine.request::<_, LedgerError>(Engine::fire_due) {
             tracing::warn!(code = why.code(), "due timers are put off: {why}");
-            engine.timers = Timers::again();
+            engine.timers.again();
         }
     }
 
@@ -295,7 +294,7 @@ fn group(engine: &mut Engine, jobs: &mut Vec<Box<dyn Job>>, events: &Events) {
 /// Begins a group and does its work; `false` when the file cannot be used, and all are answered.
 pub(crate) fn take(engine: &mut Engine, jobs: &mut Vec<Box<dyn Job>>) -> bool {
     if !usable(engine, jobs) {
-        engine.timers = Timers::again();
+        engine.timers.again();
         return false;
     }
     engine.begin();

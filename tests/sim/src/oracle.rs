@@ -27,8 +27,8 @@ struct Turn {
     brain: Brain,
     /// Its message; `None`: it was skipped.
     message: Option<String>,
-    /// Messages that it sent or called with.
-    sent: Vec<String>,
+    /// Messages that it sent or called with, and how.
+    sent: Vec<(String, String)>,
 }
 
 /// A brain that took another one's place.
@@ -262,8 +262,8 @@ impl Oracle {
             || self.condemned.contains(message)
     }
 
-    /// Messages that ended turns have sent.
-    pub(crate) fn sent(&self) -> Vec<String> {
+    /// Messages that ended turns have sent, and how.
+    pub(crate) fn sent(&self) -> Vec<(String, String)> {
         self.turns.values().flatten().flat_map(|turn| turn.sent.clone()).collect()
     }
 
@@ -279,16 +279,24 @@ impl Oracle {
     }
 }
 
-fn sent_by(records: &[Record]) -> Vec<String> {
+fn sent_by(records: &[Record]) -> Vec<(String, String)> {
     let one = |record: &Record| match (&record.effect, record.intent, &record.outcome) {
-        (Some(Effect::Send { id, .. }), _, Some(Ok(_))) => Some(id.to_string()),
-        (Some(Effect::SetTimer(timer)), _, Some(Ok(_))) => Some(of_timer(timer)),
+        (Some(Effect::Send { id, .. }), _, Some(Ok(_))) => {
+            Some((id.to_string(), "sent".to_owned()))
+        }
+        (Some(Effect::SetTimer(timer)), _, Some(Ok(_))) => {
+            Some((of_timer(timer), format!("a timer due at {}", timer.due_ms)))
+        }
         (_, Some(intent), Some(Ok(_))) if record.capability == "agent.call" => {
-            Some(intent.to_string())
+            Some((intent.to_string(), "a call".to_owned()))
         }
         _ => None,
     };
-    records.iter().filter_map(one).collect()
+    let with_call = |record: &Record| {
+        let (id, how) = one(record)?;
+        Some((id, format!("{how}, call {}", record.call.0)))
+    };
+    records.iter().filter_map(with_call).collect()
 }
 
 /// The id of the one message that a timer becomes.

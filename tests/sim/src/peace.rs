@@ -107,9 +107,12 @@ impl Simulation {
                 lock(&self.world).violation(format!("accepted message {id} is lost"));
             }
         }
-        for id in self.oracle.sent() {
+        let now_ms = self.process.as_ref().map(|process| process.clock.now().0);
+        for (id, how) in self.oracle.sent() {
             if !self.oracle.is_over(&id) {
-                lock(&self.world).violation(format!("message {id} of an ended turn is lost"));
+                let text =
+                    format!("message {id} of an ended turn is lost ({how}; it is {now_ms:?})");
+                lock(&self.world).violation(text);
             }
         }
     }

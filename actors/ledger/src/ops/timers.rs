@@ -33,21 +33,36 @@ pub(crate) struct Timers {
     /// Some found no room; they are looked at again after [`LOOK_EVERY`].
     put_off: bool,
     looked: Stopwatch,
+    /// A simulation ends their rest itself: its steps take no time of the machine.
+    by_hand: bool,
 }
 
 impl Timers {
     /// To look at once, at all of them.
     pub(crate) fn unknown() -> Self {
-        Self { next_ms: 0, after: (i64::MIN, 0), put_off: false, looked: Stopwatch::start() }
+        let (after, looked) = ((i64::MIN, 0), Stopwatch::start());
+        Self { next_ms: 0, after, put_off: false, looked, by_hand: false }
     }
 
     /// To look at all of them after a while: something has failed.
-    pub(crate) fn again() -> Self {
-        Self { put_off: true, ..Self::unknown() }
+    pub(crate) fn again(&mut self) {
+        *self = Self { put_off: true, by_hand: self.by_hand, ..Self::unknown() };
+    }
+
+    /// From now on a rest ends when it is told to.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn rest_by_hand(&mut self) {
+        self.by_hand = true;
+    }
+
+    /// The while is over.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn end_rest(&mut self) {
+        self.put_off = false;
     }
 
     fn rests(&self) -> bool {
-        self.put_off && self.looked.seconds() < LOOK_EVERY.as_secs_f64()
+        self.put_off && (self.by_hand || self.looked.seconds() < LOOK_EVERY.as_secs_f64())
     }
 
     /// How long the writer may sleep for the sake of timers; `None`: there are none.
