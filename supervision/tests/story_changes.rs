@@ -123,11 +123,9 @@ fn a_temporary_child_that_went_with_its_group_is_told_of() {
     );
 }
 
-#[test]
-fn who_waits_for_a_sibling_that_does_not_start_is_told_so() {
-    let mut tree = Tree::default();
-    let rest = Strategy::RestForOne;
-    let slow = Backoff {
+/// A child whose restart waits for five seconds.
+fn slow(id: &str) -> ChildSpec {
+    let backoff = Backoff {
         first: First::Ms(5_000),
         min_ms: 5_000,
         max_ms: 5_000,
@@ -135,7 +133,27 @@ fn who_waits_for_a_sibling_that_does_not_start_is_told_so() {
         jitter: 0.0,
         reset_after_ms: 60_000,
     };
-    let b = ChildSpec { backoff: Some(slow), ..child("b") };
+    ChildSpec { backoff: Some(backoff), ..child(id) }
+}
+
+#[test]
+fn who_was_down_already_was_not_taken_along() {
+    let mut tree = Tree::default();
+    let all = Strategy::OneForAll;
+    let mut g = up(all, vec![slow("a"), slow("b"), child("c")]);
+    g.exits("a", Exit::Killed);
+    g.exits("b", Exit::Killed);
+    tree.take("g", all, &mut g);
+    assert_eq!(tree.why("a", false), ["a ends (incarnation 1): killed"]);
+    assert_eq!(tree.why("b", false), ["b ends (incarnation 1): killed"]);
+    assert_eq!(tree.why("c", true), [""; 0], "nobody is restarted yet");
+}
+
+#[test]
+fn who_waits_for_a_sibling_that_does_not_start_is_told_so() {
+    let mut tree = Tree::default();
+    let rest = Strategy::RestForOne;
+    let b = slow("b");
     let mut g = up(rest, vec![child("a"), b, child("c")]);
     g.starts("b", &[Start::Fails]);
     g.exits("a", Exit::Killed);

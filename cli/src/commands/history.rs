@@ -5,6 +5,7 @@ use crate::client;
 use crate::exit::{self, CliError, Code};
 use crate::node::kept_in;
 use crate::output;
+use loket_runtime::PlaceState;
 use loket_supervision::story::{self, Row};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -49,7 +50,7 @@ pub(super) fn why(args: WhyArgs, json: bool) -> Result<Code, CliError> {
         return Err(unknown(&args.child));
     }
     let state = now.map_or("not running", |now| now["state"].as_str().unwrap_or("unknown"));
-    let story = story::why(&rows, &args.child, state == "running");
+    let story = story::why(&rows, &args.child, now.is_some() && !is_down(state));
     if json {
         return Ok(output::versioned(json!({
             "child": args.child, "state": state, "incarnation": now.map(|now| &now["incarnation"]),
@@ -83,6 +84,12 @@ fn down_above<'t>(tree: &'t Value, id: &str) -> Option<(&'t str, &'t str)> {
         Some("running") => down_above(below, id),
         state => Some((tree["id"].as_str()?, state?)),
     }
+}
+
+/// Whether a child of the tree in this state does not run; one that is paused, stuck or quarantined does.
+fn is_down(state: &str) -> bool {
+    use PlaceState::{Restarting, Starting, Stopped, Stopping};
+    [Starting, Restarting, Stopping, Stopped].iter().any(|down| down.as_str() == state)
 }
 
 fn unknown(child: &str) -> CliError {
@@ -166,7 +173,14 @@ fn civil(days: i64) -> (i64, i64, i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::instant;
+    use super::{instant, is_down};
+
+    #[test]
+    fn who_is_paused_runs() {
+        let down = |words: &[&str]| words.iter().filter(|word| is_down(word)).count();
+        assert_eq!(down(&["stopped", "starting", "stopping", "restarting"]), 4);
+        assert_eq!(down(&["running", "paused", "stuck", "quarantined"]), 0);
+    }
 
     #[test]
     fn instants_are_those_of_the_calendar() {

@@ -59,10 +59,13 @@ impl<'r> Past<'r> {
                 break;
             }
             let Some(above) = self.supervisor_of(of, before) else { break };
-            let group = (from..before)
-                .rev()
-                .find(|&at| self.0[at].supervisor == *above && self.takes_along(at, of, before));
-            last = last.max(group);
+            // Who was down already was not taken along.
+            if own.is_none() {
+                let of_group = |&at: &usize| {
+                    self.0[at].supervisor == *above && self.takes_along(at, of, before)
+                };
+                last = last.max((from..before).rev().find(of_group));
+            }
             of = above;
         }
         last
