@@ -1,9 +1,10 @@
 //! The fleet file as it was applied last, and what of it was not done: the next reload takes a failed step again.
 //!
-//! Pure: no clock, no I/O. Start reading at [`Applied::steps_to`].
+//! Also a reload's answer. Pure: no clock, no I/O. Start reading at [`Applied::steps_to`].
 
 use super::walk;
-use std::collections::HashMap;
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
 
 use loket_supervision::fleet::{self, Deed, Fleet, Node, Step, SupervisorSpec};
 
@@ -69,4 +70,37 @@ fn supervisor_of<'s>(root: &'s mut SupervisorSpec, id: &str) -> Option<&'s mut S
         Node::Supervisor(below) => supervisor_of(below, id),
         _ => None,
     })
+}
+
+/// What became of the steps.
+#[derive(Default)]
+pub(super) struct Done {
+    /// Why they failed.
+    pub(super) outcomes: Vec<Option<String>>,
+    /// Children that an operator has stopped: they stay so.
+    pub(super) held: HashSet<String>,
+}
+
+/// A reload's answer.
+pub(super) fn answer(
+    ok: bool,
+    steps: &[Step],
+    done: &Done,
+    warnings: &[fleet::Finding],
+    applied: bool,
+) -> Value {
+    let steps: Vec<Value> = steps
+        .iter()
+        .enumerate()
+        .map(|(index, step)| {
+            let mut shown = json!(step);
+            shown["text"] = step.to_string().into();
+            shown["failed"] = json!(done.outcomes.get(index).and_then(Option::as_ref));
+            if done.held.contains(&step.child) {
+                shown["stays"] = "stopped".into();
+            }
+            shown
+        })
+        .collect();
+    json!({"ok": ok, "findings": warnings, "steps": steps, "applied": applied})
 }

@@ -2,6 +2,7 @@
 
 use super::start::wait;
 use loket_runtime::{ControlError, NodeSpec, SupervisorHandle, SupervisorNode};
+use loket_supervision::fleet::Step;
 use loket_supervision::machine::ApiError;
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -54,6 +55,19 @@ pub(super) fn bring_up(
     }
 }
 
+/// Temporary siblings that are renewed at a time. Each time their supervisor's whole plan is given to it again, which is much for one
+/// child of thousands; and so many are down at once.
+const TOGETHER: usize = 64;
+
+/// The steps to take with the first one: it alone, or its Temporary siblings that follow it, too.
+pub(super) fn together(steps: &[Step], temporary: impl Fn(&Step) -> bool) -> &[Step] {
+    let above = |step: &Step| step.path.rsplit_once('/').map(|(above, _)| above.to_owned());
+    let first = steps.first().and_then(above);
+    let alike = |step: &&Step| temporary(step) && above(step) == first;
+    let count = steps.iter().take(TOGETHER).take_while(alike).count();
+    steps.get(..count.max(1)).unwrap_or(steps)
+}
+
 /// Why a step failed. A supervisor that is down starts with the new plan: what was asked of it is done.
 pub(super) fn failure(done: Result<(), ControlError>) -> Option<String> {
     match done {
@@ -90,4 +104,32 @@ fn supervisor_in<'n>(node: &'n SupervisorNode, id: &str) -> Option<&'n Superviso
         NodeSpec::Supervisor(below) => supervisor_in(below, id),
         NodeSpec::Worker(_) => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TOGETHER, together};
+    use loket_supervision::fleet::{Deed, Step};
+
+    fn step(path: &str) -> Step {
+        let child = path.rsplit('/').next().unwrap_or_default().to_owned();
+        let (deed, path) = (Deed::Restart, path.to_owned());
+        Step { deed, path, child, kind: "agent", fields: Vec::new(), why: None }
+    }
+
+    #[test]
+    fn temporary_siblings_are_renewed_some_at_a_time_and_all_others_one_by_one() {
+        let steps = ["root/s/t1", "root/s/t2", "root/s/p", "root/s/t3", "root/t4"].map(step);
+        let groups = |steps: &[Step]| {
+            let (mut left, mut groups) = (steps, Vec::new());
+            while !left.is_empty() {
+                groups.push(together(left, |step| step.child.starts_with('t')).len());
+                left = &left[groups.last().copied().unwrap_or(1)..];
+            }
+            groups
+        };
+        assert_eq!(groups(&steps), [2, 1, 1, 1]);
+        let many: Vec<_> = (0..TOGETHER * 2 + 3).map(|n| step(&format!("root/s/t{n}"))).collect();
+        assert_eq!(groups(&many), [TOGETHER, TOGETHER, 3]);
+    }
 }

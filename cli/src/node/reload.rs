@@ -4,12 +4,12 @@
 //! [`loket_supervision::fleet::diff`]'s, each done by the supervisors. Nothing is touched before everything is checked. Start
 //! reading at [`Reloader::run`].
 
-use super::applied::Applied;
+use super::applied::{Applied, Done, answer};
 use super::assemble::{self, names};
 use super::catalog::FileCatalog;
 use super::dynamic::{Spawner, static_agents};
 use super::grants::{GrantIds, grant_set};
-use super::lives::{Renewing, bring_up, failure, id_of, ignore};
+use super::lives::{Renewing, bring_up, failure, id_of, ignore, together};
 use super::metrics::reloaded;
 use super::start::wait;
 use super::ticks::Beats;
@@ -155,21 +155,54 @@ impl Reloader {
         if let Some(beats) = self.beats.get() {
             beats.follow(&new.root);
         }
-        let one = |step: &Step| match step.deed {
-            Deed::Change if revived.contains(&step.child) => self.start(&root, step),
-            Deed::Change | Deed::Refuse | Deed::End => None,
-            Deed::Restart if step.kind == "template" => self.renew_instances(step),
-            // It has its new spec, for whenever it is started.
-            Deed::Restart if held.contains(&step.child) => None,
-            Deed::Restart => self.renew(&root, step),
-            Deed::Start => self.start(&root, step),
-        };
-        for (step, outcome) in steps.iter().zip(&mut outcomes).filter(|(s, _)| s.deed != Deed::End)
-        {
+        let lives = match &changed {
+            None => self.lives(&root, new, steps, (&revived, held)),
             // A step that follows a change that failed would be about a child that is not there.
-            *outcome = changed.clone().or_else(|| one(step));
+            Some(_) => vec![changed; steps.len()],
+        };
+        for ((step, outcome), life) in steps.iter().zip(&mut outcomes).zip(lives) {
+            if step.deed != Deed::End {
+                *outcome = life;
+            }
         }
         Ok(outcomes)
+    }
+
+    /// New lives, for whom a step gives one; tells for each step why it failed.
+    fn lives(
+        &self,
+        root: &SupervisorNode,
+        new: &Fleet,
+        steps: &[Step],
+        (revived, held): (&HashSet<String>, &HashSet<String>),
+    ) -> Vec<Option<String>> {
+        let named = walk::by_id(&new.root);
+        let temporary = |step: &Step| {
+            let spec = named.get(&*step.child).map(|child| child.child_spec());
+            spec.is_some_and(|spec| spec.restart == Restart::Temporary)
+        };
+        let renews = |step: &Step| {
+            // Who is held has its new spec, for whenever it is started.
+            step.deed == Deed::Restart && step.kind != "template" && !held.contains(&step.child)
+        };
+        let mut outcomes: Vec<Option<String>> = Vec::with_capacity(steps.len());
+        while let Some(rest @ [step, ..]) = steps.get(outcomes.len()..) {
+            match step.deed {
+                _ if renews(step) => {
+                    let together = together(rest, |step| renews(step) && temporary(step));
+                    outcomes.extend(self.renew(root, together));
+                }
+                Deed::Restart if step.kind == "template" => {
+                    outcomes.push(self.renew_instances(step));
+                }
+                Deed::Change if revived.contains(&step.child) => {
+                    outcomes.push(self.start(root, step));
+                }
+                Deed::Start => outcomes.push(self.start(root, step)),
+                Deed::Restart | Deed::Change | Deed::Refuse | Deed::End => outcomes.push(None),
+            }
+        }
+        outcomes
     }
 
     /// Temporary children that have ended, and that the file wants up from now on: OTP's code change gives them their spec again,
@@ -292,13 +325,19 @@ impl Reloader {
         found
     }
 
-    /// A new life with the new spec; a turn under way goes on with what it began with (rule G2).
-    fn renew(&self, root: &SupervisorNode, step: &Step) -> Option<String> {
-        let renewed = self.above(step).and_then(|above| {
-            self.renewing.stop(&above, &step.child)?;
-            bring_up(root, &above, &step.child)
-        });
-        failure(renewed)
+    /// New lives with new specs; a turn under way goes on with what it began with (rule G2).
+    fn renew(&self, root: &SupervisorNode, steps: &[Step]) -> Vec<Option<String>> {
+        let stop = |step: &Step| {
+            self.above(step).and_then(|above| {
+                self.renewing.stop(&above, &step.child)?;
+                Ok(above)
+            })
+        };
+        let stopped: Vec<_> = steps.iter().map(stop).collect();
+        let start = |(step, stopped): (&Step, Result<SupervisorHandle, ControlError>)| {
+            failure(stopped.and_then(|above| bring_up(root, &above, &step.child)))
+        };
+        steps.iter().zip(stopped).map(start).collect()
     }
 
     /// All instances of a template, with the new one.
@@ -346,36 +385,4 @@ fn kept(node: &SupervisorNode, old: &SupervisorSpec) -> SupervisorNode {
         }
     }
     kept
-}
-
-/// What became of the steps.
-#[derive(Default)]
-struct Done {
-    /// Why they failed.
-    outcomes: Vec<Option<String>>,
-    /// See [`Reloader::held`].
-    held: HashSet<String>,
-}
-
-fn answer(
-    ok: bool,
-    steps: &[Step],
-    done: &Done,
-    warnings: &[fleet::Finding],
-    applied: bool,
-) -> Value {
-    let steps: Vec<Value> = steps
-        .iter()
-        .enumerate()
-        .map(|(index, step)| {
-            let mut shown = json!(step);
-            shown["text"] = step.to_string().into();
-            shown["failed"] = json!(done.outcomes.get(index).and_then(Option::as_ref));
-            if done.held.contains(&step.child) {
-                shown["stays"] = "stopped".into();
-            }
-            shown
-        })
-        .collect();
-    json!({"ok": ok, "findings": warnings, "steps": steps, "applied": applied})
 }

@@ -190,3 +190,34 @@ fn who_was_terminated_by_hand_stays_so_whatever_a_reload_changes() {
         (&json!(3), &json!(3))
     );
 }
+
+#[test]
+fn j4_an_instance_goes_on_counting_its_lives_through_new_templates_and_restarts_of_its_pool() {
+    let pool = |n: u32| {
+        let template = echo("w", &format!("settings: {{ \"n\": \"{n}\" }}"));
+        let flags = "strategy: SimpleOneForOne, intensity: 50, period: \"60s\"";
+        let boss = r#"Agent(id: "boss", module: "builtin:script", grants: [
+            (cap: "agent.spawn", scope: { "under": ["pool"] })]),"#;
+        format!("Supervisor(id: \"pool\", {flags}, children: [{template}]), {boss}")
+    };
+    let fleet = running(&pool(0));
+    let spawn = json!([{"call": "agent.spawn", "args": {"under": "pool", "name": "x"}}]);
+    assert_eq!(fleet.call("boss", &spawn.to_string()).json()[0]["ok"]["agent"], "pool/x");
+    let lives = |wanted: u64, count: u64| {
+        let line = format!("pool/x  agent  running  incarnation {wanted}");
+        within(PATIENCE, &line, || {
+            Some(()).filter(|()| fleet.command(&["tree"]).out.contains(&line))
+        });
+        assert_eq!(fleet.call("pool/x", "count").json(), json!(count), "{wanted}");
+    };
+    lives(1, 1);
+    done(&fleet, &pool(1));
+    lives(2, 2);
+    done(&fleet, &pool(2));
+    lives(3, 3);
+    assert_eq!(fleet.command(&["kill", "pool"]).exit, 0);
+    lives(4, 4);
+    assert_eq!(fleet.command(&["terminate", "pool"]).exit, 0);
+    assert_eq!(fleet.command(&["restart", "pool"]).exit, 0);
+    lives(5, 5);
+}
