@@ -4,7 +4,6 @@ use super::{Load, Measured, Ran};
 use crate::fleet::{CALLER, CALLS, Connection, Running, Since, Site, caller, pairs};
 use crate::latencies::Latencies;
 use crate::{BenchError, Options};
-use serde_json::Value;
 
 /// What each message says.
 const BODY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -49,7 +48,7 @@ impl Measured for Agents {
             let mut turns = 0;
             while turns == 0 || began.ns() < budget_ns {
                 let answer = connection.answered(&format!("caller-{pair}"), &order)?;
-                if answer != Value::from(BODY) {
+                if answer != BODY {
                     return Err(BenchError::call(format!("the answer was {answer}")));
                 }
                 turns += 1;

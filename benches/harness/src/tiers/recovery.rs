@@ -55,7 +55,7 @@ impl Recovery {
         // The same call under the same key: it is answered by the turn that was open.
         in_parallel(&mut connections(&fleet, pairs)?, |pair, connection| {
             match connection.ask("agent.call", order(pair, &key))? {
-                Ok(answer) if answer == Value::from("back") => Ok(()),
+                Ok(answer) if answer == "back" => Ok(()),
                 other => Err(BenchError::fleet(format!("waiting-{pair}: {other:?}"))),
             }
         })?;

@@ -4,7 +4,7 @@ use super::{Load, Measured, Ran, in_parallel};
 use crate::fleet::{Connection, Running, SPAWNED_MAX, Since, Site, spawning};
 use crate::latencies::Latencies;
 use crate::{BenchError, Options};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Mutex;
 
 /// Agents that spawn others at the same time, at most: one turn each is what there is of them.
@@ -80,7 +80,7 @@ fn spawn(connection: &mut Connection, spawner: usize, name: &str) -> Result<(), 
     let order = format!("call agent.spawn {{\"under\":\"pool\",\"name\":\"{name}\"}}");
     connection.answered(&format!("spawner-{spawner}"), &order)?;
     match connection.answered(&format!("pool/{name}"), "there?")? {
-        answer if answer == Value::from("there?") => Ok(()),
+        answer if answer == "there?" => Ok(()),
         answer => Err(BenchError::fleet(format!("pool/{name} answered {answer}"))),
     }
 }
