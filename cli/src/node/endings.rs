@@ -40,6 +40,9 @@ impl Endings {
 }
 
 #[cfg(test)]
+pub(super) use tests::row;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use loket_supervision::machine::{
@@ -88,6 +91,3 @@ mod tests {
         assert_eq!(endings.rows().len(), ENDINGS_MAX);
     }
 }
-
-#[cfg(test)]
-pub(super) use tests::row;
