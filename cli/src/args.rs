@@ -78,7 +78,7 @@ pub(crate) enum Command {
     /// Crash a child on purpose; its supervisor decides what follows.
     #[command(after_help = examples::KILL)]
     Kill(KillArgs),
-    /// Stop a child in order and leave it stopped; cancels a restart, too. A Temporary child is gone for good.
+    /// Stop a child in order and leave it stopped; cancels a restart, too.
     #[command(after_help = examples::TERMINATE)]
     Terminate(KillArgs),
     /// Start a child that is stopped.

@@ -96,7 +96,9 @@ pub(crate) const TERMINATE: &str = "\
 Examples:
   loket terminate readers/r1   it ends in order, and so does a restart that it waits for
   loket terminate readers      a supervisor, with what is below it
-  loket restart readers        brings it back";
+  loket restart readers        brings it back
+
+A Temporary child that is terminated is gone for good, and with it what waited for it; so is a dynamic one.";
 pub(crate) const RESTART: &str = "\
 Examples:
   loket restart readers     a child that was terminated, or that has ended and kept its spec";
