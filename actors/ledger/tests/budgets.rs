@@ -72,6 +72,13 @@ impl Model {
         }
     }
 
+    /// Whether a call suffices that may use so many tokens and has four bytes.
+    fn fits(&self, tokens: u64) -> bool {
+        let Amounts { calls, tokens: spent, bytes, money } = self.spent;
+        let used = self.reserved + tokens;
+        calls < 3 && spent + used <= 100 && money + PRICE * used <= MONEY && bytes + 4 <= 1_000
+    }
+
     fn says(&self) -> Vec<(Unit, u64, u64)> {
         vec![
             (Unit::Bytes, self.spent.bytes, 0),
@@ -120,10 +127,7 @@ fn schedule(seed: u64) {
             (None, _) => {
                 let wants = 1 + model.random(70);
                 call += 1;
-                let fits = model.spent.calls < 3
-                    && model.spent.tokens + model.reserved + wants <= 100
-                    && model.spent.money + PRICE * (model.reserved + wants) <= MONEY
-                    && model.spent.bytes + 4 <= 1_000;
+                let fits = model.fits(wants);
                 let written = wait(engine.intent(paid(&it, &turn, call, "args", wants))).unwrap();
                 assert_eq!(written == IntentWritten::Fresh, fits, "step {step} of {seed}");
                 if fits {
