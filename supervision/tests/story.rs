@@ -5,7 +5,7 @@ mod fleet_world;
 
 use fleet_world::World;
 use loket_supervision::fleet;
-use loket_supervision::machine::{Exit, Now};
+use loket_supervision::machine::{Context, Exit, Now};
 use loket_supervision::simulate::{Crash, Plan, run};
 use loket_supervision::story::{LINKS_MAX, Row, Story, why};
 
@@ -45,6 +45,28 @@ fn texts(story: &Story) -> Vec<String> {
 fn who_was_never_touched_has_no_story() {
     assert_eq!(texts(&why(&rows(&[("busy", 1)]), "idle", true)), Vec::<String>::new());
     assert_eq!(texts(&why(&[], "idle", true)), Vec::<String>::new());
+}
+
+/// Whoever takes back a restart that is waited for does not take back the exit before it.
+#[test]
+fn a_cancelled_restart_is_told_with_the_exit_before_it() {
+    let mut rows = rows(&[("late", 1)]);
+    let fell = rows.iter().rposition(|row| *row.report.offender.id == *"late");
+    let mut rows: Vec<Row> = rows.drain(..=fell.unwrap()).collect();
+    while rows.last().unwrap().report.context != Context::ChildTerminated {
+        rows.pop();
+    }
+    let mut cancelled = rows.last().unwrap().clone();
+    cancelled.at_ms = 2;
+    (cancelled.report.context, cancelled.report.reason) = (Context::Stopped, None);
+    rows.push(cancelled);
+    assert_eq!(
+        texts(&why(&rows, "late", false)),
+        [
+            "1 late ends (incarnation 1): killed",
+            "2 late was waiting for its restart: it is cancelled, as asked",
+        ]
+    );
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub type TreeFuture<T> = Pin<Box<dyn Future<Output = Result<T, ControlError>> + 
 #[non_exhaustive]
 pub enum ControlError {
     /// Nobody of that name.
-    #[error("there is no child {0}")]
+    #[error("{}", no_child(.0))]
     NoChild(String),
     /// The top of the tree: nobody is above it to restart it.
     #[error(
@@ -80,6 +80,15 @@ pub enum ControlError {
     /// The supervisor said no.
     #[error(transparent)]
     Refused(#[from] ApiError),
+}
+
+/// What is wrong and what helps, for who has named a child that is not there.
+fn no_child(name: &str) -> String {
+    let helps = match name.contains('/') {
+        true => ": a dynamic child that has ended for good is there again once it is spawned again",
+        false => "; `loket tree` names them",
+    };
+    format!("there is no child {name}{helps}")
 }
 
 impl ControlError {

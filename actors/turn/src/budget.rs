@@ -226,13 +226,13 @@ impl Budget {
         let Self { agent, capability, .. } = self;
         let Short { line: Line { unit, limit, spent, reserved }, needs } = *short;
         let word = unit.as_str();
-        let (window, ends) = match (self.per_ms, self.ends_ms()) {
-            (Some(per_ms), Some(ends_ms)) => {
+        let ends = match self.ends_ms() {
+            Some(ends_ms) => {
                 let left_ms = ends_ms.saturating_sub(now_ms);
                 let text = format!("its window ends in {}", lasting(left_ms));
-                (format!(", per: \"{per_ms}ms\""), Some((text, left_ms)))
+                Some((text, left_ms))
             }
-            _ => (String::new(), None),
+            _ => None,
         };
         let end = ends.as_ref().map_or("it has no window", |(text, _)| text.as_str());
         let more = spent.saturating_add(reserved).saturating_add(needs);
@@ -241,7 +241,7 @@ impl Budget {
         let text = format!(
             "the budget of {agent} for {capability} is {most} {word}: {gone} are spent, \
              {held} reserved, and this call may need {need}; {end}. To raise it: \
-             (cap: \"{capability}\", budget: ({word}: {more}{window})), then `loket reload`"
+             `{word}: {more}` or more in the budget of its grant (cap: \"{capability}\", ..), then `loket reload`"
         );
         match ends {
             // A call that needs more than all of it is not helped by the next window.

@@ -131,7 +131,7 @@ fn options(args: &BenchArgs, what: &str) -> Result<(Options, Option<String>), Cl
         tiers.extend(found);
     }
     let facts = match &args.what {
-        Some(fleet) if alone.is_none() => Some(node::facts(fleet, &args.sets)?),
+        Some(fleet) if alone.is_none() => Some(facts(fleet, &args.sets)?),
         _ => None,
     };
     let defaults = Options::default();
@@ -156,6 +156,19 @@ fn options(args: &BenchArgs, what: &str) -> Result<(Options, Option<String>), Cl
         allocations: allocations::counter(),
     };
     Ok((options, fleet))
+}
+
+/// A fleet's own, or that its name is none of the words either.
+fn facts(fleet: &Path, sets: &[String]) -> Result<FleetFacts, CliError> {
+    node::facts(fleet, sets).map_err(|error| {
+        if error.code != "C013" || fleet.components().count() > 1 {
+            return error;
+        }
+        let words: Vec<_> = BY_THEMSELVES.iter().map(|tier| tier.name()).collect();
+        let text =
+            format!("{}; or did you mean one of {}, {DENSITY}?", error.message, words.join(", "));
+        CliError { message: text, ..error }
+    })
 }
 
 /// The node's own counters, as the metrics page shows them.

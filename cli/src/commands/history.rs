@@ -65,7 +65,7 @@ pub(super) fn why(args: WhyArgs, json: bool) -> Result<Code, CliError> {
         }
     }
     if story.links.is_empty() {
-        text.push_str("nothing has happened to it since the fleet was started\n");
+        text.push_str("nothing has happened to it since it was started\n");
     }
     text.push_str(&format!("now: {} is {state}", args.child));
     if let Some(incarnation) = now.and_then(|now| now["incarnation"].as_u64()) {

@@ -40,7 +40,10 @@ pub(super) fn reload(args: ReloadArgs, json: bool) -> Result<Code, CliError> {
         })
     });
     let ask = json!({"file": file.transpose()?, "dry_run": args.dry_run});
-    let answer = client::call(&data, "agent.reload", ask, TIMEOUT)?;
+    let answer = client::call(&data, "agent.reload", ask, TIMEOUT).map_err(|error| {
+        // A file that cannot be read is the same mistake wherever it is read.
+        if error.code == "C013" { CliError { exit: exit::USAGE, ..error } } else { error }
+    })?;
     let ok = answer["ok"] == json!(true);
     if json {
         output::versioned(answer);

@@ -114,7 +114,7 @@ fn c2_money_is_counted_by_the_models_prices() {
     let refused = within(PATIENCE, "it is spent", || fleet.tell("poet", &chat()).err());
     let text = refused["message"].as_str().unwrap();
     assert_eq!(refused["code"], "budget_spent");
-    assert!(text.contains("is 150 money") && text.contains("budget: (money: \""), "{text}");
+    assert!(text.contains("is 150 money") && text.contains("`money: \""), "{text}");
     let shown = fleet.command(&["budgets"]).out;
     assert!(shown.contains("money") && shown.contains(" 150 "), "{shown}");
     fleet.stop();
@@ -125,7 +125,7 @@ fn c2_money_is_counted_by_the_models_prices() {
     check.arg("check").arg(fleet.path("fleet.ron"));
     let said = crate::fleet::finish(check);
     let text = format!("{}{}", said.out, said.err);
-    assert!(said.exit == 1 && text.contains("E216") && text.contains("has a price"), "{text}");
+    assert!(said.exit == 1 && text.contains("E216") && text.contains("has no price"), "{text}");
 }
 
 /// D1: calls that need no intent are counted in memory and written with the turn's end; within one turn the limit holds as well,

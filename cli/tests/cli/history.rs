@@ -157,7 +157,7 @@ fn why_knows_the_order_and_the_supervisor_after_a_reload() {
             "g starts a again, incarnation 2",
         ]
     );
-    let untouched = "nothing has happened to it since the fleet was started";
+    let untouched = "nothing has happened to it since it was started";
     assert_eq!(why("c"), [untouched, "now: c is running, incarnation 1"]);
     let moved = why("m");
     assert_eq!(moved.len(), 3, "{moved:?}");

@@ -96,7 +96,7 @@ fn a_file_with_findings_or_refused_steps_changes_nothing() {
     assert_eq!(fleet.child("echo")["incarnation"], 1);
     assert!(!fleet.command(&["tree"]).out.contains("new"));
     std::fs::remove_file(fleet.path("fleet.ron")).unwrap();
-    fleet.command(&["reload"]).failed(1, "C013", &["fleet.ron"]);
+    fleet.command(&["reload"]).failed(2, "C013", &["fleet.ron"]);
 }
 
 #[test]

@@ -168,7 +168,7 @@ fn why_tells_what_a_reload_did_to_a_child() {
     let stopped = "a is stopped as asked, by a reload or by hand (incarnation 1)";
     let again = "root starts a again, incarnation 2";
     assert_eq!(why("a"), [stopped, again, "now: a is running, incarnation 2"]);
-    let untouched = "nothing has happened to it since the fleet was started";
+    let untouched = "nothing has happened to it since it was started";
     assert_eq!(why("b"), [untouched, "now: b is running, incarnation 1"]);
     let (_, failed) = failing(&fleet, &(child("max_attempts: 7") + HTTP));
     let told = why("web");

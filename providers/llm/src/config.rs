@@ -52,8 +52,22 @@ impl Price {
 }
 
 fn money<'de, D: serde::Deserializer<'de>>(raw: D) -> Result<u64, D::Error> {
-    let text = String::deserialize(raw)?;
-    loket_supervision::fleet::money(&text).map_err(serde::de::Error::custom)
+    raw.deserialize_any(Money)
+}
+
+/// Reads an amount; what else stands there is told with what it should be.
+struct Money;
+
+impl serde::de::Visitor<'_> for Money {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the price of a million tokens as a string, such as \"2.50\"")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<u64, E> {
+        loket_supervision::fleet::money(text).map_err(E::custom)
+    }
 }
 
 /// What answers.
@@ -128,6 +142,10 @@ mod tests {
             (
                 "(models: [(name: \"a\", api: Extractive, price: (input: \"3 EUR\", output: \"1\"))])",
                 "2.50",
+            ),
+            (
+                "(models: [(name: \"a\", api: Extractive, price: (input: 0.25, output: \"1\"))])",
+                "price of a million tokens as a string",
             ),
         ] {
             let (message, _) = parse_config(ron).unwrap_err();

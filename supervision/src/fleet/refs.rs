@@ -180,7 +180,7 @@ fn check_grant(
     providers
 }
 
-/// A budget of tokens where none are used, and one of money where nothing has a price, would never be spent.
+/// A budget of tokens where none are used, and one of money where a model has no price, would never be spent.
 fn uncounted(
     cx: &mut Cx<'_>,
     grant: &GrantSpec,
@@ -189,15 +189,19 @@ fn uncounted(
     reached: &[&Known],
 ) {
     let any = |fact: fn(&CapabilityFact) -> bool| reached.iter().any(|known| fact(&known.fact));
-    let (message, help) = if budget.tokens.is_some() && !any(|fact| fact.tokens) {
-        ("uses tokens", "bound its `calls` or `bytes`")
-    } else if budget.money.is_some() && !any(|fact| fact.priced) {
-        ("has a price", "give each model its `price`, or bound `tokens`, `calls` or `bytes`")
+    let (message, help) = if any(|fact| fact.tokens) {
+        if budget.money.is_none() || any(|fact| fact.priced) {
+            return;
+        }
+        let message = format!("a model behind `{}` has no price", grant.cap);
+        (message, "give each model its `price`, or bound `tokens`, `calls` or `bytes`")
+    } else if budget.tokens.is_some() || budget.money.is_some() {
+        let message = format!("nothing in `{}` uses tokens", grant.cap);
+        (message, "bound its `calls` or `bytes`")
     } else {
         return;
     };
     let at = cx.field(grant.place, "budget");
-    let message = format!("nothing in `{}` {message}", grant.cap);
     cx.report("E216", at, Some(path.to_owned()), message, help.to_owned());
 }
 

@@ -128,8 +128,8 @@ impl Cx<'_> {
     ) -> Option<u64> {
         let Some(text) = slice::scalar::<String>(raw).filter(|_| raw.starts_with(['"', 'r']))
         else {
-            let help = format!("write it as a string with its unit, such as \"{example}\"");
-            self.help("E008", raw, format!("`{what}` is a string with a unit"), help);
+            let help = format!("write it as a string, such as \"{example}\"");
+            self.help("E008", raw, format!("`{what}` is written as a string"), help);
             return None;
         };
         match read(&text) {

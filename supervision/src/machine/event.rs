@@ -247,7 +247,7 @@ pub enum ApiError {
     #[error("the child is running")]
     Running,
     /// The child is being restarted.
-    #[error("the child is being restarted")]
+    #[error("the child is being restarted; to start it at once, terminate it and restart it")]
     Restarting,
     /// `StartChild` of an id that runs.
     #[error("the child is already started, incarnation {0}")]

@@ -148,6 +148,10 @@ impl Teller<'_> {
             (Context::StartError | Context::Stopped, Some(of)) => {
                 past.fall_under(&row.supervisor, of, at)
             }
+            // What it waited for a restart after.
+            (Context::Stopped, None) if report.reason.is_none() => {
+                past.own_fall(offender, life(), at)
+            }
             // The exit that was one too many, that of the significant child, or the one before a try.
             (Context::Shutdown | Context::AutoShutdown | Context::StartError, _) => {
                 past.own_fall(offender, life(), at)

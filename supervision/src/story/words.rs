@@ -6,6 +6,9 @@ use crate::machine::{Context, Exit, Restart, Strategy};
 
 use super::Row;
 
+/// The id of every fleet file's root.
+const ROOT: &str = "root";
+
 pub(super) fn context(context: Context) -> &'static str {
     match context {
         Context::StartError => "start_error",
@@ -58,6 +61,10 @@ pub(super) fn of(row: &Row) -> String {
                     "{} gives up: its rules (`on`) say so of this exit of {child}",
                     row.supervisor
                 )
+            }
+            // The top of the tree, which no file names: it restarts nobody.
+            Some(Exit::Escalated { child, intensity: 0, .. }) if **child == *ROOT => {
+                format!("{} ends, for its root has ended", row.supervisor)
             }
             Some(Exit::Escalated { child, intensity, period_ms, .. }) => format!(
                 "{} gives up: {child} needed more than {intensity} restarts in {} s",
