@@ -53,7 +53,7 @@ fn an_ended_child_comes_back_by_a_call() {
     let rules = vec![rule(Some(Blame::Config), None, Action::End)];
     let mut w = up(rules, Flags { intensity: 0, ..Flags::default() }, vec![child("a")]);
     w.exits("a", config());
-    assert_eq!(w.contexts(), [Context::ChildTerminated]);
+    assert_eq!(w.contexts(), [Context::ChildTerminated, Context::EndedByRule]);
     assert_eq!(w.code(Call::RestartChild(id("a"))), "ok");
     assert_eq!(w.sup.child("a").unwrap().last_exit, Some(config()));
 }
@@ -94,8 +94,11 @@ fn a_significant_child_that_a_rule_ends_has_ended() {
     let mut w = up(vec![rule(None, None, Action::End)], flags, vec![spec]);
     w.exits("n", crash());
     assert_eq!(w.exit, Some(Exit::Shutdown));
-    assert_eq!(w.contexts(), [Context::ChildTerminated, Context::AutoShutdown]);
-    let told = &w.reports[1];
+    assert_eq!(
+        w.contexts(),
+        [Context::ChildTerminated, Context::EndedByRule, Context::AutoShutdown]
+    );
+    let told = &w.reports[2];
     assert_eq!((&*told.offender.id, &told.reason), ("n", &Some(crash())));
     assert_eq!(told.offender.incarnation, Some(1));
 }

@@ -47,6 +47,39 @@ fn who_was_never_touched_has_no_story() {
     assert_eq!(texts(&why(&[], "idle", true)), Vec::<String>::new());
 }
 
+/// A group brings back whoever was down already: it has not taken them along.
+#[test]
+fn who_was_down_already_is_told_with_its_own_end() {
+    let file = r#"Fleet(version: 1, name: "t", root: Supervisor(
+        strategy: OneForAll, intensity: 5, period: "60s", children: [
+        Agent(id: "a", module: "a.wasm"),
+        Agent(id: "u", module: "a.wasm", restart: Transient, on: [(action: End)])]))"#;
+    let down = rows_of(file, &[("u", 1)]);
+    let ended = [
+        "1 u ends (incarnation 1): killed",
+        "1 u is not started again: its rules (`on`) say End of this exit",
+    ];
+    assert_eq!(texts(&why(&down, "u", false)), ended);
+    let back = rows_of(file, &[("u", 1), ("a", 5)]);
+    let told = [
+        ended[0],
+        ended[1],
+        "5 a ends (incarnation 1): killed",
+        "5 root starts u again, incarnation 2",
+    ];
+    assert_eq!(texts(&why(&back, "u", true)), told);
+    // One that ran was taken along.
+    let along = rows_of(file, &[("a", 5)]);
+    assert_eq!(
+        texts(&why(&along, "u", true)),
+        [
+            "5 a ends (incarnation 1): killed",
+            "5 u is stopped with its group: root is OneForAll",
+            "5 root starts u again, incarnation 2",
+        ]
+    );
+}
+
 /// Whoever takes back a restart that is waited for does not take back the exit before it.
 #[test]
 fn a_cancelled_restart_is_told_with_the_exit_before_it() {

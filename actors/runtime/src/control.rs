@@ -42,8 +42,9 @@ pub enum ControlError {
     Root(String),
     /// Its place is there to be seen, its spec is not.
     #[error(
-        "{0} has ended for good, for a Temporary child's spec goes with its end: a reload that changes the \
-         child starts it again, and so does a restart of its supervisor"
+        "{0} has ended for good, for a Temporary child's spec goes with its end: a restart of its \
+         supervisor starts it again, and so does a reload that changes it; one that was terminated by hand \
+         then waits for `loket restart`"
     )]
     Gone(String),
     /// An instance of a SimpleOneForOne supervisor.

@@ -56,7 +56,10 @@ fn tell(row: &Row) {
             supervisor, child, incarnation, restart, significant, shutdown, child_type,
             "started"
         ),
-        Context::ChildTerminated | Context::Stopped | Context::AutoShutdown
+        Context::ChildTerminated
+        | Context::Stopped
+        | Context::EndedByRule
+        | Context::AutoShutdown
             if orderly || row.report.context != Context::ChildTerminated =>
         {
             tracing::info!(
@@ -86,6 +89,7 @@ fn tell(row: &Row) {
 /// What is no error, in words.
 fn said(report: &Report) -> &'static str {
     match (report.context, &report.because) {
+        (Context::EndedByRule, _) => "not started again: a rule says so",
         (Context::AutoShutdown, _) => "the supervisor ends: auto_shutdown",
         (Context::Stopped, Some(_)) => "stopped with its group",
         (Context::Stopped, None) => "stopped as asked",

@@ -121,16 +121,17 @@ impl Reloader {
     ) -> Result<Vec<Option<String>>, CliError> {
         let old = &applied.fleet;
         let mut revived = self.revived(old, new, steps);
-        revived.retain(|child| !held.contains(child));
-        let lives = |step: &&Step| match step.deed {
+        // Who is held and is not Temporary any more has an inbox again, and no life.
+        let known = |step: &&Step| match step.deed {
             Deed::Start => true,
             Deed::Restart => !held.contains(&step.child),
             _ => revived.contains(&step.child),
         };
-        let live: Vec<_> = steps.iter().filter(lives).map(|step| &*step.child).collect();
+        let live: Vec<_> = steps.iter().filter(known).map(|step| &*step.child).collect();
         let enrolled = self.enrol(old, new, &live).map_err(|error| {
             CliError::new(error.code(), crate::exit::DATA, format!("the ledger: {error}"))
         })?;
+        revived.retain(|child| !held.contains(child));
         let last = enrolled.into_iter().map(|row| (row.agent, row.incarnation)).collect();
         let root = assemble::root(&self.ids, new, &last)?;
         let operator = grant_set(&self.ids, &new.operator)?;

@@ -14,7 +14,7 @@ fn a4_a_temporary_child_that_is_terminated_is_gone_with_its_inbox_and_one_is_tol
     assert_eq!(fleet.call("t", "count").json(), json!(1));
     assert_eq!(fleet.command(&["terminate", "t"]).exit, 0);
     for deed in ["terminate", "restart"] {
-        let words = ["t has ended for good", "a reload that changes the child starts it again"];
+        let words = ["t has ended for good", "so does a reload that changes it"];
         fleet.command(&[deed, "t"]).failed(1, "not_found", &words);
     }
     assert_eq!(fleet.child("t")["state"], "stopped");

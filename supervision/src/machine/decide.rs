@@ -32,7 +32,7 @@ impl Supervisor {
         }
         match action(&spec.rules, reason) {
             Action::Restart => self.restart_later(seq, ran_ms, spec.charge == Charge::Exit),
-            Action::End => self.ended(seq),
+            Action::End => self.ended_by_rule(seq, reason),
             Action::Escalate => self.give_up(seq, None),
         }
     }
@@ -44,9 +44,15 @@ impl Supervisor {
         };
         match action(&child.spec.rules, reason) {
             Action::Restart => self.schedule_retry(seq, reason.is_charged()),
-            Action::End => self.ended(seq),
+            Action::End => self.ended_by_rule(seq, reason),
             Action::Escalate => self.give_up(seq, None),
         }
+    }
+
+    /// A child is not restarted, because a rule says so.
+    fn ended_by_rule(&mut self, seq: Seq, reason: &Exit) {
+        self.report(Context::EndedByRule, Some(reason.clone()), seq);
+        self.ended(seq);
     }
 
     /// A child has ended by itself and is not restarted.

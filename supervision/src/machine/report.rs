@@ -22,6 +22,9 @@ pub enum Context {
     /// A caller had a child stopped, or its pending restart cancelled (no reason then); with
     /// `because`, a temporary child was stopped with its group. Beyond OTP.
     Stopped,
+    /// A rule says `End` of the exit that was reported just before: the child is not started again;
+    /// beyond OTP.
+    EndedByRule,
     /// The supervisor ends by `auto_shutdown`, since its significant child, the offender, has ended;
     /// beyond OTP.
     AutoShutdown,

@@ -75,7 +75,7 @@ impl<'r> Past<'r> {
     pub(super) fn for_good(&self, fall: usize, child: &str) -> bool {
         let report = &self.0[fall].report;
         match report.context {
-            Context::Stopped => true,
+            Context::Stopped | Context::EndedByRule => true,
             Context::ChildTerminated => {
                 let exit = report.reason.as_ref();
                 exit.is_some_and(|exit| !exit.is_abnormal_for(report.offender.restart))
@@ -189,5 +189,8 @@ fn is_own_end(row: &Row, supervisor: &str) -> bool {
 
 /// Whether a report is about an end that leads to a start, or to none.
 fn is_fall(context: Context) -> bool {
-    matches!(context, Context::ChildTerminated | Context::StartError | Context::Stopped)
+    matches!(
+        context,
+        Context::ChildTerminated | Context::StartError | Context::Stopped | Context::EndedByRule
+    )
 }

@@ -106,13 +106,25 @@ impl Teller<'_> {
                 self.found.push(Link { at_ms, child, text: words::restarted(row) });
             }
             let top = &self.past.0[*starts.last().unwrap_or(&start)].report;
+            let mut next = None;
             if top.because.as_ref().is_some_and(|of| *of != top.offender.id) {
-                let row = self.past.0[fall];
                 let child = Arc::clone(&top.offender.id);
-                let text = words::group(row, &child);
-                self.link(row, child, text);
+                let life = self.past.start_before(&child, fall).map_or(0, |start| start + 1);
+                match self.past.own_fall(&child, life, fall) {
+                    // It was down already: the group has only brought it back.
+                    Some(own) => {
+                        self.fell(fall);
+                        next = Some(self.fell(own));
+                    }
+                    None => {
+                        let row = self.past.0[fall];
+                        let text = words::group(row, &child);
+                        self.link(row, child, text);
+                    }
+                }
             }
-            match self.fell(fall) {
+            let next = next.unwrap_or_else(|| self.fell(fall));
+            match next {
                 Some(next) => start = next,
                 None => return,
             }
@@ -148,6 +160,8 @@ impl Teller<'_> {
             (Context::StartError | Context::Stopped, Some(of)) => {
                 past.fall_under(&row.supervisor, of, at)
             }
+            // The exit that the rule is about.
+            (Context::EndedByRule, _) => past.own_fall(offender, life(), at),
             // What it waited for a restart after.
             (Context::Stopped, None) if report.reason.is_none() => {
                 past.own_fall(offender, life(), at)

@@ -19,6 +19,7 @@ pub(super) fn context(context: Context) -> &'static str {
         Context::Slow => "slow",
         Context::Stopped => "stopped",
         Context::AutoShutdown => "auto_shutdown",
+        Context::EndedByRule => "ended_by_rule",
     }
 }
 
@@ -50,6 +51,9 @@ pub(super) fn of(row: &Row) -> String {
             Some(exit) => format!("{child} was stopped and ended otherwise: {exit}"),
             None => format!("{child} was stopped and ended otherwise"),
         },
+        Context::EndedByRule => {
+            format!("{child} is not started again: its rules (`on`) say End of this exit")
+        }
         Context::AutoShutdown => {
             let exit = reason.map(|exit| format!(" ({exit})")).unwrap_or_default();
             let supervisor = &row.supervisor;
@@ -96,7 +100,9 @@ pub(super) fn group(row: &Row, child: &str) -> String {
 
 pub(super) fn restarted(row: &Row) -> String {
     let child = &row.report.offender.id;
-    format!("{} starts {child} again, incarnation {}", row.supervisor, number(row))
+    // Who came with a reload, or took a name over, begins with its first life.
+    let again = if number(row) > 1 { " again" } else { "" };
+    format!("{} starts {child}{again}, incarnation {}", row.supervisor, number(row))
 }
 
 pub(super) fn not_again(child: &str, restart: Restart) -> String {
