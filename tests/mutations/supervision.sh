@@ -101,9 +101,14 @@ mutant 08-stale-exit-not-ignored lifecycle \
   'fn on_exited(&mut self, id: &str, incarnation: u64, reason: Exit) {
         let current = self.children.find(id).and_then(|seq| self.children.get(seq));
         let incarnation = current.map_or(incarnation, |child| child.incarnation);'
-mutant 09-retry-of-the-wrong-child job 'return self.restart_failed(seq, &reason)' \
+mutant 09-retry-of-the-wrong-child job 'self.job = Some(job);
+                self.report(Context::StartError, Some(reason.clone()), seq);' \
+  'let first = job.stop.start;
+                self.job = Some(job);
+                self.report(Context::StartError, Some(reason.clone()), seq);' \
+  job 'return self.restart_failed(seq, &reason)' \
   'let rest = self.flags.strategy == Strategy::RestForOne;
-                return self.restart_failed(if rest { job.stop.start } else { seq }, &reason)'
+                return self.restart_failed(if rest { first } else { seq }, &reason)'
 mutant 10-terminate-triggers-auto-shutdown decide 'fn auto_shutdown' 'pub(super) fn auto_shutdown' \
   lifecycle '        self.settle(seq);
     }

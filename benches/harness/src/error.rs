@@ -1,5 +1,7 @@
 //! Why a benchmark gave no figures.
 
+use loket_outside::OutsideError;
+
 /// Why a benchmark gave no figures. A figure that is not certain is not given.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,7 +22,7 @@ pub enum BenchError {
     Silent(u64),
     /// A fleet that is measured from outside did not do as it must.
     #[error("the measured fleet: {0}")]
-    Fleet(String),
+    Fleet(#[from] OutsideError),
     /// The counters of kernel and provider do not agree with the calls made.
     #[error(
         "{tier}: {calls} calls were made, the kernel admitted {admitted}, the provider answered {answered}"
@@ -55,7 +57,7 @@ impl BenchError {
     }
 
     pub(crate) fn fleet(error: impl std::fmt::Display) -> Self {
-        Self::Fleet(error.to_string())
+        Self::Fleet(OutsideError::new(error))
     }
 
     pub(crate) fn call(why: impl Into<String>) -> Self {

@@ -13,7 +13,7 @@ mod density;
 mod echo;
 mod error;
 mod factory;
-pub mod fleet;
+mod fleet;
 mod guest;
 mod html;
 mod latencies;

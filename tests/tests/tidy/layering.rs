@@ -40,7 +40,7 @@ const fn provider(name: &'static str, folder: &'static str) -> Row {
     Row { name, folder, ours: BELOW_PROVIDERS, only: None, never: NO_ENGINES }
 }
 
-const ROWS: [Row; 22] = [
+const ROWS: [Row; 23] = [
     Row { name: "loket-kernel", folder: "kernel", ours: &[], only: Some(&["serde"]), never: NO_IO },
     Row {
         name: "loket-supervision",
@@ -129,6 +129,14 @@ const ROWS: [Row; 22] = [
         only: None,
         never: &["rusqlite", "axum", "clap"],
     },
+    // Light: what it is built for must not build the engine.
+    Row {
+        name: "loket-outside",
+        folder: "benches/outside",
+        ours: &["loket-kernel", "loket-runtime"],
+        only: None,
+        never: NO_ENGINES,
+    },
     Row {
         name: "loket-bench",
         folder: "benches/harness",
@@ -141,6 +149,7 @@ const ROWS: [Row; 22] = [
             "loket-contract",
             "loket-store",
             "loket-host",
+            "loket-outside",
         ],
         only: None,
         never: &["axum", "clap", "metrics-exporter-prometheus"],
@@ -179,7 +188,7 @@ const ROWS: [Row; 22] = [
             "loket-turn",
             "loket-ledger",
             "loket-runtime",
-            "loket-bench",
+            "loket-outside",
             "loket-contract",
         ],
         only: None,

@@ -1,7 +1,7 @@
 //! Where a measured fleet lies: its file, its data and its log, in a folder that is removed.
 
-use super::Running;
 use crate::{BenchError, Options};
+use loket_outside::Running;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -34,6 +34,6 @@ impl Site {
     /// Starts it, anew or on what it has kept.
     pub(crate) fn start(&self) -> Result<Running, BenchError> {
         let at = |name| self.dir.path().join(name);
-        Running::start(&self.binary, &at("fleet.ron"), &at("data"), &at("log"))
+        Ok(Running::start(&self.binary, &at("fleet.ron"), &at("data"), &at("log"))?)
     }
 }

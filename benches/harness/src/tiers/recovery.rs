@@ -99,7 +99,7 @@ fn order(pair: usize, key: &str) -> Value {
 }
 
 fn connections(fleet: &Running, count: usize) -> Result<Vec<Connection>, BenchError> {
-    (0..count).map(|_| fleet.connect()).collect()
+    (0..count).map(|_| Ok(fleet.connect()?)).collect()
 }
 
 fn terminate(connection: &mut Connection, pair: usize) -> Result<(), BenchError> {

@@ -1,7 +1,6 @@
 //! A fleet under measurement: the real binary, in a process and a data directory of its own.
 
-use super::{Connection, Since, look_again};
-use crate::BenchError;
+use crate::{Connection, OutsideError, Since, look_again};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -41,18 +40,23 @@ impl Running {
     ///
     /// # Errors
     /// It ended, or its socket did not answer in time; the error shows the log's end.
-    pub fn start(binary: &Path, fleet: &Path, data: &Path, log: &Path) -> Result<Self, BenchError> {
-        let logs = File::create(log).map_err(BenchError::fleet)?;
+    pub fn start(
+        binary: &Path,
+        fleet: &Path,
+        data: &Path,
+        log: &Path,
+    ) -> Result<Self, OutsideError> {
+        let logs = File::create(log).map_err(OutsideError::new)?;
         let process = Command::new(binary)
             .args(["run", "--plain"])
             .arg(fleet)
             .arg("--data")
             .arg(data)
             .stdin(Stdio::null())
-            .stdout(logs.try_clone().map_err(BenchError::fleet)?)
+            .stdout(logs.try_clone().map_err(OutsideError::new)?)
             .stderr(logs)
             .spawn()
-            .map_err(|error| BenchError::fleet(format!("{}: {error}", binary.display())))?;
+            .map_err(|error| OutsideError::new(format!("{}: {error}", binary.display())))?;
         let mut running = Self { process, data: data.to_owned() };
         let began = Since::now();
         loop {
@@ -60,12 +64,12 @@ impl Running {
             if let Ok(Ok(_)) = open {
                 return Ok(running);
             }
-            let over = running.process.try_wait().map_err(BenchError::fleet)?;
+            let over = running.process.try_wait().map_err(OutsideError::new)?;
             if over.is_some() || began.is_past(START) {
                 let said = std::fs::read_to_string(log).unwrap_or_default();
                 let from = said.char_indices().rev().nth(LOG_SHOWN).map_or(0, |(at, _)| at);
                 let ended = format!("it did not start ({over:?}): {}", &said[from..]);
-                return Err(BenchError::fleet(ended));
+                return Err(OutsideError::new(ended));
             }
             look_again();
         }
@@ -75,7 +79,7 @@ impl Running {
     ///
     /// # Errors
     /// The fleet is gone.
-    pub fn connect(&self) -> Result<Connection, BenchError> {
+    pub fn connect(&self) -> Result<Connection, OutsideError> {
         Connection::open(&self.data)
     }
 
@@ -83,15 +87,15 @@ impl Running {
     ///
     /// # Errors
     /// The system does not say.
-    pub fn lives(&mut self) -> Result<bool, BenchError> {
-        Ok(self.process.try_wait().map_err(BenchError::fleet)?.is_none())
+    pub fn lives(&mut self) -> Result<bool, OutsideError> {
+        Ok(self.process.try_wait().map_err(OutsideError::new)?.is_none())
     }
 
     /// All children by name, supervisors among them.
     ///
     /// # Errors
     /// The fleet does not answer.
-    pub fn children(&self) -> Result<BTreeMap<String, Child>, BenchError> {
+    pub fn children(&self) -> Result<BTreeMap<String, Child>, OutsideError> {
         self.connect()?.children()
     }
 
@@ -99,19 +103,19 @@ impl Running {
     ///
     /// # Errors
     /// The fleet does not answer.
-    pub fn status(&self) -> Result<Value, BenchError> {
+    pub fn status(&self) -> Result<Value, OutsideError> {
         let status = self.connect()?.ask("agent.status", json!({}))?;
-        status.map_err(BenchError::fleet)
+        status.map_err(OutsideError::new)
     }
 
     /// Ends it as `kill -9` does; returns once it is gone.
-    pub(crate) fn kill(mut self) -> Result<(), BenchError> {
-        self.process.kill().map_err(BenchError::fleet)?;
-        self.process.wait().map(drop).map_err(BenchError::fleet)
+    pub fn kill(mut self) -> Result<(), OutsideError> {
+        self.process.kill().map_err(OutsideError::new)?;
+        self.process.wait().map(drop).map_err(OutsideError::new)
     }
 
     /// Processor time of all its threads that live, nanoseconds (`/proc/PID/task/TID/schedstat`).
-    pub(crate) fn cpu_ns(&self) -> u64 {
+    pub fn cpu_ns(&self) -> u64 {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.process.id()));
         let each = threads.into_iter().flatten().flatten().filter_map(|thread| {
             let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
@@ -121,28 +125,28 @@ impl Running {
     }
 
     /// Bytes of memory that are its own or shared (`VmRSS`).
-    pub(crate) fn rss(&self) -> Result<u64, BenchError> {
+    pub fn rss(&self) -> Result<u64, OutsideError> {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
-        let text = text.map_err(BenchError::fleet)?;
+        let text = text.map_err(OutsideError::new)?;
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        kib.map(|kib| kib * 1024).ok_or_else(|| BenchError::fleet("its memory is not told"))
+        kib.map(|kib| kib * 1024).ok_or_else(|| OutsideError::new("its memory is not told"))
     }
 
     /// Asks it to stop, and waits.
     ///
     /// # Errors
     /// It did not stop in time, or said that it failed.
-    pub fn stop(mut self) -> Result<(), BenchError> {
-        self.connect()?.ask("agent.shutdown", json!({}))?.map_err(BenchError::fleet)?;
+    pub fn stop(mut self) -> Result<(), OutsideError> {
+        self.connect()?.ask("agent.shutdown", json!({}))?.map_err(OutsideError::new)?;
         let began = Since::now();
         while !began.is_past(STOP) {
-            if let Some(status) = self.process.try_wait().map_err(BenchError::fleet)? {
-                return if status.success() { Ok(()) } else { Err(BenchError::fleet(status)) };
+            if let Some(status) = self.process.try_wait().map_err(OutsideError::new)? {
+                return if status.success() { Ok(()) } else { Err(OutsideError::new(status)) };
             }
             look_again();
         }
-        Err(BenchError::fleet("it did not stop"))
+        Err(OutsideError::new("it did not stop"))
     }
 }
 
