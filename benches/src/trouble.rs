@@ -1,6 +1,7 @@
 //! Those who keep the troublemakers busy, each on a connection of its own.
 
 use crate::{Connection, Failed, Running};
+use loket_outside::look_again;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,9 +10,6 @@ use std::time::{Duration, Instant};
 
 /// Most time that the restart of a killed child may take.
 const RESTARTED: Duration = Duration::from_secs(20);
-
-/// Between two looks at a killed child.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// What is done to the lane.
 #[derive(Debug, Clone)]
@@ -130,7 +128,7 @@ fn kill(connection: &mut Connection, child: &str) -> Result<bool, Failed> {
         if Instant::now() > until {
             return Err(format!("{child} was killed and not restarted").into());
         }
-        std::thread::sleep(LOOK_EVERY);
+        look_again();
     }
     Ok(true)
 }

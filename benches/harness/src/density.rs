@@ -1,6 +1,6 @@
 //! `density`: how much memory a standing agent takes, asked and never asked.
 
-use crate::fleet::{Connection, Running, Site, standing};
+use crate::fleet::{Connection, Running, Site, connections, standing};
 use crate::machine::{self, load};
 use crate::report::Machine;
 use crate::{BenchError, Options, SHAPE};
@@ -22,8 +22,10 @@ pub struct Density {
     pub machine: Machine,
     /// Agents of the fleet.
     pub agents: u32,
-    /// Memory of a fleet with one agent, bytes: what is there before anybody else.
+    /// Memory of a fleet with one agent that was never asked, bytes: what is there before anybody else.
     pub base_bytes: u64,
+    /// The same once that one has handled a message: what the first turn of all brings along.
+    pub base_asked_bytes: u64,
     /// Memory of the fleet when nobody has been asked anything.
     pub idle_bytes: u64,
     /// Memory when everybody has handled a message, written to its brain, and sleeps.
@@ -46,31 +48,20 @@ pub fn density(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<Density,
     let load_before = load();
     let agents = options.agents.max(2);
     tell("a fleet of one agent");
-    let base_bytes = {
-        let site = Site::new(options, &standing(1), None)?;
-        let fleet = site.start()?;
-        ask(&fleet, 1)?;
-        let bytes = fleet.rss()?;
-        fleet.stop()?;
-        bytes
-    };
-    tell("all agents start");
-    let site = Site::new(options, &standing(agents), None)?;
-    let fleet = site.start()?;
-    let idle_bytes = fleet.rss()?;
-    tell("each agent handles a message");
-    ask(&fleet, agents)?;
-    let hibernated_bytes = fleet.rss()?;
-    fleet.stop()?;
-    let each = |bytes: u64| bytes.saturating_sub(base_bytes) as f64 / f64::from(agents - 1);
+    let (base_bytes, base_asked_bytes) = memory(options, 1)?;
+    tell("all agents start, and each handles a message");
+    let (idle_bytes, hibernated_bytes) = memory(options, agents)?;
+    let each = |all: u64, base: u64| all.saturating_sub(base) as f64 / f64::from(agents - 1);
     let per_gib = |bytes: f64| if bytes > 0.0 { GIB / bytes } else { 0.0 };
-    let (idle, hibernated) = (each(idle_bytes), each(hibernated_bytes));
+    let idle = each(idle_bytes, base_bytes);
+    let hibernated = each(hibernated_bytes, base_asked_bytes);
     Ok(Density {
         version: SHAPE,
         loket: env!("CARGO_PKG_VERSION").to_owned(),
         machine: machine::machine(load_before),
         agents,
         base_bytes,
+        base_asked_bytes,
         idle_bytes,
         hibernated_bytes,
         idle_agent_bytes: idle,
@@ -80,10 +71,21 @@ pub fn density(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<Density,
     })
 }
 
+/// What a fleet of so many agents takes before any of them is asked, and once each of them was.
+fn memory(options: &Options, agents: u32) -> Result<(u64, u64), BenchError> {
+    let site = Site::new(options, &standing(agents), None)?;
+    let fleet = site.start()?;
+    let before = fleet.rss()?;
+    ask(&fleet, agents)?;
+    let after = fleet.rss()?;
+    fleet.stop()?;
+    Ok((before, after))
+}
+
 /// Has each agent write to its brain once.
 fn ask(fleet: &Running, agents: u32) -> Result<(), BenchError> {
     let count = ASKING.min(usize::try_from(agents).unwrap_or(ASKING));
-    let mut connections = (0..count).map(|_| fleet.connect()).collect::<Result<Vec<_>, _>>()?;
+    let mut connections = connections(fleet, count)?;
     crate::tiers::in_parallel(&mut connections, |first, connection: &mut Connection| {
         let mine = (0..agents).skip(first).step_by(count);
         for agent in mine {

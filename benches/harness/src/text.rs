@@ -77,10 +77,11 @@ pub fn density_table(density: &Density) -> String {
     let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / MIB);
     let _ = writeln!(
         text,
-        "{} agents; a fleet of one takes {}\n\n\
+        "{} agents; a fleet of one takes {}, and {} once it was asked\n\n\
          {:<12} {:>12} {:>12} {:>13}",
         density.agents,
         mib(density.base_bytes),
+        mib(density.base_asked_bytes),
         "agents",
         "all of them",
         "one",

@@ -1,7 +1,7 @@
 //! `agents`: messages from agent to agent, each accepted, handled in a turn of its own, and answered.
 
 use super::{Load, Measured, Ran};
-use crate::fleet::{CALLER, CALLS, Connection, Running, Since, Site, caller, pairs};
+use crate::fleet::{CALLER, CALLS, Connection, Running, Since, Site, caller, connections, pairs};
 use crate::latencies::Latencies;
 use crate::{BenchError, Options};
 
@@ -20,7 +20,7 @@ impl Agents {
         let count = options.callers.max(1);
         let site = Site::new(options, &pairs(count), Some((CALLER, &caller())))?;
         let fleet = site.start()?;
-        let callers = (0..count).map(|_| fleet.connect()).collect::<Result<_, _>>()?;
+        let callers = connections(&fleet, count)?;
         Ok(Self { fleet, callers, _site: site })
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{Load, Measured, Ran, in_parallel};
 use crate::bed::SILENCE;
-use crate::fleet::{Connection, Running, Since, Site, look_again, recoverable};
+use crate::fleet::{Running, Since, Site, connections, look_again, recoverable, terminate};
 use crate::latencies::Latencies;
 use crate::{BenchError, Options};
 use serde_json::{Value, json};
@@ -35,7 +35,8 @@ impl Recovery {
         let fleet = self.fleet.take().ok_or_else(|| BenchError::fleet("it did not come back"))?;
         self.kills += 1;
         let key = format!("kill-{}", self.kills);
-        (0..pairs).try_for_each(|pair| terminate(&mut fleet.connect()?, pair))?;
+        (0..pairs)
+            .try_for_each(|pair| terminate(&mut fleet.connect()?, &format!("held-{pair}")))?;
         let before = accepted(&fleet)?;
         let mut waiting = connections(&fleet, pairs)?;
         for (pair, connection) in waiting.iter_mut().enumerate() {
@@ -96,16 +97,6 @@ impl Measured for Recovery {
 fn order(pair: usize, key: &str) -> Value {
     let body = format!("call agent.call {{\"to\":\"held-{pair}\",\"body\":\"back\"}}");
     json!({"to": format!("waiting-{pair}"), "key": key, "body": body})
-}
-
-fn connections(fleet: &Running, count: usize) -> Result<Vec<Connection>, BenchError> {
-    (0..count).map(|_| Ok(fleet.connect()?)).collect()
-}
-
-fn terminate(connection: &mut Connection, pair: usize) -> Result<(), BenchError> {
-    let child = format!("held-{pair}");
-    let ended = connection.ask("agent.child.terminate", json!({"child": child}))?;
-    ended.map(drop).map_err(|failure| BenchError::fleet(format!("{child}: {failure}")))
 }
 
 /// Messages that the fleet has accepted so far.

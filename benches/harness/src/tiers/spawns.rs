@@ -1,10 +1,11 @@
 //! `spawn`: dynamic children, each from the order to spawn it to the answer to its first message.
 
 use super::{Load, Measured, Ran, in_parallel};
-use crate::fleet::{Connection, Running, SPAWNED_MAX, Since, Site, spawning};
+use crate::fleet::{
+    Connection, Running, SPAWNED_MAX, Since, Site, connections, spawning, terminate,
+};
 use crate::latencies::Latencies;
 use crate::{BenchError, Options};
-use serde_json::json;
 use std::sync::Mutex;
 
 /// Agents that spawn others at the same time, at most: one turn each is what there is of them.
@@ -23,7 +24,7 @@ impl Spawns {
         let count = options.callers.clamp(1, SPAWNERS);
         let site = Site::new(options, &spawning(count), None)?;
         let fleet = site.start()?;
-        let spawners = (0..count).map(|_| fleet.connect()).collect::<Result<_, _>>()?;
+        let spawners = connections(&fleet, count)?;
         Ok(Self { fleet, spawners, last: 0, _site: site })
     }
 }
@@ -67,7 +68,9 @@ impl Measured for Spawns {
         })?;
         let ns = began.ns();
         in_parallel(spawners, |spawner, connection| {
-            (0..spawned[spawner]).try_for_each(|n| end(connection, first + n * count + spawner))
+            // So that their places are free.
+            let mut names = (0..spawned[spawner]).map(|n| first + n * count + spawner);
+            names.try_for_each(|n| terminate(connection, &format!("pool/n{n}")))
         })?;
         self.last = first + spawned.iter().max().map_or(0, |most| most * count);
         let made = spawned.into_iter().map(|made| made as u64).sum();
@@ -83,11 +86,4 @@ fn spawn(connection: &mut Connection, spawner: usize, name: &str) -> Result<(), 
         answer if answer == "there?" => Ok(()),
         answer => Err(BenchError::fleet(format!("pool/{name} answered {answer}"))),
     }
-}
-
-/// Ends it for good, so that its place is free.
-fn end(connection: &mut Connection, n: usize) -> Result<(), BenchError> {
-    let child = format!("pool/n{n}");
-    let ended = connection.ask("agent.child.terminate", json!({"child": child}))?;
-    ended.map(drop).map_err(|failure| BenchError::fleet(format!("{child}: {failure}")))
 }
