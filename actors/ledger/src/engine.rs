@@ -21,6 +21,10 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// How much may be written before the next look at how large the live data is, bytes: by so much it may be beyond its limit unseen,
+/// and the limit is some thousand times that.
+const UNMEASURED_BYTES: u64 = 4 << 20;
+
 /// Why a request came to nothing.
 pub(crate) enum Fault<E> {
     /// By the rules.
@@ -93,6 +97,8 @@ pub(crate) struct Engine {
     pub(crate) seed: Vec<u8>,
     pub(crate) live_bytes: u64,
     pub(crate) free_pages: u64,
+    /// Pages that the log had at the latest look at the two above.
+    measured_at: u32,
     pub(crate) boots: u64,
     /// The latest moment told before this start, Unix milliseconds.
     pub(crate) high_water_ms: u64,
@@ -180,6 +186,7 @@ impl Engine {
             seed: opened.seed,
             live_bytes: 0,
             free_pages: 0,
+            measured_at: 0,
             boots: opened.boots,
             high_water_ms: opened.high_water_ms,
             wal_pages: opened.wal_pages,
@@ -247,7 +254,7 @@ impl Engine {
         self.durable_counts = now;
         self.board.follow(&self.book);
         self.book.settle();
-        self.measure();
+        self.measure_soon();
     }
 
     /// The node's moment, Unix milliseconds: never less than any seen before, in an earlier process neither.
@@ -382,16 +389,32 @@ impl Engine {
         Ok(())
     }
 
-    /// Reads how large the live data is (rule A5). A failure leaves the last figure.
+    /// Looks once as much was written that the limit could be near (rule A5): each look costs SQLite a transaction of its own and
+    /// two statements that it prepares anew.
+    fn measure_soon(&mut self) {
+        let pages = self.wal_pages.load(Ordering::Relaxed);
+        let written = u64::from(pages.abs_diff(self.measured_at)) * schema::PAGE_BYTES;
+        let limit = self.options.size_limit_bytes;
+        if written >= UNMEASURED_BYTES || self.live_bytes.saturating_add(UNMEASURED_BYTES) >= limit
+        {
+            self.measure();
+        }
+    }
+
+    /// Notes how large the live data is (rule A5). A failure leaves the last figure.
     pub(crate) fn measure(&mut self) {
-        let pragma = |sql: &str| -> rusqlite::Result<u64> {
-            let pages = self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0));
-            Ok(un(pages?))
-        };
-        let pages = pragma("PRAGMA page_count").unwrap_or(0);
-        let free = pragma("PRAGMA freelist_count").unwrap_or(0);
-        self.free_pages = free;
-        self.live_bytes = pages.saturating_sub(free) * schema::PAGE_BYTES;
-        self.meters.bytes.set(self.live_bytes as f64);
+        self.measured_at = self.wal_pages.load(Ordering::Relaxed);
+        if let Ok((live_bytes, free_pages)) = self.size() {
+            (self.live_bytes, self.free_pages) = (live_bytes, free_pages);
+            self.meters.bytes.set(live_bytes as f64);
+        }
+    }
+
+    /// Bytes of the pages in use, and pages that are free.
+    pub(crate) fn size(&self) -> rusqlite::Result<(u64, u64)> {
+        let pragma = |sql: &str| self.conn.prepare_cached(sql)?.query_row([], |row| row.get(0));
+        let (pages, free) =
+            (un(pragma("PRAGMA page_count")?), un(pragma("PRAGMA freelist_count")?));
+        Ok((pages.saturating_sub(free) * schema::PAGE_BYTES, free))
     }
 }

@@ -115,6 +115,7 @@ fn checkpoint(engine: &mut Engine, mode: &str) -> bool {
             let left = u32::try_from(pages.saturating_sub(copied).max(0)).unwrap_or(u32::MAX);
             engine.meters.wal.set(f64::from(left));
             engine.wal_pages.store(left, Ordering::Relaxed);
+            engine.measure();
             left < CHECKPOINT_IDLE_PAGES
         }
         Err(why) => {

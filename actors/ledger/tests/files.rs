@@ -6,7 +6,8 @@ use loket_ledger::{
     APPLICATION_ID, Durability, FORMAT, LEDGER_FILE, OpenError, Options, SqliteLedger, metrics,
 };
 use loket_turn::{
-    Accept, AcceptError, EffectClass, Ledger, LedgerError, ResultWrite, TurnKey, TurnNo,
+    Accept, AcceptError, EffectClass, Ledger, LedgerError, ResultWrite, Switch, Switched, TurnKey,
+    TurnNo,
 };
 use rusqlite::Connection;
 use std::collections::HashMap;
@@ -353,6 +354,24 @@ fn c2_intents_are_fsynced_at_process() {
     assert_eq!(syncs(), 1, "the result of a Once call");
     wait(engine.end(it.ending(&turn))).unwrap();
     assert_eq!(syncs(), 0);
+}
+
+/// E7: an exchanged brain is fsynced at `Process`, too: the file that is given up does not stay, so the ledger may not fall back to it.
+#[test]
+fn e7_a_switch_is_fsynced_at_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let values = Values::default();
+    let (engine, it) = ::metrics::with_local_recorder(&values, || open(process(dir.path())));
+    it.enrol(&["a"], 10_000);
+    wait(engine.stats()).unwrap();
+    values.take(metrics::FSYNC_SECONDS);
+    let standing = wait(engine.brain_standing("a".into())).unwrap();
+    let reason = "test".to_owned();
+    let switch = Switch { from: standing, exact: false, abandon: None, reason, now_ms: 1 };
+    let switched = wait(engine.switch_brain(switch)).unwrap();
+    assert!(matches!(switched, Switched::Done { .. }), "{switched:?}");
+    wait(engine.stats()).unwrap();
+    assert_eq!(values.take(metrics::FSYNC_SECONDS).len(), 1);
 }
 
 /// However the writer ends, what was queued is answered: here by an event's receiver that panics.

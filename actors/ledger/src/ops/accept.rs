@@ -297,7 +297,7 @@ impl Engine {
             letters_made: self.counts.letters,
             letters: un(letters),
             waiting,
-            bytes: self.live_bytes,
+            bytes: self.size()?.0,
             boots: self.boots,
         })
     }

@@ -77,6 +77,8 @@ impl Engine {
             return Ok(Switched::Open(open));
         }
         let agent = self.living(&now.agent)?.clone();
+        // The file that is given up is removed soon: no loss of power may bring back its name (rule E7).
+        self.must_sync = true;
         let letter = given_up.map(|n| self.give_up(&agent, n, switch)).transpose()?;
         let epoch = Epoch(now.epoch.0 + 1);
         self.conn
