@@ -7,6 +7,7 @@ use crate::ops::OnceCall;
 use loket_turn::{AgentName, Effect, Epoch, Hash, IntentId, LedgerError, TurnKey, TurnNo};
 use rusqlite::{Connection, params};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 /// A place that a turn holds in another inbox until it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +43,10 @@ pub(crate) struct Agent {
     pub(crate) swept: u64,
     /// It takes no turns until an operator acts (rule G4).
     pub(crate) quarantined: bool,
-    /// It has rows in `budgets`: nobody else is looked up there.
+    /// It draws on rows in `budgets`: nobody else is looked up there.
     pub(crate) has_budgets: bool,
+    /// The supervisors above it that have budgets, the nearest first, as its incarnation has told.
+    pub(crate) above: Arc<[Arc<str>]>,
     /// Places that its open turn holds elsewhere.
     pub(crate) held: Vec<Held>,
     /// The call of its open turn that has no result yet, and the life of who is called (rule H2).
@@ -74,6 +77,8 @@ pub(crate) struct Book {
     agents: HashMap<u64, Agent>,
     names: HashMap<AgentName, u64>,
     undo: Vec<Undo>,
+    /// Supervisors that have budgets, each with the next one above that has one, as the node has told.
+    pub(crate) allowances: HashMap<Arc<str>, Option<Arc<str>>>,
     pub(crate) sweep: VecDeque<u64>,
 }
 
@@ -177,13 +182,18 @@ impl Book {
         }
     }
 
-    /// Takes over from an older book of the same process who runs, and on which brain: it is in no file.
+    /// Takes over from an older book of the same process who runs, on which brain, and below whose budgets: it is in no file.
     pub(crate) fn running_as_in(&mut self, older: &Self) {
         for agent in self.agents.values_mut() {
             let older = older.life(agent.life);
             agent.running = older.is_some_and(|older| older.running);
             agent.taken = older.map_or(agent.epoch, |older| older.taken);
+            if let Some(older) = older {
+                agent.has_budgets |= older.has_budgets;
+                agent.above = Arc::clone(&older.above);
+            }
         }
+        self.allowances.clone_from(&older.allowances);
     }
 
     /// Gives back every place that the open turn of `life` holds, then takes those of `keep`.
@@ -242,6 +252,7 @@ impl Book {
                 swept: un(row.get(7)?),
                 quarantined: row.get(10)?,
                 has_budgets: false,
+                above: Arc::default(),
                 held: Vec::new(),
                 waits: None,
                 once: None,

@@ -5,13 +5,13 @@ use crate::engine::Engine;
 use crate::writer::{self, Queue};
 use crate::{OpenError, OpenTurns, Options, dir, open_turns};
 use loket_turn::{
-    Accept, AcceptError, Accepted, AgentName, AgentState, Approval, ApprovalId, Ask, Asked,
-    BrainStanding, Budget, CallState, Decide, Doubt, DoubtId, DynamicChild, End, Ended, EndedTurn,
-    Enrol, Enrolled, Fail, FailVerdict, GroupSize, Hash, Holder, InboxDepth, IntentId, IntentWrite,
-    IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter, LetterId, LetterSummary,
-    Life, Monitor, NextTurn, Outcome, Pending, Quarantine, Quarantined, Release, Released, Removed,
-    Resolution, ResultWrite, RetriedLetter, Sleep, Snapshot, Switch, Switched, Terms, Timer,
-    TurnKey, TurnNo, TurnSeen, TurnShown,
+    Accept, AcceptError, Accepted, AgentName, AgentState, Allowance, Approval, ApprovalId, Ask,
+    Asked, BrainStanding, Budget, CallState, Decide, Doubt, DoubtId, DynamicChild, End, Ended,
+    EndedTurn, Enrol, Enrolled, Fail, FailVerdict, GroupSize, Hash, Holder, InboxDepth, IntentId,
+    IntentWrite, IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter, LetterId,
+    LetterSummary, Life, Monitor, NextTurn, Outcome, Pending, Quarantine, Quarantined, Release,
+    Released, Removed, Resolution, ResultWrite, RetriedLetter, Sleep, Snapshot, Switch, Switched,
+    Terms, Timer, TurnKey, TurnNo, TurnSeen, TurnShown,
 };
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -180,8 +180,13 @@ impl Ledger for SqliteLedger {
         agent: AgentName,
         incarnation: u64,
         terms: Vec<Terms>,
+        above: Arc<[Arc<str>]>,
     ) -> Pending<Result<Vec<Budget>, LedgerError>> {
-        self.queue.ask(move |engine| engine.set_budgets(&agent, incarnation, &terms))
+        self.queue.ask(move |engine| engine.set_budgets(&agent, incarnation, &terms, &above))
+    }
+
+    fn set_allowances(&self, all: Vec<Allowance>) -> Pending<Result<(), LedgerError>> {
+        self.queue.ask(move |engine| engine.set_allowances(&all))
     }
 
     fn budgets(&self, agent: Option<AgentName>) -> Pending<Result<Vec<Budget>, LedgerError>> {

@@ -5,7 +5,8 @@
 use loket_ledger::kit::{self, MONEY, PAID, PRICE, Subject, paid, wait};
 use loket_ledger::{Durability, LEDGER_FILE, Options, SqliteLedger};
 use loket_turn::{
-    Amounts, Counted, IntentWritten, Ledger, ResultWrite, TurnKey, TurnNo, Unit, Used, chain_after,
+    Amounts, Counted, IntentWritten, Ledger, Level, ResultWrite, TurnKey, TurnNo, Unit, Used,
+    chain_after,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -102,7 +103,7 @@ fn schedule(seed: u64) {
     let clock = Arc::new(AtomicU64::new(kit::NOW_MS));
     let (engine, it) = open(dir.path(), &clock);
     let mut turn = it.opened("a");
-    wait(engine.set_budgets("a".into(), 1, vec![kit::terms()])).unwrap();
+    wait(engine.set_budgets("a".into(), 1, vec![kit::terms()], Arc::default())).unwrap();
     let (since_ms, now_ms) = (kit::NOW_MS, kit::NOW_MS);
     let (spent, reserved, out) = (Amounts::default(), 0, None);
     let mut model = Model { since_ms, now_ms, spent, reserved, out, seed };
@@ -176,7 +177,7 @@ fn counted(model: &mut Model) -> Vec<Counted> {
     let spent = Amounts { calls: model.random(2), bytes: model.random(9), ..Amounts::default() };
     model.spent.calls += spent.calls;
     model.spent.bytes += spent.bytes;
-    vec![Counted { capability: PAID.into(), since_ms: model.since_ms, spent }]
+    vec![Counted { level: Level::grant(PAID), since_ms: model.since_ms, spent }]
 }
 
 /// J4: a process that is opened with its clock set back opens no new window, and forgets nothing.
@@ -186,7 +187,7 @@ fn j4_a_clock_that_is_set_back_opens_no_window() {
     let clock = Arc::new(AtomicU64::new(kit::NOW_MS));
     let (engine, it) = open(dir.path(), &clock);
     let turn = it.opened("a");
-    wait(engine.set_budgets("a".into(), 1, vec![kit::terms()])).unwrap();
+    wait(engine.set_budgets("a".into(), 1, vec![kit::terms()], Arc::default())).unwrap();
     it.accept("a", "x");
     clock.fetch_add(5 * PER_MS + 10, Ordering::SeqCst);
     wait(engine.intent(paid(&it, &turn, 1, "args", 60))).unwrap();

@@ -88,4 +88,10 @@ rules! {
     g3_a_skipped_turn_spends_what_it_had_reserved,
     j4_spent_stays_spent_when_budgets_are_set_again,
     a4_budgets_go_with_the_life,
+    c2_a_call_is_charged_at_every_level_or_at_none,
+    c4_a_second_sending_is_charged_once_at_every_level,
+    c5_who_is_gone_has_spent_what_it_had_reserved,
+    d1_a_message_has_a_budget_for_all_its_attempts,
+    d1_what_was_counted_is_written_at_every_level,
+    j4_a_supervisors_budget_is_set_again,
 }

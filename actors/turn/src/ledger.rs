@@ -31,10 +31,12 @@ pub use waits::{
 };
 
 use crate::{
-    AgentName, Budget, Hash, IntentId, LetterId, Life, MessageId, Outcome, Terms, TurnKey, TurnNo,
+    AgentName, Allowance, Budget, Hash, IntentId, LetterId, Life, MessageId, Outcome, Terms,
+    TurnKey, TurnNo,
 };
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// An answer on its way.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -193,14 +195,19 @@ pub trait Ledger: Send + Sync + 'static {
     /// The bytes of a hash.
     fn pinned(&self, hash: Hash) -> Pending<Result<Option<Vec<u8>>, LedgerError>>;
     /// Sets the budgets of an agent to those of the fleet file: what is spent of one that was there stays spent, others begin
-    /// empty or go. Gives all as they stand; of an older incarnation refused (rule J4).
+    /// empty or go. `above`: the supervisors above it that have budgets, the nearest first; its calls draw on those, too. Gives all
+    /// that it draws on, as they stand; of an older incarnation refused (rule J4).
     fn set_budgets(
         &self,
         agent: AgentName,
         incarnation: u64,
         terms: Vec<Terms>,
+        above: Arc<[Arc<str>]>,
     ) -> Pending<Result<Vec<Budget>, LedgerError>>;
-    /// The budgets of an agent, or of all, by agent and capability; a bounded list.
+    /// Sets the budgets of supervisors to those of the fleet file, likewise: all that are not named go.
+    fn set_allowances(&self, all: Vec<Allowance>) -> Pending<Result<(), LedgerError>>;
+    /// All that an agent draws on; without one every budget there is, first those of supervisors, then by agent and capability.
+    /// A bounded list.
     fn budgets(&self, agent: Option<AgentName>) -> Pending<Result<Vec<Budget>, LedgerError>>;
     /// Writes begin, records and an intent in one step, *fsynced* at either level (rule C2).
     fn intent(&self, write: IntentWrite) -> Pending<Result<IntentWritten, LedgerError>>;

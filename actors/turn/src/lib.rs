@@ -20,8 +20,8 @@ pub mod simulation;
 mod staged;
 
 pub use budget::{
-    Amounts, BUDGET_SPENT, Budget, Charge, Counted, Line, Purse, Short, Terms, Unit, Used,
-    budget_number,
+    Allowance, Amounts, BUDGET_SPENT, Budget, Charge, Counted, Level, Line, Purse, Refused, Short,
+    Terms, Unit, Used, budget_number, shared_number,
 };
 pub use class::EffectClass;
 pub use failure::{Blame, Failure, Outcome};

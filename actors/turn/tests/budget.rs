@@ -1,14 +1,14 @@
 //! Budgets as values: windows, what a call may need, what a turn counts before the ledger has it (rules C2, D1).
 #![allow(clippy::unwrap_used)]
 
-use loket_turn::{Amounts, BUDGET_SPENT, Budget, Line, Purse, Unit, budget_number};
+use loket_turn::{Amounts, BUDGET_SPENT, Budget, Level, Line, Purse, Refused, Unit, budget_number};
 
 const NUMBERED: &str = "http";
 
 fn budget(limits: &[(Unit, u64)], per_ms: Option<u64>) -> Budget {
     let lines = limits.iter().map(|&(unit, limit)| Line { unit, limit, spent: 0, reserved: 0 });
-    let (agent, capability) = ("a".into(), NUMBERED.into());
-    Budget { agent, capability, lines: lines.collect(), per_ms, since_ms: 1_000 }
+    let (level, agent, under) = (Level::grant(NUMBERED), Some("a".into()), None);
+    Budget { level, agent, under, lines: lines.collect(), per_ms, since_ms: 1_000 }
 }
 
 fn purse(limits: &[(Unit, u64)], per_ms: Option<u64>) -> (Purse, u64) {
@@ -30,8 +30,9 @@ fn d1_what_a_turn_counts_goes_out_once() {
     purse.charged(number, Amounts { calls: 1, tokens: 9, bytes: 4, money: 7 });
     assert!(purse.counted().is_empty(), "the ledger has it");
     purse.draw(number, b"", 1_000).unwrap();
-    let (unit, failure) = purse.draw(number, b"", 1_000).unwrap_err();
-    assert_eq!((unit, &*failure.code, failure.retryable), (Unit::Calls, BUDGET_SPENT, false));
+    let Refused { unit, level, failure } = purse.draw(number, b"", 1_000).unwrap_err();
+    assert_eq!((unit, level), (Unit::Calls, "grant"));
+    assert_eq!((&*failure.code, failure.retryable), (BUDGET_SPENT, false));
     assert_eq!(purse.counted()[0].spent.calls, 1, "what was refused is not counted");
 }
 
@@ -39,7 +40,7 @@ fn d1_what_a_turn_counts_goes_out_once() {
 fn d1_of_a_window_that_is_over_nothing_is_kept() {
     let (mut purse, number) = purse(&[(Unit::Calls, 1)], Some(100));
     purse.draw(number, b"", 1_099).unwrap();
-    let (_, failure) = purse.draw(number, b"", 1_099).unwrap_err();
+    let Refused { failure, .. } = purse.draw(number, b"", 1_099).unwrap_err();
     assert_eq!((failure.retryable, failure.retry_after_ms), (true, Some(1)));
     purse.draw(number, b"", 1_350).unwrap();
     let counted = purse.counted();

@@ -1,6 +1,6 @@
 //! From the fleet file to the tree that the runtime runs: the `system` supervisor, then the fleet's own root.
 
-use super::grants::{self, GrantIds, grant_set};
+use super::grants::{self, GrantIds, grant_set, grants_of};
 use crate::exit::{self, CliError};
 use loket_contract::Operation;
 use loket_kernel::{Bound, Capability, Grant, GrantSet, Pattern, Scope};
@@ -178,7 +178,7 @@ impl Builder<'_> {
             kind: Arc::new(ChildKind::Agent(Arc::new(spec.clone()))),
             door: DoorSpec::Agent,
             lane: LaneChoice::Any,
-            grants: Some(grant_set(self.ids, &spec.grants)?),
+            grants: Some(grants_of(self.ids, spec)?),
             serves: None,
             watchdog: spec.watchdog,
             last_incarnation: self.last.get(spec.id.as_str()).copied().unwrap_or(0),

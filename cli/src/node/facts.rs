@@ -1,6 +1,6 @@
 //! What a benchmark takes of a fleet file: who would stand in the kernel's table, and on how many lanes. Runs nothing of it.
 
-use super::grants::{GrantIds, grant_set};
+use super::grants::{GrantIds, grants_of};
 use super::{file, start, walk};
 use crate::exit::CliError;
 use loket_kernel::GrantSet;
@@ -22,7 +22,7 @@ pub(crate) fn facts(path: &Path, sets: &[String]) -> Result<FleetFacts, CliError
     let fleet = file::parse_fleet(path, sets, false)?;
     let ids = GrantIds::default();
     let rows = walk::static_agents(&fleet.root).map(|agent| {
-        let grants = grant_set(&ids, &agent.grants)?;
+        let grants = grants_of(&ids, agent)?;
         Ok((Arc::from(agent.id.as_str()), grants))
     });
     let rows = rows.collect::<Result<_, CliError>>()?;

@@ -8,7 +8,7 @@ use super::applied::{Applied, Done, answer};
 use super::assemble::{self, names};
 use super::catalog::FileCatalog;
 use super::dynamic::{Spawner, static_agents};
-use super::grants::{GrantIds, grant_set};
+use super::grants::{GrantIds, grant_set, set_allowances};
 use super::lives::{Renewing, bring_up, failure, id_of, ignore, together};
 use super::metrics::reloaded;
 use super::start::wait;
@@ -128,9 +128,8 @@ impl Reloader {
             _ => revived.contains(&step.child),
         };
         let live: Vec<_> = steps.iter().filter(known).map(|step| &*step.child).collect();
-        let enrolled = self.enrol(old, new, &live).map_err(|error| {
-            CliError::new(error.code(), crate::exit::DATA, format!("the ledger: {error}"))
-        })?;
+        let enrolled = self.enrol(old, new, &live).map_err(no_ledger)?;
+        wait(set_allowances(&*self.ledger, &new.root)).map_err(no_ledger)?;
         revived.retain(|child| !held.contains(child));
         let last = enrolled.into_iter().map(|row| (row.agent, row.incarnation)).collect();
         let root = assemble::root(&self.ids, new, &last)?;
@@ -368,6 +367,10 @@ impl Reloader {
     fn start(&self, root: &SupervisorNode, step: &Step) -> Option<String> {
         failure(self.above(step).and_then(|above| bring_up(root, &above, &step.child)))
     }
+}
+
+fn no_ledger(error: LedgerError) -> CliError {
+    CliError::new(error.code(), crate::exit::DATA, format!("the ledger: {error}"))
 }
 
 /// A plan without the children that are new in it.

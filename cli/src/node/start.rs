@@ -5,7 +5,7 @@ use super::catalog::{FileCatalog, folder_of, scope_hints};
 use super::dynamic::{Spawner, Templates, remove_unnamed, static_agents};
 use super::emergency::Emergency;
 use super::factory::factory;
-use super::grants::GrantIds;
+use super::grants::{GrantIds, set_allowances};
 use super::history::Diary;
 use super::last_words::ended;
 use super::obituaries::{Obituaries, remove, remove_below};
@@ -280,6 +280,7 @@ fn start(
     };
     let ids = Arc::<GrantIds>::default();
     let enrolled = wait(ledger.enrol(static_agents(&checked.fleet.root))).map_err(failed)?;
+    wait(set_allowances(&*ledger, &checked.fleet.root)).map_err(failed)?;
     let last = enrolled.into_iter().map(|row| (row.agent, row.incarnation)).collect();
     let tree = assemble::tree(&ids, &checked.fleet, lanes, &last)?;
     let templates = Arc::new(Templates::of(&checked.fleet.root));

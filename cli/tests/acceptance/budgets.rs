@@ -4,7 +4,7 @@ use crate::fleet::{Fleet, PATIENCE, file, metric, metrics, within};
 use serde_json::{Value, json};
 
 /// Calls after which a budget of so few tokens must have stopped its agent.
-const CALLS_MAX: usize = 100;
+pub(crate) const CALLS_MAX: usize = 100;
 
 fn poet(tokens: u64) -> String {
     format!(
@@ -17,7 +17,7 @@ fn poet(tokens: u64) -> String {
 }
 
 /// What an agent is told, so that it asks the model.
-fn chat() -> String {
+pub(crate) fn chat() -> String {
     let said = |role: &str, content: &str| json!({"role": role, "content": content});
     let messages = [said("system", "Brains are files."), said("user", "What are brains?")];
     let args = json!({"model": "default", "messages": messages, "max_output_tokens": 2});
@@ -25,10 +25,6 @@ fn chat() -> String {
 }
 
 impl Fleet {
-    fn tell(&self, agent: &str, body: &str) -> Result<Value, Value> {
-        self.ask("agent.call", &json!({"to": agent, "body": body}))
-    }
-
     /// The one line of an agent's one budget.
     #[track_caller]
     fn line(&self, agent: &str) -> Value {
@@ -68,7 +64,8 @@ fn c2_what_is_spent_stays_spent() {
     let spent = line["spent"].as_u64().unwrap();
     assert_eq!(line, json!({"unit": "tokens", "limit": 150, "spent": spent, "reserved": 0}));
     assert!(spent >= answers as u64 && spent <= 150, "{line}");
-    let over = "loket_calls_over_budget_total{capability=\"llm.chat\",unit=\"tokens\"}";
+    let over =
+        "loket_calls_over_budget_total{capability=\"llm.chat\",unit=\"tokens\",level=\"grant\"}";
     assert_eq!(metric(&metrics(port), over), 1.0);
 
     fleet.kill_process();

@@ -11,6 +11,7 @@
 mod bad_data;
 mod bad_files;
 mod bad_fleets;
+mod budget_levels;
 mod budgets;
 mod doubt;
 mod fleet;

@@ -8,7 +8,7 @@ use crate::provider::AgentServices;
 use loket_contract::{CallView, Performed, parse_args};
 use loket_turn::limits::{ANSWER_BYTES_MAX, LISTED_MAX};
 use loket_turn::{
-    AgentName, Approval, ApprovalId, Ask, Asked, Budget, CallNo, Decide, Failure, IntentId,
+    AgentName, Approval, ApprovalId, Ask, Asked, Budget, CallNo, Decide, Failure, IntentId, Level,
     QUESTION, Verdict,
 };
 use serde_json::{Value, json};
@@ -177,10 +177,13 @@ async fn put(services: &AgentServices, mut ask: Ask) -> Performed {
     }
 }
 
-/// With the end of its window.
+/// With the end of its window; that of a message is its turn.
 fn budget(budget: &Budget) -> Value {
     let mut shown = json!(budget);
     shown["ends_ms"] = json!(budget.ends_ms());
+    if budget.level == Level::Message {
+        shown["n"] = shown["since_ms"].take();
+    }
     shown
 }
 

@@ -56,9 +56,9 @@ impl Draws {
         now_ms: u64,
     ) -> Result<(), Failure> {
         let mut purse = turn.and_then(purse).ok_or_else(unkept)?;
-        purse.draw(self.number, args, now_ms).map_err(|(unit, failure)| {
-            metrics::over_budget(self.capability, unit);
-            failure
+        purse.draw(self.number, args, now_ms).map_err(|refused| {
+            metrics::over_budget(self.capability, refused.unit, refused.level);
+            refused.failure
         })
     }
 

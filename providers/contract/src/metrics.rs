@@ -13,7 +13,8 @@ pub const CALLS_ANSWERED: &str = "loket_calls_answered_total";
 pub const CALL_TIME: &str = "loket_call_seconds";
 /// Keyed calls that were sent again under their key.
 pub const CALLS_RESENT: &str = "loket_calls_resent_total";
-/// Calls that their grant's budget did not suffice for, by `capability` and `unit` (`calls`, `tokens`, `bytes`, `money`).
+/// Calls that a budget did not suffice for, by `capability`, `unit` (`calls`, `tokens`, `bytes`, `money`) and `level` (`grant`,
+/// `message`, `supervisor`).
 pub const CALLS_OVER_BUDGET: &str = "loket_calls_over_budget_total";
 /// Providers that ended in order.
 pub const PROVIDERS_STOPPED: &str = "loket_providers_stopped_total";
@@ -81,9 +82,10 @@ pub(crate) fn resent(capability: &'static str) {
     counter!(CALLS_RESENT, "capability" => capability).increment(1);
 }
 
-pub(crate) fn over_budget(capability: &'static str, unit: loket_turn::Unit) {
+pub(crate) fn over_budget(capability: &'static str, unit: loket_turn::Unit, level: &'static str) {
     let unit = unit.as_str();
-    counter!(CALLS_OVER_BUDGET, "capability" => capability, "unit" => unit).increment(1);
+    let labels = [("capability", capability), ("unit", unit), ("level", level)];
+    counter!(CALLS_OVER_BUDGET, &labels).increment(1);
 }
 
 pub(crate) fn stopped() {

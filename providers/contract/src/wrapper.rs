@@ -245,7 +245,8 @@ async fn journaled<P: Provider>(
             }
         }
         Ok(IntentWritten::Spent { budget, short }) => {
-            metrics::over_budget(ticket.operation.capability, short.line.unit);
+            let (unit, level) = (short.line.unit, budget.level.as_str());
+            metrics::over_budget(ticket.operation.capability, unit, level);
             ticket.done(Err(budget.refusal(&short, services.clock.now().0)), None);
             return;
         }

@@ -5,10 +5,10 @@
 
 use loket_kernel::{Bound, Capability, MAX_GRANTS, MAX_RULES, Pattern, PatternError, Scope};
 
-use super::bounds::BUDGET;
+use super::budgets;
 use super::cx::Cx;
 use super::fields::{Fields, head};
-use super::spec::{BudgetSpec, GrantSpec};
+use super::spec::GrantSpec;
 use super::{slice, units};
 
 /// Reads a list of grants.
@@ -41,7 +41,7 @@ fn grant<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<GrantSpec> {
     let cap = fields.need(cx, "cap").and_then(|raw| capability(cx, raw, "cap"));
     let anchor = cx.place(raw);
     let scope = fields.take("scope").map(|raw| scope(cx, raw, anchor.offset)).unwrap_or_default();
-    let budget = fields.take("budget").and_then(|raw| budget(cx, raw));
+    let budget = fields.take("budget").and_then(|raw| budgets::grant(cx, raw));
     let approve = match fields.take("approve") {
         Some(raw) => approvals(cx, raw, cap.as_ref()),
         None => Vec::new(),
@@ -127,31 +127,4 @@ fn reason(error: &PatternError) -> &'static str {
         PatternError::TooLong => "it is too long",
         _ => "a `*` is not its last part",
     }
-}
-
-fn budget<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<BudgetSpec> {
-    let mut fields = Fields::open(cx, raw, "budget")?;
-    let amount = |cx: &mut Cx<'a>, fields: &mut Fields<'a>, name: &'static str| {
-        fields.take(name).and_then(|raw| cx.number(raw, name, "E305", BUDGET))
-    };
-    let spec = BudgetSpec {
-        calls: amount(cx, &mut fields, "calls"),
-        tokens: amount(cx, &mut fields, "tokens"),
-        bytes: amount(cx, &mut fields, "bytes"),
-        money: fields.take("money").and_then(|raw| cx.quantity(raw, "money", units::money, "2.50")),
-        per_ms: fields.take("per").and_then(|raw| cx.duration(raw, "per")),
-    };
-    if spec.money == Some(0) {
-        cx.help("E305", raw, "`money` is 0: nothing could be asked", "leave the grant out instead");
-    }
-    if spec.per_ms == Some(0) {
-        let help = "for example \"1h\"; leave it out for a budget that is never refilled";
-        cx.help("E305", raw, "`per` is 0: the budget would never be spent", help);
-    }
-    if spec == (BudgetSpec { per_ms: spec.per_ms, ..BudgetSpec::default() }) && !cx.has_errors() {
-        let help = "give calls, tokens, bytes or money";
-        cx.help("E305", raw, "the budget bounds nothing", help);
-    }
-    fields.close(cx);
-    Some(spec)
 }

@@ -4,8 +4,10 @@
 //! outside the text is asked of a [`Catalog`]. Start reading at [`parse`].
 
 mod bounds;
+mod budgets;
 mod catalog;
 mod common;
+mod counted;
 mod cx;
 mod diff;
 mod fields;
@@ -22,6 +24,7 @@ mod place;
 mod policy;
 mod reactions;
 mod refs;
+mod rights;
 mod scalars;
 mod schema;
 mod secrets;

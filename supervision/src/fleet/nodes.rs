@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::bounds::{self, MAX_ID, RESERVED};
+use super::budgets;
 use super::catalog::{CapabilityFact, Catalog, ModuleFact};
 use super::common::{
     self, AUTO_SHUTDOWNS, DYNAMICS, ESCALATIONS, RESTARTS, STOPS, STRATEGIES, WINDOWS,
@@ -79,6 +80,7 @@ fn empty_supervisor() -> SupervisorSpec {
         significant: false,
         backoff: None,
         dynamic: Dynamic::default(),
+        budget: None,
         rules: Vec::new(),
         children: Vec::new(),
         place: Place::default(),
@@ -150,6 +152,9 @@ fn supervisor<'a>(
         out.children = children(cx, tree, raw, depth, out.place.offset);
     }
     out.children.iter_mut().for_each(|child| child.inherit(&rules));
+    if out.budget.is_some() {
+        out.children.iter_mut().for_each(|child| child.draw_on(&out.id));
+    }
     fields.close(cx);
     cx.leave();
     out
@@ -157,6 +162,7 @@ fn supervisor<'a>(
 
 /// The flags that OTP does not have.
 fn beyond_otp<'a>(cx: &mut Cx<'a>, fields: &mut Fields<'a>, out: &mut SupervisorSpec) {
+    out.budget = fields.take("budget").and_then(|raw| budgets::supervisor(cx, raw));
     if let Some(raw) = fields.take("window") {
         out.window = cx.word(raw, "window", &WINDOWS).unwrap_or_default();
         if out.window == Window::OtpSeconds && !out.period_ms.is_multiple_of(1_000) {

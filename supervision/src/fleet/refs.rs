@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use loket_kernel::{Bound, Pattern};
 
 use super::catalog::{CapabilityFact, ScopeForm};
+use super::counted;
 use super::cx::Cx;
 use super::flows;
 use super::nearest::nearest;
 use super::nodes::Tree;
 use super::policy::{Restart, Strategy};
 use super::spec::{
-    AgentSpec, BudgetSpec, Fleet, GrantSpec, Node, Opening, Place, ProviderSpec, SupervisorSpec,
+    AgentSpec, Fleet, GrantSpec, Node, Opening, Place, ProviderSpec, SupervisorSpec,
 };
 
 /// A child with its way down from the root: each supervisor's strategy and the child's index.
@@ -77,7 +78,7 @@ pub(crate) fn check(cx: &mut Cx<'_>, fleet: &Fleet, tree: &Tree<'_>, own_operato
     }
     if own_operator {
         for grant in &fleet.operator {
-            no_budget(cx, grant);
+            counted::no_budget(cx, grant);
             for provider in check_grant(cx, grant, "", &known, sure) {
                 used[provider] = true;
             }
@@ -85,6 +86,11 @@ pub(crate) fn check(cx: &mut Cx<'_>, fleet: &Fleet, tree: &Tree<'_>, own_operato
     }
     for (provider, used) in stock.providers.iter().zip(used) {
         about_provider(cx, provider, used || provider.spec.capabilities.is_empty());
+    }
+    if sure {
+        let agents: Vec<_> = stock.agents.iter().map(|a| (a.spec, a.path.as_str())).collect();
+        let facts: Vec<_> = known.iter().map(|known| &known.fact).collect();
+        counted::shared(cx, &fleet.root, &agents, &facts);
     }
     for message in &fleet.opening {
         opening(cx, message, &stock);
@@ -172,47 +178,14 @@ fn check_grant(
         scope_keys(cx, grant, path, &reached);
         mandatory_keys(cx, grant, path, &reached);
         if sure && let Some(budget) = grant.budget {
-            uncounted(cx, grant, budget, path, &reached);
+            let facts: Vec<_> = reached.iter().map(|known| &known.fact).collect();
+            let what = format!("`{}`", grant.cap);
+            counted::check(cx, (grant.place, "budget"), budget, Some(path), (&what, &facts));
         }
     }
     let mut providers: Vec<usize> = reached.iter().filter_map(|k| k.provider).collect();
     providers.dedup();
     providers
-}
-
-/// A budget of tokens where none are used, and one of money where a model has no price, would never be spent.
-fn uncounted(
-    cx: &mut Cx<'_>,
-    grant: &GrantSpec,
-    budget: BudgetSpec,
-    path: &str,
-    reached: &[&Known],
-) {
-    let any = |fact: fn(&CapabilityFact) -> bool| reached.iter().any(|known| fact(&known.fact));
-    let (message, help) = if any(|fact| fact.tokens) {
-        if budget.money.is_none() || any(|fact| fact.priced) {
-            return;
-        }
-        let message = format!("a model behind `{}` has no price", grant.cap);
-        (message, "give each model its `price`, or bound `tokens`, `calls` or `bytes`")
-    } else if budget.tokens.is_some() || budget.money.is_some() {
-        let message = format!("nothing in `{}` uses tokens", grant.cap);
-        (message, "bound its `calls` or `bytes`")
-    } else {
-        return;
-    };
-    let at = cx.field(grant.place, "budget");
-    cx.report("E216", at, Some(path.to_owned()), message, help.to_owned());
-}
-
-/// The operator has no turns, and so nothing that counts.
-fn no_budget(cx: &mut Cx<'_>, grant: &GrantSpec) {
-    if grant.budget.is_some() {
-        let at = cx.field(grant.place, "budget");
-        let help = "leave it out, or bound the agents' own grants".to_owned();
-        let message = "budgets are counted for agents, not for the operator".to_owned();
-        cx.report("E216", at, None, message, help);
-    }
 }
 
 /// Keys that the grant gives: known, and of the right form.

@@ -76,6 +76,15 @@ fn groups() -> Vec<(&'static str, Vec<Field>)> {
             ],
         ),
         (
+            "per_message",
+            vec![
+                field("calls", Form::Count(bounds::BUDGET)),
+                field("tokens", Form::Count(bounds::BUDGET)),
+                field("bytes", Form::Count(bounds::BUDGET)),
+                field("money", Form::Money),
+            ],
+        ),
+        (
             "on",
             vec![
                 field("cause", words(&CAUSES)),
@@ -175,6 +184,7 @@ fn supervisor() -> Vec<Field> {
         field("escalation", words(&ESCALATIONS)),
         field("stop", words(&STOPS)),
         field("dynamic", words(&DYNAMICS)),
+        field("budget", Form::Group("budget")),
         field("on", Form::List("on", bounds::MAX_ON)),
         field("restart", words(&RESTARTS)),
         field("shutdown", shutdown()),
@@ -235,6 +245,7 @@ fn agent() -> Vec<Field> {
         needed("module", Form::Text),
         field("settings", Form::Map(json!({}))),
         field("grants", Form::List("grant", MAX_GRANTS)),
+        field("per_message", Form::Group("per_message")),
         field("significant", Form::Flag),
         field("every", Form::Time(None)),
         field("restarts", Form::Group("restarts")),

@@ -4,9 +4,7 @@
 //! provider. Start reading at [`Fleet`]; `docs/fleet-file.md` describes the fields for users.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use loket_kernel::{BudgetRef, Capability, Grant, GrantId, Moment, Scope};
 use serde::Serialize;
 
 pub use super::place::Place;
@@ -14,6 +12,7 @@ use super::policy::{
     AutoShutdown, Backoff, Budget, Charge, Dynamic, Escalation, Limits, Mailbox, Restart, Rule,
     Shutdown, Stop, Strategy, Watchdog, Window,
 };
+pub use super::rights::{BudgetSpec, GrantSpec};
 use crate::machine::{ChildSpec, Flags, Kind};
 
 /// One fleet: a supervision tree with its data directory.
@@ -162,6 +161,17 @@ impl Node {
         }
     }
 
+    /// Notes a supervisor with a budget that is above it, farther than all that were noted before.
+    pub(super) fn draw_on(&mut self, supervisor: &str) {
+        match self {
+            Self::Supervisor(s) => {
+                s.children.iter_mut().for_each(|child| child.draw_on(supervisor))
+            }
+            Self::Provider(_) => {}
+            Self::Agent(a) => a.draws_on.push(supervisor.to_owned()),
+        }
+    }
+
     /// Puts the rules of its supervisor behind its own.
     pub(super) fn inherit(&mut self, rules: &[Rule]) {
         match self {
@@ -235,6 +245,8 @@ pub struct SupervisorSpec {
     pub backoff: Option<Backoff>,
     /// What becomes of dynamic children; beyond OTP, `Ledger` when absent.
     pub dynamic: Dynamic,
+    /// What all agents below it may spend together; none: no bound of its own.
+    pub budget: Option<BudgetSpec>,
     /// What else than a restart follows from its own exits: its supervisor's `on`.
     pub rules: Vec<Rule>,
     /// Its children, in start order.
@@ -308,6 +320,10 @@ pub struct AgentSpec {
     pub settings: BTreeMap<String, String>,
     /// What it may do; nothing else.
     pub grants: Vec<GrantSpec>,
+    /// What one message may cost, in all attempts at it; none: no bound of its own.
+    pub per_message: Option<BudgetSpec>,
+    /// The supervisors above it that have a budget, the nearest first: its calls draw on those, too.
+    pub draws_on: Vec<String>,
     /// Restart type.
     pub restart: Restart,
     /// How it is stopped.
@@ -342,42 +358,9 @@ pub struct AgentSpec {
     pub place: Place,
 }
 
-/// The right to a capability and all below it, as the file says it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct GrantSpec {
-    /// The capability's name.
-    pub cap: Capability,
-    /// What narrows it.
-    pub scope: Scope,
-    /// What may be spent through it.
-    pub budget: Option<BudgetSpec>,
-    /// Capabilities below it that need an approval at each call.
-    pub approve: Vec<Capability>,
-    /// Unix time in milliseconds at which it ends.
-    pub expires_ms: Option<u64>,
-    /// Where it stands.
-    pub place: Place,
-}
-
-impl GrantSpec {
-    /// The kernel's grant; `budget` is the ledger's name for the budget, if it has one.
-    pub fn grant(&self, id: GrantId, budget: Option<BudgetRef>) -> Grant {
-        let (cap, scope) = (self.cap.clone(), Arc::new(self.scope.clone()));
-        Grant::new(cap, scope, budget, self.approve.clone(), self.expires_ms.map(Moment), id)
+impl AgentSpec {
+    /// Whether each of its calls draws on a budget that is not its grant's.
+    pub fn shares_budgets(&self) -> bool {
+        self.per_message.is_some() || !self.draws_on.is_empty()
     }
-}
-
-/// What may be spent through a grant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct BudgetSpec {
-    /// Calls.
-    pub calls: Option<u64>,
-    /// Tokens.
-    pub tokens: Option<u64>,
-    /// Bytes.
-    pub bytes: Option<u64>,
-    /// Money, in millionths of what prices are in.
-    pub money: Option<u64>,
-    /// The window after which it is full again, in milliseconds; none: once and for all.
-    pub per_ms: Option<u64>,
 }

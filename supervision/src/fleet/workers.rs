@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::budgets;
 use super::catalog::{CapabilityFact, ModuleFact};
 use super::common;
 use super::cx::Cx;
@@ -109,6 +110,7 @@ pub(crate) fn agent<'a>(cx: &mut Cx<'a>, tree: &mut Tree<'_>, raw: &'a str) -> O
         }
     }
     let granted = fields.take("grants").map(|raw| grants::grants(cx, raw)).unwrap_or_default();
+    let per_message = fields.take("per_message").and_then(|raw| budgets::message(cx, raw));
     let significant = significant(cx, &mut fields);
     let every_ms = fields.take("every").and_then(|raw| {
         let every = cx.duration(raw, "every");
@@ -127,6 +129,8 @@ pub(crate) fn agent<'a>(cx: &mut Cx<'a>, tree: &mut Tree<'_>, raw: &'a str) -> O
         module,
         settings,
         grants: granted,
+        per_message,
+        draws_on: Vec::new(),
         restart: shared.restart,
         shutdown: shared.shutdown,
         significant,

@@ -2,9 +2,10 @@
 
 use super::{NOW_MS, Subject, wait};
 use loket_turn::{
-    Amounts, Budget, Charge, Counted, Fail, IntentWrite, IntentWritten, LedgerError, Line,
+    Amounts, Budget, Charge, Counted, Fail, IntentWrite, IntentWritten, LedgerError, Level, Line,
     ResultWrite, Terms, TurnKey, TurnNo, Unit, Used,
 };
+use std::sync::Arc;
 
 /// The capability whose grant has the kit's budget.
 pub const PAID: &str = "llm.chat";
@@ -20,13 +21,22 @@ pub const MONEY: u64 = 102 * PRICE;
 pub fn terms() -> Terms {
     let limits = vec![(Unit::Calls, 3), (Unit::Tokens, 100), (Unit::Bytes, 1_000)];
     let limits = [limits, vec![(Unit::Money, MONEY)]].concat();
-    Terms { capability: PAID.into(), limits, per_ms: Some(1_000) }
+    Terms { level: level(), limits, per_ms: Some(1_000) }
+}
+
+fn level() -> Level {
+    Level::grant(PAID)
+}
+
+/// No supervisor above.
+fn above() -> Arc<[Arc<str>]> {
+    Arc::default()
 }
 
 /// An intent that may use so many tokens.
 pub fn paid(it: &Subject, turn: &TurnKey, call: u32, args: &str, tokens: u64) -> IntentWrite {
     let wants = Amounts::of_call(args.as_bytes(), Used { tokens, money: PRICE * tokens });
-    let charge = Some(Charge { capability: PAID.into(), wants });
+    let charge = Some(Charge { grant: Some(PAID.into()), wants });
     IntentWrite { charge, ..it.intent(turn, call, args) }
 }
 
@@ -51,13 +61,13 @@ fn of(it: &Subject, unit: Unit) -> (u64, u64) {
 /// An agent with the kit's budget and two messages.
 fn spender(it: &Subject) -> TurnKey {
     let turn = it.opened("a");
-    let set = wait(it.ledger.set_budgets("a".into(), 1, vec![terms()])).expect("set");
+    let set = wait(it.ledger.set_budgets("a".into(), 1, vec![terms()], above())).expect("set");
     let empty = |unit, limit| Line { unit, limit, spent: 0, reserved: 0 };
     let (money, tokens) = ((Unit::Money, MONEY), (Unit::Tokens, 100));
     let lines = [(Unit::Bytes, 1_000), (Unit::Calls, 3), money, tokens];
     let lines = lines.map(|(unit, limit)| empty(unit, limit)).to_vec();
-    let (agent, capability) = ("a".into(), PAID.into());
-    let budget = Budget { agent, capability, lines, per_ms: Some(1_000), since_ms: NOW_MS };
+    let (level, agent, under, per_ms) = (level(), Some("a".into()), None, Some(1_000));
+    let budget = Budget { level, agent, under, lines, per_ms, since_ms: NOW_MS };
     assert_eq!(set, vec![budget.clone()]);
     it.accept("a", "x");
     it.accept("a", "y");
@@ -101,7 +111,7 @@ pub fn c2_a_call_beyond_its_budget_writes_nothing(it: &Subject) {
     let mut dear = paid(it, &turn, 2, "args", 1);
     let money = MONEY - 60 * PRICE + 1;
     let wants = Amounts::of_call(b"args", Used { tokens: 1, money });
-    dear.charge = Some(Charge { capability: PAID.into(), wants });
+    dear.charge = Some(Charge { grant: Some(PAID.into()), wants });
     let written = wait(it.ledger.intent(dear)).expect("answered");
     let IntentWritten::Spent { short, .. } = written else { panic!("{written:?}") };
     assert_eq!((short.line.unit, short.needs), (Unit::Money, money));
@@ -139,7 +149,7 @@ pub fn c4_what_nobody_accounts_for_is_spent(it: &Subject) {
 pub fn d1_what_was_counted_is_written_with_the_end(it: &Subject) {
     let turn = spender(it);
     let spent = Amounts { calls: 2, bytes: 30, ..Amounts::default() };
-    let counted = vec![Counted { capability: PAID.into(), since_ms: NOW_MS, spent }];
+    let counted = vec![Counted { level: level(), since_ms: NOW_MS, spent }];
     let mut end = it.ending(&turn);
     end.counted = counted.clone();
     let next = wait(it.ledger.end(end)).expect("ended").expect("a next one");
@@ -158,7 +168,7 @@ pub fn c2_what_was_counted_is_judged_with_the_call(it: &Subject) {
     let turn = spender(it);
     let spent = Amounts { calls: 3, ..Amounts::default() };
     let mut write = paid(it, &turn, 1, "args", 1);
-    write.counted = vec![Counted { capability: PAID.into(), since_ms: NOW_MS, spent }];
+    write.counted = vec![Counted { level: level(), since_ms: NOW_MS, spent }];
     let written = wait(it.ledger.intent(write)).expect("answered");
     let IntentWritten::Spent { short, .. } = written else { panic!("{written:?}") };
     assert_eq!((short.line.unit, short.line.spent, short.needs), (Unit::Calls, 3, 1));
@@ -170,7 +180,7 @@ pub fn g3_a_skipped_turn_spends_what_it_had_reserved(it: &Subject) {
     let turn = spender(it);
     wait(it.ledger.intent(paid(it, &turn, 1, "args", 60))).expect("intent");
     let spent = Amounts { calls: 1, ..Amounts::default() };
-    let counted = vec![Counted { capability: PAID.into(), since_ms: NOW_MS, spent }];
+    let counted = vec![Counted { level: level(), since_ms: NOW_MS, spent }];
     let fail = Fail { counted: counted.clone(), ..it.failure(&turn, 2) };
     wait(it.ledger.fail(fail.clone())).expect("noted");
     assert_eq!((of(it, Unit::Calls), of(it, Unit::Tokens)), ((2, 0), (0, 60)));
@@ -186,15 +196,15 @@ pub fn j4_spent_stays_spent_when_budgets_are_set_again(it: &Subject) {
     let turn = spender(it);
     wait(it.ledger.intent(paid(it, &turn, 1, "args", 60))).expect("intent");
     wait(it.ledger.open("a".into(), 2)).expect("opened");
-    let old = wait(it.ledger.set_budgets("a".into(), 1, Vec::new()));
+    let old = wait(it.ledger.set_budgets("a".into(), 1, Vec::new(), above()));
     assert_eq!(old, Err(LedgerError::Fenced { agent: "a".into() }));
     let more = Terms { limits: vec![(Unit::Tokens, 200)], ..terms() };
-    let set = wait(it.ledger.set_budgets("a".into(), 2, vec![more])).expect("set");
+    let set = wait(it.ledger.set_budgets("a".into(), 2, vec![more], above())).expect("set");
     let line = Line { unit: Unit::Tokens, limit: 200, spent: 0, reserved: 60 };
     assert_eq!(set[0].lines, vec![line]);
     let state = wait(it.ledger.open("a".into(), 2)).expect("opened");
     assert!(state.has_budgets);
-    let set = wait(it.ledger.set_budgets("a".into(), 2, Vec::new())).expect("set");
+    let set = wait(it.ledger.set_budgets("a".into(), 2, Vec::new(), above())).expect("set");
     assert_eq!(set, Vec::new());
     told(it, result(it, &turn, 1, Some(20)));
     assert!(!wait(it.ledger.open("a".into(), 2)).expect("opened").has_budgets);
@@ -207,7 +217,7 @@ pub fn a4_budgets_go_with_the_life(it: &Subject) {
     wait(it.ledger.remove("a".into(), "gone".to_owned())).expect("removed");
     assert_eq!(wait(it.ledger.budgets(None)), Ok(Vec::new()));
     let again = it.opened("a");
-    let set = wait(it.ledger.set_budgets("a".into(), again.incarnation, vec![terms()]));
+    let set = wait(it.ledger.set_budgets("a".into(), again.incarnation, vec![terms()], above()));
     let lines = &set.expect("set")[0].lines;
     assert!(lines.iter().all(|line| (line.spent, line.reserved) == (0, 0)), "{lines:?}");
 }

@@ -11,6 +11,7 @@ mod letters;
 mod links;
 mod messages;
 mod people;
+mod shared;
 mod turns;
 mod waits;
 
@@ -21,6 +22,7 @@ pub use letters::*;
 pub use links::*;
 pub use messages::*;
 pub use people::*;
+pub use shared::*;
 pub use turns::*;
 pub use waits::*;
 

@@ -92,6 +92,7 @@ impl Engine {
             durable: 0,
             quarantined: false,
             has_budgets: false,
+            above: Default::default(),
             swept: 0,
             held: Vec::new(),
             waits: None,

@@ -69,7 +69,7 @@ impl Engine {
         self.must_sync = true;
         self.write_begin(life, n, agent.open_row, ask.begin.as_ref())?;
         self.write_records(life, n, &ask.records)?;
-        self.count(life, &ask.counted)?;
+        self.count(life, n, &ask.counted)?;
         if let Some(known) = self.one("intent = ?1", ask.intent.0)? {
             let same =
                 known.approval.capability == ask.capability && known.approval.args == ask.args;

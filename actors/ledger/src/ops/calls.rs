@@ -75,9 +75,9 @@ impl Engine {
         }
         self.write_begin(life, n, agent.open_row, write.begin.as_ref())?;
         self.write_records(life, n, &write.records)?;
-        self.count(life, &write.counted)?;
+        self.count(life, n, &write.counted)?;
         if let Some(charge) = &write.charge {
-            self.reserve_charge(life, intent.id, charge)?;
+            self.reserve_charge(life, n, intent.id, charge)?;
         }
         self.conn
             .prepare_cached(

@@ -17,7 +17,7 @@ impl Engine {
         let agent = self.fenced(&end.turn).map_err(Fault::refused)?;
         let (life, n) = (agent.life, end.turn.n);
         self.write_records(life, n, &end.records)?;
-        self.count(life, &end.counted)?;
+        self.count(life, n, &end.counted)?;
         self.write_end(&agent, end)?;
         self.book.hold(life, Vec::new());
         self.advance(life, n, end.chain)?;

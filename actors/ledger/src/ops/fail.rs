@@ -13,7 +13,7 @@ impl Engine {
     /// See [`loket_turn::Ledger::fail`].
     pub(crate) fn fail(&mut self, fail: &Fail) -> Op<FailVerdict> {
         let agent = self.fenced(&fail.turn).map_err(Fault::refused)?;
-        self.count(agent.life, &fail.counted)?;
+        self.count(agent.life, fail.turn.n, &fail.counted)?;
         let before = self.attempts(agent.life, fail.turn.n.0)?;
         let counts = fail.blame == Blame::Guest;
         let attempts = before.saturating_add(u32::from(counts));

@@ -7,6 +7,7 @@ mod approvals;
 pub(crate) mod brains;
 pub(crate) mod budgets;
 mod calls;
+mod charges;
 mod doubt;
 mod end;
 mod fail;

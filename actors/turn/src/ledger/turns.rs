@@ -21,7 +21,7 @@ pub struct AgentState {
     pub durable: TurnNo,
     /// Why it takes no turns, if so (rule G4).
     pub quarantine: Option<super::Quarantine>,
-    /// The ledger has budgets of it.
+    /// The ledger has budgets of it, or of supervisors above it.
     pub has_budgets: bool,
     /// The turn to run.
     pub next: Option<NextTurn>,

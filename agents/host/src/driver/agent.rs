@@ -137,10 +137,10 @@ impl Agent {
     async fn take_over(&mut self) -> Result<Next, Failed> {
         self.present.pin(&self.services).await?;
         let mut state = self.open().await.map_err(|error| Failed::ledger(&error))?;
-        let terms = self.plan.terms();
-        if state.has_budgets || !terms.is_empty() {
+        let (terms, above) = (self.plan.terms(), self.plan.above());
+        if state.has_budgets || !terms.is_empty() || !above.is_empty() {
             let (name, ledger) = (self.plan.name.clone(), &self.services.ledger);
-            let budgets = ledger.set_budgets(name, self.incarnation, terms).await;
+            let budgets = ledger.set_budgets(name, self.incarnation, terms, above).await;
             let budgets = budgets.map_err(|error| Failed::ledger(&error))?;
             if let Some(next) = &mut state.next {
                 next.budgets = budgets;

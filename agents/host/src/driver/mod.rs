@@ -26,4 +26,4 @@ mod turn;
 pub use body::agent_body;
 pub use lane_time::LANE_TIME;
 pub use modules::{ModuleSource, Modules};
-pub use services::{AgentPlan, HostServices, LaneDoors};
+pub use services::{AgentPlan, HostServices, LaneDoors, allowances};

@@ -5,8 +5,8 @@ use loket_kernel::{GrantSet, Principal};
 use loket_runtime::{
     Authority, CallEnvelope, Clock, Mailbox, ProviderWork, RunningGuests, Slots, StopAll, Waiters,
 };
-use loket_supervision::fleet::AgentSpec;
-use loket_turn::{AgentName, Enrol, Ledger, OpenTurns, Terms, Unit};
+use loket_supervision::fleet::{AgentSpec, BudgetSpec, Node, SupervisorSpec};
+use loket_turn::{AgentName, Allowance, Enrol, Ledger, Level, OpenTurns, Terms, Unit};
 use std::sync::Arc;
 
 /// Shared by all agents of the node.
@@ -66,27 +66,50 @@ pub struct AgentPlan {
 }
 
 impl AgentPlan {
-    /// The budgets of its grants, as the ledger is to keep them.
+    /// The budgets of its own, as the ledger is to keep them.
     pub(super) fn terms(&self) -> Vec<Terms> {
         let grants = self.spec.grants.iter();
         grants
             .filter_map(|grant| {
                 let budget = grant.budget?;
-                let all = [
-                    (Unit::Calls, budget.calls),
-                    (Unit::Tokens, budget.tokens),
-                    (Unit::Bytes, budget.bytes),
-                    (Unit::Money, budget.money),
-                ];
-                Some(Terms {
-                    capability: grant.cap.as_str().into(),
-                    limits: all
-                        .into_iter()
-                        .filter_map(|(unit, most)| Some((unit, most?)))
-                        .collect(),
-                    per_ms: budget.per_ms,
-                })
+                Some(terms(Level::grant(grant.cap.as_str()), &budget))
             })
+            .chain(self.spec.per_message.map(|budget| terms(Level::Message, &budget)))
             .collect()
     }
+
+    /// The supervisors above it whose budgets it draws on, the nearest first.
+    pub(super) fn above(&self) -> Arc<[Arc<str>]> {
+        self.spec.draws_on.iter().map(|id| Arc::from(id.as_str())).collect()
+    }
+}
+
+/// The budgets of the supervisors at and below this one, as the ledger is to keep them.
+pub fn allowances(root: &SupervisorSpec) -> Vec<Allowance> {
+    let mut found = Vec::new();
+    let mut open: Vec<(&SupervisorSpec, Option<Arc<str>>)> = vec![(root, None)];
+    while let Some((supervisor, mut under)) = open.pop() {
+        if let Some(budget) = &supervisor.budget {
+            let id: Arc<str> = supervisor.id.as_str().into();
+            let terms = terms(Level::supervisor(id.clone()), budget);
+            found.push(Allowance { terms, under: under.replace(id) });
+        }
+        for child in &supervisor.children {
+            if let Node::Supervisor(below) = child {
+                open.push((below, under.clone()));
+            }
+        }
+    }
+    found
+}
+
+fn terms(level: Level, budget: &BudgetSpec) -> Terms {
+    let all = [
+        (Unit::Calls, budget.calls),
+        (Unit::Tokens, budget.tokens),
+        (Unit::Bytes, budget.bytes),
+        (Unit::Money, budget.money),
+    ];
+    let limits = all.into_iter().filter_map(|(unit, most)| Some((unit, most?)));
+    Terms { level, limits: limits.collect(), per_ms: budget.per_ms }
 }
