@@ -195,6 +195,7 @@ fn the_schema_has_every_field_that_the_reader_knows() {
         ("grant", agent(&format!("grants: [(cap: \"store\", {strange})]"))),
         ("budget", agent(&format!("grants: [(cap: \"store\", budget: ({strange}))]"))),
         ("per_message", agent(&format!("per_message: ({strange})"))),
+        ("soft", agent(&format!("per_message: (calls: 1, soft: ({strange}))"))),
         ("backoff", agent(&format!("backoff: ({strange})"))),
         ("mailbox", agent(&format!("mailbox: ({strange})"))),
         ("watchdog", agent(&format!("watchdog: ({strange})"))),

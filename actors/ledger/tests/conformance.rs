@@ -94,4 +94,7 @@ rules! {
     d1_a_message_has_a_budget_for_all_its_attempts,
     d1_what_was_counted_is_written_at_every_level,
     j4_a_supervisors_budget_is_set_again,
+    h1_an_approved_soft_limit_lets_all_go_on_to_the_hard_one,
+    h1_a_denied_soft_limit_refuses_the_one_call,
+    h1_a_soft_limits_word_is_for_these_arguments,
 }

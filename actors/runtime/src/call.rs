@@ -3,8 +3,8 @@
 use crate::Presence;
 use loket_kernel::{Admitted, Envelope, GrantSet};
 use loket_turn::{
-    AgentName, Effect, EffectClass, Epoch, Hash, Journal, Life, Live, MessageId, Outcome, Purse,
-    TurnKey, TurnNo,
+    AgentName, Effect, EffectClass, Epoch, Hash, Journal, Level, Life, Live, MessageId, Outcome,
+    Purse, TurnKey, TurnNo,
 };
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
@@ -74,8 +74,9 @@ pub enum Reply {
         /// The operation's class, `Keyed` or `Once`.
         class: EffectClass,
     },
-    /// It is granted, and a person must approve it first: it has gone to no provider (rule H1).
-    Held,
+    /// It is granted, and a person must approve it first: it has had no effect (rule H1). `Some`: not for its grant's sake, but because
+    /// it goes beyond the soft limit of this budget.
+    Held(Option<Level>),
     /// It is granted, and its provider is between two incarnations: it has gone to none. Send it again when somebody is there.
     Away(Arc<Presence>),
     /// The machine was at fault, in words: what became of the call is no answer to a turn (rules J2, J3). Send it again under the

@@ -156,7 +156,7 @@ fn slips(left: &[u8], right: &[u8], most: u32) -> Option<u32> {
 pub(crate) fn hold(rule: &str, envelope: Envelope<Cargo>) {
     if envelope.cargo.turn.is_some() {
         // A caller that has gone needs no answer.
-        let _ = envelope.cargo.reply.send(Reply::Held);
+        let _ = envelope.cargo.reply.send(Reply::Held(None));
         return;
     }
     let text = format!("{} needs an approval (approve: {rule})", envelope.capability);

@@ -9,7 +9,7 @@ mod purse;
 mod standing;
 mod units;
 
-pub use purse::{Purse, Refused};
+pub use purse::{Purse, Refused, Undrawn};
 pub use standing::{Budget, Line, Short};
 pub use units::{Amounts, Unit, Used};
 
@@ -67,6 +67,8 @@ pub struct Terms {
     pub level: Level,
     /// The most of each unit that it bounds.
     pub limits: Vec<(Unit, u64)>,
+    /// The amounts beyond which a person is asked.
+    pub soft: Vec<(Unit, u64)>,
     /// The window after which it is full again, milliseconds; `None`: once and for all.
     pub per_ms: Option<u64>,
 }
@@ -90,6 +92,13 @@ pub fn budget_number(capability: &str) -> u64 {
 /// capability's.
 pub fn shared_number() -> u64 {
     budget_number("")
+}
+
+impl Terms {
+    /// The amount of a unit beyond which a person is asked.
+    pub fn soft_of(&self, unit: Unit) -> Option<u64> {
+        self.soft.iter().find(|(of, _)| *of == unit).map(|(_, amount)| *amount)
+    }
 }
 
 /// What an intent's call may need, for the ledger to judge and to charge at every level in the step that writes the intent.

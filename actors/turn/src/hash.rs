@@ -1,6 +1,6 @@
 //! Hashes: of blobs, of the calls of a turn, of the chain of turns, and the keys derived from them.
 
-use crate::{CallNo, IntentId, Life, MessageId, Outcome, TurnNo};
+use crate::{CallNo, IntentId, Level, Life, MessageId, Outcome, TurnNo};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -127,6 +127,23 @@ pub fn derived_key(life: Life, message: MessageId, call: CallNo) -> IntentId {
     hasher.update(&life.0.to_le_bytes());
     hasher.update(&message.0);
     hasher.update(&call.0.to_le_bytes());
+    let mut id = [0; 16];
+    id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    IntentId(id)
+}
+
+/// The key under which a person is asked whether a call may go beyond the soft limit of a budget. It is not the call's own: that one
+/// may need an approval as well.
+pub fn beyond_key(call: IntentId, level: &Level) -> IntentId {
+    let whose = match level {
+        Level::Grant { capability: whose } | Level::Supervisor { supervisor: whose } => whose,
+        Level::Message => "",
+    };
+    let mut hasher = blake3::Hasher::new_derive_key("loket 1 beyond");
+    hasher.update(&call.0);
+    hasher.update(level.as_str().as_bytes());
+    hasher.update(&[0]);
+    hasher.update(whose.as_bytes());
     let mut id = [0; 16];
     id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     IntentId(id)

@@ -21,11 +21,11 @@ mod staged;
 
 pub use budget::{
     Allowance, Amounts, BUDGET_SPENT, Budget, Charge, Counted, Level, Line, Purse, Refused, Short,
-    Terms, Unit, Used, budget_number, shared_number,
+    Terms, Undrawn, Unit, Used, budget_number, shared_number,
 };
 pub use class::EffectClass;
 pub use failure::{Blame, Failure, Outcome};
-pub use hash::{Hash, RunningHash, chain_after, derived_key};
+pub use hash::{Hash, RunningHash, beyond_key, chain_after, derived_key};
 pub use ids::{AgentName, CallNo, Epoch, IntentId, LetterId, Life, MessageId, TurnKey, TurnNo};
 pub use journal::{Answered, Diverged, Journal, Live, Mode, Step, Stop};
 pub use ledger::{

@@ -1,18 +1,30 @@
 //! Budgets as values: windows, what a call may need, what a turn counts before the ledger has it (rules C2, D1).
 #![allow(clippy::unwrap_used)]
 
-use loket_turn::{Amounts, BUDGET_SPENT, Budget, Level, Line, Purse, Refused, Unit, budget_number};
+use loket_turn::{
+    Amounts, BUDGET_SPENT, Budget, Level, Line, Purse, Refused, Undrawn, Unit, budget_number,
+};
 
 const NUMBERED: &str = "http";
 
 fn budget(limits: &[(Unit, u64)], per_ms: Option<u64>) -> Budget {
-    let lines = limits.iter().map(|&(unit, limit)| Line { unit, limit, spent: 0, reserved: 0 });
+    let lines =
+        limits.iter().map(|&(unit, limit)| Line { unit, limit, soft: None, spent: 0, reserved: 0 });
     let (level, agent, under) = (Level::grant(NUMBERED), Some("a".into()), None);
-    Budget { level, agent, under, lines: lines.collect(), per_ms, since_ms: 1_000 }
+    let (lines, lifted) = (lines.collect(), false);
+    Budget { level, agent, under, lines, per_ms, since_ms: 1_000, lifted }
 }
 
 fn purse(limits: &[(Unit, u64)], per_ms: Option<u64>) -> (Purse, u64) {
     (Purse::new(vec![budget(limits, per_ms)]).unwrap(), budget_number(NUMBERED))
+}
+
+#[track_caller]
+fn refused(drawn: Result<(), Undrawn>) -> Refused {
+    match drawn {
+        Err(Undrawn::Refused(refused)) => refused,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -30,7 +42,7 @@ fn d1_what_a_turn_counts_goes_out_once() {
     purse.charged(number, Amounts { calls: 1, tokens: 9, bytes: 4, money: 7 });
     assert!(purse.counted().is_empty(), "the ledger has it");
     purse.draw(number, b"", 1_000).unwrap();
-    let Refused { unit, level, failure } = purse.draw(number, b"", 1_000).unwrap_err();
+    let Refused { unit, level, failure } = refused(purse.draw(number, b"", 1_000));
     assert_eq!((unit, level), (Unit::Calls, "grant"));
     assert_eq!((&*failure.code, failure.retryable), (BUDGET_SPENT, false));
     assert_eq!(purse.counted()[0].spent.calls, 1, "what was refused is not counted");
@@ -40,7 +52,7 @@ fn d1_what_a_turn_counts_goes_out_once() {
 fn d1_of_a_window_that_is_over_nothing_is_kept() {
     let (mut purse, number) = purse(&[(Unit::Calls, 1)], Some(100));
     purse.draw(number, b"", 1_099).unwrap();
-    let Refused { failure, .. } = purse.draw(number, b"", 1_099).unwrap_err();
+    let Refused { failure, .. } = refused(purse.draw(number, b"", 1_099));
     assert_eq!((failure.retryable, failure.retry_after_ms), (true, Some(1)));
     purse.draw(number, b"", 1_350).unwrap();
     let counted = purse.counted();
@@ -100,4 +112,39 @@ fn a_budget_that_the_turn_does_not_know_lets_nothing_through() {
     assert!(purse.draw(number ^ 1, b"", 1_000).is_err());
     assert!(purse.charge(number ^ 1, Amounts::default()).is_err());
     assert!(Purse::new(Vec::new()).is_none());
+}
+
+/// D1, H1: with a question that ends a run goes what stands before its last record; the calls behind that are made, and counted, again.
+#[test]
+fn d1_a_run_that_begins_anew_counts_what_it_makes_again_once() {
+    let (mut purse, number) = purse(&[(Unit::Calls, 9)], None);
+    purse.draw(number, b"", 1_000).unwrap();
+    purse.recorded();
+    purse.draw(number, b"", 1_000).unwrap();
+    purse.draw(number, b"", 1_000).unwrap();
+    assert_eq!(purse.counted_with_records()[0].spent.calls, 1);
+    purse.written_with_records();
+    assert!(purse.counted_with_records().is_empty());
+    assert_eq!(purse.counted()[0].spent.calls, 2, "it goes out with the next intent, or the end");
+    purse.written();
+    assert!(purse.counted().is_empty());
+}
+
+/// H1: beyond the soft limit a person is asked, and nothing is counted until that one has said yes; then up to the limit.
+#[test]
+fn h1_a_soft_limit_asks_until_it_is_lifted() {
+    let mut soft = budget(&[(Unit::Calls, 3)], Some(100));
+    soft.lines[0].soft = Some(1);
+    let level = soft.level.clone();
+    let (mut purse, number) = (Purse::new(vec![soft]).unwrap(), budget_number(NUMBERED));
+    purse.draw(number, b"", 1_000).unwrap();
+    let asks = Err(Undrawn::Beyond(level.clone()));
+    assert_eq!(purse.draw(number, b"", 1_000), asks);
+    assert_eq!(purse.counted()[0].spent.calls, 1);
+    purse.lift(&level);
+    purse.draw(number, b"", 1_000).unwrap();
+    purse.draw(number, b"", 1_000).unwrap();
+    refused(purse.draw(number, b"", 1_000));
+    purse.draw(number, b"", 1_100).unwrap();
+    assert_eq!(purse.draw(number, b"", 1_100), asks, "a new window asks anew");
 }

@@ -104,7 +104,7 @@ async fn call(
         Ok(Reply::Done { outcome: Ok(result), .. }) => Ok(result),
         Ok(Reply::Done { outcome: Err(failure), .. }) => Err(failure.to_string()),
         Ok(Reply::Deferred { .. }) => Err("the answer was deferred".to_owned()),
-        Ok(Reply::Held) => Err("the call waits for an approval".to_owned()),
+        Ok(Reply::Held(_)) => Err("the call waits for an approval".to_owned()),
         Ok(Reply::Away(_)) => Err("its provider is being restarted".to_owned()),
         Ok(Reply::Unanswered(why)) => Err(why),
         Err(_) => Err("the provider ended".to_owned()),

@@ -82,11 +82,26 @@ fn list(answer: &Value) -> Code {
             word(&one["agent"]),
             word(&one["capability"]),
         ));
+        if let Some(budget) = budget(one) {
+            text.push_str(&format!("\n{:>8}  beyond the soft limit of {budget}", ""));
+        }
     }
     if answer["more"] == true {
         text.push_str("\nmore wait; these are the oldest");
     }
     output::line(&output::safe(&text))
+}
+
+/// The budget whose soft limit a call goes beyond, if that is why it waits.
+fn budget(one: &Value) -> Option<String> {
+    let agent = word(&one["agent"]);
+    Some(match one["budget"]["level"].as_str()? {
+        "supervisor" => {
+            format!("what all agents below {} share", word(&one["budget"]["supervisor"]))
+        }
+        "message" => format!("what one message may cost {agent}"),
+        _ => format!("{agent} for {}", word(&one["budget"]["capability"])),
+    })
 }
 
 /// One for people: who wants what, since when, and what to do.
@@ -101,6 +116,12 @@ fn show(answer: &Value) -> Code {
         word(&answer["agent"]),
         word(&answer["state"]),
     );
+    if let Some(budget) = budget(answer) {
+        text.push_str(&format!(
+            "\n\nIt goes beyond the soft limit of {budget}. Approved, that may be spent to its limits until its window ends, by all who \
+             draw on it; `loket budgets` shows how it stands."
+        ));
+    }
     if let Some(by) = answer["by"].as_str() {
         text.push_str(&format!("\n\n{} by {by}", word(&answer["state"])));
     }

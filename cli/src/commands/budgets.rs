@@ -35,8 +35,8 @@ fn list(answer: &Value) -> Code {
 
 fn text(all: &[Value], more: bool) -> String {
     let mut text = format!(
-        "{:<24} {:<24} {:<7} {:>12} {:>12} {:>12} window ends",
-        "whose", "for", "unit", "limit", "spent", "reserved"
+        "{:<24} {:<24} {:<7} {:>12} {:>12} {:>12} {:>12} window ends",
+        "whose", "for", "unit", "limit", "asks at", "spent", "reserved"
     );
     let known: Vec<&Value> = all.iter().map(|it| &it["supervisor"]).collect();
     let top = all.iter().filter(|it| it["under"].is_null() || !known.contains(&&it["under"]));
@@ -71,12 +71,22 @@ fn rows(it: &Value, depth: usize, text: &mut String) {
     };
     for line in it["lines"].as_array().into_iter().flatten() {
         text.push_str(&format!(
-            "\n{whose:<24} {what:<24} {:<7} {:>12} {:>12} {:>12} {ends}",
+            "\n{whose:<24} {what:<24} {:<7} {:>12} {:>12} {:>12} {:>12} {ends}",
             word(&line["unit"]),
             shown(line, "limit"),
+            asks_at(it, line),
             shown(line, "spent"),
             shown(line, "reserved"),
         ));
+    }
+}
+
+/// The amount beyond which a person is asked, or that one has been.
+fn asks_at(it: &Value, line: &Value) -> String {
+    match (line["soft"].is_null(), it["lifted"] == true) {
+        (true, _) => "-".to_owned(),
+        (false, true) => "approved".to_owned(),
+        (false, false) => shown(line, "soft"),
     }
 }
 

@@ -77,7 +77,7 @@ impl Outsider {
         }
         match answer.await {
             Ok(Reply::Done { outcome, .. }) => outcome,
-            Ok(Reply::Deferred { .. } | Reply::Held | Reply::Away(_) | Reply::Unanswered(_)) => {
+            Ok(Reply::Deferred { .. } | Reply::Held(_) | Reply::Away(_) | Reply::Unanswered(_)) => {
                 Err(Failure::new("internal", "a caller without a turn cannot wait for a record"))
             }
             Err(_) => Err(Failure::retryable(

@@ -27,6 +27,7 @@ mod query;
 mod replay;
 mod rewind;
 mod slots;
+mod soft_budgets;
 mod stop_all;
 #[cfg(feature = "failpoints")]
 mod stuck;

@@ -103,6 +103,7 @@ fn question(call: &CallView<'_>) -> Result<People, Failure> {
         records: Vec::new(),
         counted: Vec::new(),
         intent: turn.call_key(),
+        beyond: None,
         call: CallNo(turn.call()),
         capability: QUESTION.to_owned(),
         args: call.args.to_vec(),

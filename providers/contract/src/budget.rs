@@ -4,7 +4,7 @@
 
 use crate::metrics;
 use loket_runtime::TurnCall;
-use loket_turn::{Amounts, Charge, Counted, Failure, Purse};
+use loket_turn::{Amounts, Charge, Counted, Failure, Level, Purse, Undrawn};
 use std::sync::{MutexGuard, PoisonError};
 
 /// The budget that a call draws on.
@@ -12,6 +12,14 @@ use std::sync::{MutexGuard, PoisonError};
 pub(crate) struct Draws {
     number: u64,
     capability: &'static str,
+}
+
+/// Why a call is not made.
+pub(crate) enum Stopped {
+    /// This is its answer.
+    Failed(Failure),
+    /// It goes beyond the soft limit of this level: a person is asked first.
+    Beyond(Level),
 }
 
 fn purse(turn: &TurnCall) -> Option<MutexGuard<'_, Purse>> {
@@ -54,11 +62,14 @@ impl Draws {
         turn: Option<&TurnCall>,
         args: &[u8],
         now_ms: u64,
-    ) -> Result<(), Failure> {
-        let mut purse = turn.and_then(purse).ok_or_else(unkept)?;
-        purse.draw(self.number, args, now_ms).map_err(|refused| {
-            metrics::over_budget(self.capability, refused.unit, refused.level);
-            refused.failure
+    ) -> Result<(), Stopped> {
+        let mut purse = turn.and_then(purse).ok_or_else(|| Stopped::Failed(unkept()))?;
+        purse.draw(self.number, args, now_ms).map_err(|undrawn| match undrawn {
+            Undrawn::Refused(refused) => {
+                metrics::over_budget(self.capability, refused.unit, refused.level);
+                Stopped::Failed(refused.failure)
+            }
+            Undrawn::Beyond(level) => Stopped::Beyond(level),
         })
     }
 

@@ -16,6 +16,8 @@ pub const CALLS_RESENT: &str = "loket_calls_resent_total";
 /// Calls that a budget did not suffice for, by `capability`, `unit` (`calls`, `tokens`, `bytes`, `money`) and `level` (`grant`,
 /// `message`, `supervisor`).
 pub const CALLS_OVER_BUDGET: &str = "loket_calls_over_budget_total";
+/// Calls that a person is asked about first, since they go beyond the soft limit of a budget, by `capability` and `level`.
+pub const CALLS_BEYOND_SOFT: &str = "loket_calls_beyond_soft_total";
 /// Providers that ended in order.
 pub const PROVIDERS_STOPPED: &str = "loket_providers_stopped_total";
 
@@ -28,6 +30,11 @@ pub fn describe() {
     describe_histogram!(CALL_TIME, Unit::Seconds, "From a provider's mailbox to the answer");
     describe_counter!(CALLS_RESENT, Unit::Count, "Keyed calls sent again under the same key");
     describe_counter!(CALLS_OVER_BUDGET, Unit::Count, "Calls refused for want of budget");
+    describe_counter!(
+        CALLS_BEYOND_SOFT,
+        Unit::Count,
+        "Calls stopped at the soft limit of a budget"
+    );
     describe_counter!(PROVIDERS_STOPPED, Unit::Count, "Providers that ended in order");
 }
 
@@ -86,6 +93,10 @@ pub(crate) fn over_budget(capability: &'static str, unit: loket_turn::Unit, leve
     let unit = unit.as_str();
     let labels = [("capability", capability), ("unit", unit), ("level", level)];
     counter!(CALLS_OVER_BUDGET, &labels).increment(1);
+}
+
+pub(crate) fn beyond(capability: &'static str, level: &'static str) {
+    counter!(CALLS_BEYOND_SOFT, "capability" => capability, "level" => level).increment(1);
 }
 
 pub(crate) fn stopped() {

@@ -3,7 +3,7 @@
 //!
 //! It must never perform a Keyed or Once call before its intent is durable, nor answer one before its result is (rule C2).
 
-use crate::budget::{self, Draws};
+use crate::budget::{self, Draws, Stopped};
 use crate::failpoints::{self, Point};
 use crate::serve::Desk;
 use crate::{CallView, Operation, Performed, Provider, ProviderServices, TurnView, metrics};
@@ -11,8 +11,8 @@ use loket_kernel::Badge;
 use loket_runtime::{AdmittedCall, Clock, Reply, TurnCall};
 use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{
-    Amounts, EffectClass, Failure, IntentWrite, IntentWritten, Journal, LedgerError, Outcome,
-    ResultWrite, Used,
+    Amounts, EffectClass, Failure, IntentWrite, IntentWritten, Journal, LedgerError, Level,
+    Outcome, ResultWrite, Used,
 };
 use std::cell::RefCell;
 use std::future::Future;
@@ -73,6 +73,12 @@ impl Ticket {
             true => self.unanswered(Failure::new(error.code(), error.to_string())),
             false => drop(self),
         }
+    }
+
+    /// A person is asked before it goes beyond the soft limit of a budget.
+    fn held(self, level: Level) {
+        metrics::beyond(self.operation.capability, level.as_str());
+        let _ = self.reply.send(Reply::Held(Some(level)));
     }
 
     /// Counts the answer's bytes.
@@ -138,9 +144,12 @@ pub(crate) fn serve<P: Provider>(
         return Some(Box::pin(journaled(provider, desk.clone(), ticket, prepared, args)));
     }
     if let Some(draws) = ticket.draws
-        && let Err(failure) = draws.draw(ticket.turn.as_ref(), &args, clock.now().0)
+        && let Err(stopped) = draws.draw(ticket.turn.as_ref(), &args, clock.now().0)
     {
-        ticket.done(Err(failure), None);
+        match stopped {
+            Stopped::Failed(failure) => ticket.done(Err(failure), None),
+            Stopped::Beyond(level) => ticket.held(level),
+        }
         return None;
     }
     ticket.at(Point::AfterIntent);
@@ -234,7 +243,7 @@ async fn journaled<P: Provider>(
         return;
     }
     let written = services.ledger.intent(write).await;
-    if !matches!(written, Err(_) | Ok(IntentWritten::Spent { .. })) {
+    if !matches!(written, Err(_) | Ok(IntentWritten::Spent { .. } | IntentWritten::Beyond(_))) {
         budget::written(&turn);
     }
     match written {
@@ -250,6 +259,7 @@ async fn journaled<P: Provider>(
             ticket.done(Err(budget.refusal(&short, services.clock.now().0)), None);
             return;
         }
+        Ok(IntentWritten::Beyond(level)) => return ticket.held(level),
         // A Once call that was sent before is in doubt: only an operator may settle it (rule C4).
         Ok(IntentWritten::Again)
             if ticket.class() == EffectClass::Once && !broken(Mutation::OnceResent) =>

@@ -27,6 +27,8 @@ pub(crate) const QUARANTINE: RangeInclusive<u32> = 0..=64;
 /// What a budget allows, in calls, tokens or bytes: sums of two stay in 64 bits.
 pub(crate) const BUDGET: RangeInclusive<u64> = 1..=u64::MAX >> 1;
 
+/// The share of a budget beyond which a person is asked.
+pub(crate) const SOFT: RangeInclusive<f64> = 0.0..=1.0;
 /// The random share of a delay.
 pub(crate) const JITTER: RangeInclusive<f64> = 0.0..=1.0;
 /// What each delay is multiplied by: below 1 they would shrink, and beyond a thousand the second one is for ever.

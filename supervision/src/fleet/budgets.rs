@@ -2,14 +2,18 @@
 //!
 //! Only the form is checked here; whether anything would be counted is checked in `counted.rs` once all providers are known.
 
-use super::bounds::BUDGET;
+use super::bounds::{BUDGET, SOFT};
 use super::cx::Cx;
 use super::fields::Fields;
-use super::spec::BudgetSpec;
+use super::slice;
+use super::spec::{BudgetSpec, SoftSpec};
 use super::units;
 
 /// What stands in the help of a budget that could never be spent.
 const LEAVE_OUT: &str = "leave it out for no bound, or leave the grants out";
+
+/// Parts of a whole: shares are exact to one.
+const MILLION: u128 = 1_000_000;
 
 /// Reads the budget of a grant.
 pub(crate) fn grant<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<BudgetSpec> {
@@ -56,8 +60,9 @@ fn amounts<'a>(
         tokens: amount(cx, fields, "tokens"),
         bytes: amount(cx, fields, "bytes"),
         money: fields.take("money").and_then(|raw| cx.quantity(raw, "money", units::money, "2.50")),
-        per_ms: None,
+        ..BudgetSpec::default()
     };
+    let soft = fields.take("soft");
     if spec.money == Some(0) {
         cx.help("E305", raw, "`money` is 0: nothing could be asked", instead);
     }
@@ -65,5 +70,61 @@ fn amounts<'a>(
         let help = "give calls, tokens, bytes or money";
         cx.help("E305", raw, "the budget bounds nothing", help);
     }
-    spec
+    BudgetSpec { soft: soft.and_then(|raw| soft_of(cx, raw, &spec)).unwrap_or_default(), ..spec }
+}
+
+/// Reads `soft`: a share of every amount of the budget, or amounts of their own.
+fn soft_of<'a>(cx: &mut Cx<'a>, raw: &'a str, of: &BudgetSpec) -> Option<SoftSpec> {
+    if slice::scalar::<f64>(raw).is_none() {
+        return soft_amounts(cx, raw, of);
+    }
+    let share = cx.fraction(raw, "soft")?;
+    if !SOFT.contains(&share) {
+        let message = format!("`soft` is {share}, not between 0 and 1");
+        cx.help("E305", raw, message, "a share of the budget, such as 0.8");
+        return None;
+    }
+    let part = |most: Option<u64>| most.map(|most| part_of(most, share));
+    Some(SoftSpec {
+        calls: part(of.calls),
+        tokens: part(of.tokens),
+        bytes: part(of.bytes),
+        money: part(of.money),
+    })
+}
+
+/// A share of an amount, exact to a millionth of it.
+fn part_of(most: u64, share: f64) -> u64 {
+    let millionths = (share * MILLION as f64).round() as u128;
+    u64::try_from(u128::from(most) * millionths / MILLION).unwrap_or(most)
+}
+
+fn soft_amounts<'a>(cx: &mut Cx<'a>, raw: &'a str, of: &BudgetSpec) -> Option<SoftSpec> {
+    let mut fields = Fields::open(cx, raw, "soft")?;
+    let amount = |cx: &mut Cx<'a>, fields: &mut Fields<'a>, name: &'static str, most| {
+        let raw = fields.take(name)?;
+        let soft = cx.number(raw, name, "E305", BUDGET)?;
+        below(cx, raw, name, soft, most)
+    };
+    let calls = amount(cx, &mut fields, "calls", of.calls);
+    let tokens = amount(cx, &mut fields, "tokens", of.tokens);
+    let bytes = amount(cx, &mut fields, "bytes", of.bytes);
+    let money = fields.take("money").and_then(|raw| {
+        let soft = cx.quantity(raw, "money", units::money, "2.50")?;
+        below(cx, raw, "money", soft, of.money)
+    });
+    fields.close(cx);
+    Some(SoftSpec { calls, tokens, bytes, money })
+}
+
+/// A soft amount stands below a limit of the same unit.
+fn below(cx: &mut Cx<'_>, raw: &str, name: &str, soft: u64, most: Option<u64>) -> Option<u64> {
+    let message = match most {
+        _ if soft == 0 => format!("the soft `{name}` is 0: `approve` asks at each call"),
+        Some(most) if soft <= most => return Some(soft),
+        Some(_) => format!("the soft `{name}` is more than the budget's"),
+        None => format!("the budget has no `{name}`"),
+    };
+    cx.help("E305", raw, message, "a soft amount is a part of the same budget's amount");
+    None
 }

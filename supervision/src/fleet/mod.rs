@@ -51,7 +51,7 @@ pub use policy::{
 pub use schema::schema;
 pub use spec::{
     AgentSpec, BudgetSpec, Defaults, Durability, Fleet, GrantSpec, Node, Opening, Place,
-    ProviderSpec, SupervisorSpec,
+    ProviderSpec, SoftSpec, SupervisorSpec,
 };
 pub use units::{duration, money};
 

@@ -43,6 +43,21 @@ pub struct BudgetSpec {
     pub bytes: Option<u64>,
     /// Money, in millionths of what prices are in.
     pub money: Option<u64>,
+    /// The amounts beyond which a person is asked.
+    pub soft: SoftSpec,
     /// The window after which it is full again, in milliseconds; none: once and for all.
     pub per_ms: Option<u64>,
+}
+
+/// Amounts of a budget beyond which a person is asked; none: up to the limit without a word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SoftSpec {
+    /// Calls.
+    pub calls: Option<u64>,
+    /// Tokens.
+    pub tokens: Option<u64>,
+    /// Bytes.
+    pub bytes: Option<u64>,
+    /// Money, in millionths of what prices are in.
+    pub money: Option<u64>,
 }

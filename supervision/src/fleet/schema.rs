@@ -44,6 +44,11 @@ fn bound() -> Value {
     ]})
 }
 
+/// A share of a budget, or amounts.
+fn soft() -> Form {
+    Form::Either(vec![shape(&Form::Number(bounds::SOFT)), reference("soft")])
+}
+
 /// The groups of named fields, as the reader opens them.
 fn groups() -> Vec<(&'static str, Vec<Field>)> {
     vec![
@@ -72,11 +77,22 @@ fn groups() -> Vec<(&'static str, Vec<Field>)> {
                 field("tokens", Form::Count(bounds::BUDGET)),
                 field("bytes", Form::Count(bounds::BUDGET)),
                 field("money", Form::Money),
+                field("soft", soft()),
                 field("per", Form::Time(None)),
             ],
         ),
         (
             "per_message",
+            vec![
+                field("calls", Form::Count(bounds::BUDGET)),
+                field("tokens", Form::Count(bounds::BUDGET)),
+                field("bytes", Form::Count(bounds::BUDGET)),
+                field("money", Form::Money),
+                field("soft", soft()),
+            ],
+        ),
+        (
+            "soft",
             vec![
                 field("calls", Form::Count(bounds::BUDGET)),
                 field("tokens", Form::Count(bounds::BUDGET)),

@@ -12,7 +12,7 @@ use super::policy::{
     AutoShutdown, Backoff, Budget, Charge, Dynamic, Escalation, Limits, Mailbox, Restart, Rule,
     Shutdown, Stop, Strategy, Watchdog, Window,
 };
-pub use super::rights::{BudgetSpec, GrantSpec};
+pub use super::rights::{BudgetSpec, GrantSpec, SoftSpec};
 use crate::machine::{ChildSpec, Flags, Kind};
 
 /// One fleet: a supervision tree with its data directory.

@@ -21,7 +21,7 @@ pub const MONEY: u64 = 102 * PRICE;
 pub fn terms() -> Terms {
     let limits = vec![(Unit::Calls, 3), (Unit::Tokens, 100), (Unit::Bytes, 1_000)];
     let limits = [limits, vec![(Unit::Money, MONEY)]].concat();
-    Terms { level: level(), limits, per_ms: Some(1_000) }
+    Terms { level: level(), limits, soft: Vec::new(), per_ms: Some(1_000) }
 }
 
 fn level() -> Level {
@@ -62,12 +62,13 @@ fn of(it: &Subject, unit: Unit) -> (u64, u64) {
 fn spender(it: &Subject) -> TurnKey {
     let turn = it.opened("a");
     let set = wait(it.ledger.set_budgets("a".into(), 1, vec![terms()], above())).expect("set");
-    let empty = |unit, limit| Line { unit, limit, spent: 0, reserved: 0 };
+    let empty = |unit, limit| Line { unit, limit, soft: None, spent: 0, reserved: 0 };
     let (money, tokens) = ((Unit::Money, MONEY), (Unit::Tokens, 100));
     let lines = [(Unit::Bytes, 1_000), (Unit::Calls, 3), money, tokens];
     let lines = lines.map(|(unit, limit)| empty(unit, limit)).to_vec();
     let (level, agent, under, per_ms) = (level(), Some("a".into()), None, Some(1_000));
-    let budget = Budget { level, agent, under, lines, per_ms, since_ms: NOW_MS };
+    let lifted = false;
+    let budget = Budget { level, agent, under, lines, per_ms, since_ms: NOW_MS, lifted };
     assert_eq!(set, vec![budget.clone()]);
     it.accept("a", "x");
     it.accept("a", "y");
@@ -102,7 +103,7 @@ pub fn c2_a_call_beyond_its_budget_writes_nothing(it: &Subject) {
     wait(it.ledger.intent(paid(it, &turn, 1, "args", 60))).expect("the first fits");
     let written = wait(it.ledger.intent(paid(it, &turn, 2, "args", 41))).expect("answered");
     let IntentWritten::Spent { budget, short } = written else { panic!("{written:?}") };
-    let line = Line { unit: Unit::Tokens, limit: 100, spent: 0, reserved: 60 };
+    let line = Line { unit: Unit::Tokens, limit: 100, soft: None, spent: 0, reserved: 60 };
     assert_eq!((short.line, short.needs), (line, 41));
     assert_eq!(budget.ends_ms(), Some(NOW_MS + 1_000));
     assert_eq!(of(it, Unit::Calls), (1, 0), "nothing is charged");
@@ -200,7 +201,7 @@ pub fn j4_spent_stays_spent_when_budgets_are_set_again(it: &Subject) {
     assert_eq!(old, Err(LedgerError::Fenced { agent: "a".into() }));
     let more = Terms { limits: vec![(Unit::Tokens, 200)], ..terms() };
     let set = wait(it.ledger.set_budgets("a".into(), 2, vec![more], above())).expect("set");
-    let line = Line { unit: Unit::Tokens, limit: 200, spent: 0, reserved: 60 };
+    let line = Line { unit: Unit::Tokens, limit: 200, soft: None, spent: 0, reserved: 60 };
     assert_eq!(set[0].lines, vec![line]);
     let state = wait(it.ledger.open("a".into(), 2)).expect("opened");
     assert!(state.has_budgets);

@@ -18,6 +18,7 @@ fn held(it: &Subject, turn: &TurnKey, args: &str) -> Ask {
         records: Vec::new(),
         counted: Vec::new(),
         intent: it.key(turn, 1),
+        beyond: None,
         call: CallNo(1),
         capability: "mail.send".to_owned(),
         args: args.as_bytes().to_vec(),

@@ -3,8 +3,9 @@
 
 use super::{NOW_MS, PAID, PRICE, Subject, wait};
 use loket_turn::{
-    Allowance, Amounts, Charge, Counted, IntentWrite, IntentWritten, Level, ResultWrite, Terms,
-    TurnKey, TurnNo, Unit, Used,
+    Allowance, Amounts, ApprovalId, Ask, Asked, CallNo, Charge, Counted, Decide, IntentWrite,
+    IntentWritten, LedgerError, LedgerEvent, Level, ResultWrite, Terms, TurnKey, TurnNo, Unit,
+    Used, Verdict, beyond_key,
 };
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ pub fn allowances() -> Vec<Allowance> {
     let desk = vec![(Unit::Tokens, 100), (Unit::Calls, 5), (Unit::Bytes, 1_000)];
     let root = vec![(Unit::Money, 400 * PRICE)];
     let of = |id: &str, limits, per_ms, under: Option<&str>| Allowance {
-        terms: Terms { level: Level::supervisor(id), limits, per_ms },
+        terms: Terms { level: Level::supervisor(id), limits, soft: Vec::new(), per_ms },
         under: under.map(Arc::from),
     };
     vec![of("root", root, None, None), of("desk", desk, Some(1_000), Some("root"))]
@@ -26,7 +27,12 @@ pub fn above() -> Arc<[Arc<str>]> {
 
 /// The kit's budgets of an agent below `desk`: 70 tokens for its grant, 80 for a message.
 pub fn own() -> Vec<Terms> {
-    let tokens = |level, most| Terms { level, limits: vec![(Unit::Tokens, most)], per_ms: None };
+    let tokens = |level, most| Terms {
+        level,
+        limits: vec![(Unit::Tokens, most)],
+        soft: Vec::new(),
+        per_ms: None,
+    };
     vec![tokens(Level::grant(PAID), 70), tokens(Level::Message, 80)]
 }
 
@@ -195,4 +201,115 @@ pub fn j4_a_supervisors_budget_is_set_again(it: &Subject) {
     wait(it.ledger.set_allowances(Vec::new())).expect("set");
     let all = wait(it.ledger.budgets(Some("a".into()))).expect("budgets");
     assert_eq!(all.len(), 2, "{all:?}");
+}
+
+/// The desk's budget, with a soft limit of 50 tokens.
+pub fn soft_allowances() -> Vec<Allowance> {
+    let mut all = allowances();
+    for one in all.iter_mut().filter(|one| one.terms.level == Level::supervisor("desk")) {
+        one.terms.soft = vec![(Unit::Tokens, 50)];
+    }
+    all
+}
+
+fn ask(it: &Subject, turn: &TurnKey, call: u32, args: &str) -> Ask {
+    let level = Level::supervisor("desk");
+    Ask {
+        turn: turn.clone(),
+        begin: Some(super::begin()),
+        records: Vec::new(),
+        counted: Vec::new(),
+        intent: beyond_key(it.key(turn, call), &level),
+        beyond: Some(level),
+        call: CallNo(call),
+        capability: PAID.to_owned(),
+        args: args.as_bytes().to_vec(),
+        now_ms: NOW_MS,
+    }
+}
+
+fn number(asked: Result<Asked, LedgerError>) -> ApprovalId {
+    match asked {
+        Ok(Asked::Waits { id }) => id,
+        other => panic!("it does not wait: {other:?}"),
+    }
+}
+
+fn said(it: &Subject, id: ApprovalId, verdict: Verdict) {
+    let decide = Decide { id, verdict, by: "@operator".into(), now_ms: NOW_MS + 5 };
+    wait(it.ledger.decide(decide)).expect("decided");
+}
+
+/// `a` and `b` wait at the soft limit of their desk: the ids under which.
+fn waiters(it: &Subject) -> (TurnKey, TurnKey, ApprovalId, ApprovalId) {
+    let (a, b) = spenders(it);
+    wait(it.ledger.set_allowances(soft_allowances())).expect("set");
+    let written = wait(it.ledger.intent(drawing(it, &a, 1, 50, Some(PAID))));
+    assert_eq!(written, Ok(IntentWritten::Fresh), "up to the soft limit nobody is asked");
+    let beyond = Ok(IntentWritten::Beyond(Level::supervisor("desk")));
+    assert_eq!(wait(it.ledger.intent(drawing(it, &a, 2, 10, None))), beyond);
+    assert_eq!(wait(it.ledger.intent(drawing(it, &b, 1, 10, None))), beyond);
+    assert_eq!(of(it, None, &Level::supervisor("desk"), Unit::Tokens), (0, 50), "nothing more");
+    let (of_a, of_b) = (ask(it, &a, 2, "args"), ask(it, &b, 1, "args"));
+    let (asked_a, asked_b) = (number(wait(it.ledger.ask(of_a))), number(wait(it.ledger.ask(of_b))));
+    for turn in [&a, &b] {
+        let key = beyond_key(it.key(turn, if turn.agent == a.agent { 2 } else { 1 }), &desk());
+        assert_eq!(wait(it.ledger.park(turn.clone(), key)), Ok(None));
+    }
+    (a, b, asked_a, asked_b)
+}
+
+fn desk() -> Level {
+    Level::supervisor("desk")
+}
+
+/// H1: at a soft limit a call waits for a person. Approved, the budget may be spent to its limits until its window ends: whoever
+/// waits for it goes on, and nobody else is asked.
+pub fn h1_an_approved_soft_limit_lets_all_go_on_to_the_hard_one(it: &Subject) {
+    let (a, b, asked, _) = waiters(it);
+    let shown = wait(it.ledger.approval(asked)).expect("shown");
+    assert_eq!((shown.budget, &*shown.state), (Some(desk()), "waits"));
+    it.told();
+    said(it, asked, Verdict::Approve);
+    let woken = it.told();
+    let woken = woken.iter().filter(|event| matches!(event, LedgerEvent::Result { .. })).count();
+    assert_eq!(woken, 2, "both go on");
+    assert_eq!(wait(it.ledger.approvals()), Ok(Vec::new()), "nobody waits any more");
+    let next = wait(it.ledger.next("b".into(), 1)).expect("next").expect("its turn");
+    assert_eq!(next.parked_on, None);
+    assert!(next.budgets.iter().any(|it| it.level == desk() && it.lifted), "{next:?}");
+    assert_eq!(wait(it.ledger.ask(ask(it, &b, 1, "args"))), Ok(Asked::Approved));
+    let fresh = Ok(IntentWritten::Fresh);
+    assert_eq!(wait(it.ledger.intent(drawing(it, &a, 2, 10, None))), fresh);
+    assert_eq!(wait(it.ledger.intent(drawing(it, &b, 1, 10, None))), fresh);
+    assert_eq!(wait(it.ledger.ask(ask(it, &b, 2, "args"))), Ok(Asked::Approved), "not asked anew");
+    let written = wait(it.ledger.intent(drawing(it, &b, 2, 31, None))).expect("answered");
+    assert!(matches!(written, IntentWritten::Spent { .. }), "the hard limit stays: {written:?}");
+}
+
+/// H1: denied, the one call is refused, with the reason; others wait on.
+pub fn h1_a_denied_soft_limit_refuses_the_one_call(it: &Subject) {
+    let (a, b, asked, other) = waiters(it);
+    said(it, asked, Verdict::Deny("enough for today".into()));
+    match wait(it.ledger.ask(ask(it, &a, 2, "args"))) {
+        Ok(Asked::Denied(why)) => {
+            assert_eq!((&*why.code, &*why.message), ("denied", "enough for today"));
+        }
+        other => panic!("{other:?}"),
+    }
+    let beyond = Ok(IntentWritten::Beyond(desk()));
+    assert_eq!(wait(it.ledger.intent(drawing(it, &a, 2, 10, None))), beyond);
+    assert_eq!(wait(it.ledger.intent(drawing(it, &b, 1, 10, None))), beyond);
+    let waiting = wait(it.ledger.approvals()).expect("listed");
+    assert_eq!(waiting.iter().map(|it| it.id).collect::<Vec<_>>(), [other]);
+    assert_ne!(number(wait(it.ledger.ask(ask(it, &a, 3, "args")))), asked, "the next is asked");
+}
+
+/// H1: a person's word is for the very call and its arguments: with others it is asked again.
+pub fn h1_a_soft_limits_word_is_for_these_arguments(it: &Subject) {
+    let (a, _, asked, other) = waiters(it);
+    assert_ne!(number(wait(it.ledger.ask(ask(it, &a, 2, "other")))), asked);
+    let gone = wait(it.ledger.approval(asked));
+    assert!(matches!(gone, Err(LedgerError::NotFound(_))), "{gone:?}");
+    said(it, other, Verdict::Deny(String::new()));
 }

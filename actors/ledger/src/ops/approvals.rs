@@ -4,17 +4,18 @@
 //! turn. Its approval lets the same call, with the same arguments, go out when the turn is run again; its denial is what the guest
 //! is told then.
 
+use super::budgets::{level, subject};
 use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::limits::LISTED_MAX;
 use loket_turn::{
-    Approval, ApprovalId, Ask, Asked, DENIED, Decide, Failure, IntentId, LedgerError, LedgerEvent,
-    Outcome, TurnNo, Verdict,
+    Approval, ApprovalId, Ask, Asked, DENIED, Decide, Failure, Intent, IntentId, LedgerError,
+    LedgerEvent, Level, Outcome, TurnNo, Verdict, beyond_key,
 };
 use rusqlite::{OptionalExtension, Row, params};
 
 const COLUMNS: &str = "p.id, a.name, p.n, p.capability, p.args, p.asked_ms, p.verdict, p.by_whom, \
-     p.said_ms, p.reason, p.intent, p.life, \
+     p.said_ms, p.reason, p.intent, p.life, p.budget, \
      p.capability = 'human.ask' AND EXISTS (SELECT 1 FROM records r WHERE r.intent = p.intent)";
 
 struct Found {
@@ -24,11 +25,14 @@ struct Found {
     /// `None`: nobody has decided.
     verdict: Option<bool>,
     question: bool,
+    /// The subject of the budget whose soft limit it goes beyond.
+    budget: Option<String>,
 }
 
 fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
     let verdict: Option<bool> = row.get(6)?;
-    let question = row.get(12)?;
+    let question = row.get(13)?;
+    let budget: Option<String> = row.get(12)?;
     let state = match (verdict, question) {
         (None, _) => "waits",
         (Some(false), _) => "denied",
@@ -42,6 +46,7 @@ fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
             n: TurnNo(un(row.get(2)?)),
             capability: row.get(3)?,
             args: row.get(4)?,
+            budget: budget.as_deref().and_then(level),
             asked_ms: un(row.get(5)?),
             state: state.to_owned(),
             by: row.get(7)?,
@@ -52,7 +57,16 @@ fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
         life: un(row.get(11)?),
         verdict,
         question,
+        budget,
     })
+}
+
+/// What was said.
+struct Said<'a> {
+    outcome: Outcome,
+    by: &'a str,
+    reason: Option<&'a str>,
+    now_ms: u64,
 }
 
 fn denial(reason: &str) -> Failure {
@@ -86,10 +100,15 @@ impl Engine {
                 }
             }
         }
+        if let Some(beyond) = &ask.beyond
+            && self.is_lifted(life, beyond)?
+        {
+            return Ok(Asked::Approved);
+        }
         self.conn
             .prepare_cached(
-                "INSERT INTO approvals(intent, life, n, capability, asked_ms, args)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT INTO approvals(intent, life, n, capability, asked_ms, args, budget)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
                 ask.intent.0,
@@ -97,7 +116,8 @@ impl Engine {
                 db(n.0),
                 ask.capability,
                 db(ask.now_ms),
-                ask.args
+                ask.args,
+                ask.beyond.as_ref().map(|beyond| subject(life, beyond)),
             ])?;
         Ok(Asked::Waits { id: ApprovalId(un(self.conn.last_insert_rowid())) })
     }
@@ -133,37 +153,90 @@ impl Engine {
             (Verdict::Deny(reason), _) => Err(denial(reason)),
         };
         let reason = match &decide.verdict {
-            Verdict::Deny(reason) => Some(reason),
+            Verdict::Deny(reason) => Some(&**reason),
             _ => None,
         };
         self.must_sync = true;
+        let said = Said { outcome, by: &decide.by, reason, now_ms: decide.now_ms };
+        self.say(&known, &said)?;
+        if let Some(budget) = known.budget.as_deref().filter(|_| said.outcome.is_ok()) {
+            self.lift(&known, budget, &said)?;
+        }
+        Ok(self.numbered(id)?.approval)
+    }
+
+    /// Writes a verdict, and tells who waits for it.
+    fn say(&mut self, known: &Found, said: &Said<'_>) -> Op<()> {
+        let Said { outcome, by, reason, now_ms } = said;
         self.conn
             .prepare_cached(
                 "UPDATE approvals SET verdict = ?2, by_whom = ?3, said_ms = ?4, reason = ?5
                   WHERE id = ?1",
             )?
-            .execute(params![db(id.0), outcome.is_ok(), &*decide.by, db(decide.now_ms), reason])?;
+            .execute(params![db(known.approval.id.0), outcome.is_ok(), by, db(*now_ms), reason])?;
         if known.question {
-            if let Some(written) = self.write_result(known.intent, &outcome, None, decide.now_ms)?
+            if let Some(written) = self.write_result(known.intent, outcome, None, *now_ms)?
                 && written.first
             {
                 self.tell(&written, known.intent);
             }
-        } else {
-            // From here on the turn waits for nobody: once the call has left, only its next run can send it again (rule C4).
-            self.conn
-                .prepare_cached(
-                    "UPDATE turns SET parked_on = NULL WHERE life = ?1 AND n = ?2 AND parked_on = ?3",
-                )?
-                .execute(params![db(known.life), db(known.approval.n.0), known.intent.0])?;
-            self.events.push(LedgerEvent::Result {
-                agent: known.approval.agent.clone(),
-                intent: known.intent,
-                outcome,
-                stamp_ms: decide.now_ms,
-            });
+            return Ok(());
         }
-        Ok(self.numbered(id)?.approval)
+        // From here on the turn waits for nobody: once the call has left, only its next run can send it again (rule C4).
+        self.conn
+            .prepare_cached(
+                "UPDATE turns SET parked_on = NULL WHERE life = ?1 AND n = ?2 AND parked_on = ?3",
+            )?
+            .execute(params![db(known.life), db(known.approval.n.0), known.intent.0])?;
+        self.events.push(LedgerEvent::Result {
+            agent: known.approval.agent.clone(),
+            intent: known.intent,
+            outcome: outcome.clone(),
+            stamp_ms: *now_ms,
+        });
+        Ok(())
+    }
+
+    /// Lets a budget be spent to its limits until its window ends. Whoever waits for that goes on.
+    fn lift(&mut self, known: &Found, budget: &str, said: &Said<'_>) -> Op<()> {
+        let now_ms = self.now();
+        self.next_window(budget, now_ms, known.approval.n)?;
+        self.conn
+            .prepare_cached("UPDATE budgets SET lifted = 1 WHERE subject = ?1")?
+            .execute([budget])?;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM approvals p JOIN agents a USING (life)
+              WHERE p.budget = ?1 AND p.verdict IS NULL AND a.gone = 0"
+        );
+        let waiting: Vec<Found> = self
+            .conn
+            .prepare_cached(&sql)?
+            .query_map([budget], found)?
+            .collect::<rusqlite::Result<_>>()?;
+        for other in waiting {
+            if self.is_open(&other) {
+                self.say(&other, said)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a person has let this very call go beyond the soft limit of a level.
+    pub(crate) fn may_go_beyond(&self, intent: &Intent, level: &Level) -> rusqlite::Result<bool> {
+        let known = self.one("intent = ?1", beyond_key(intent.id, level).0)?;
+        Ok(known.is_some_and(|known| {
+            let Approval { capability, args, .. } = &known.approval;
+            known.verdict == Some(true) && *capability == intent.capability && *args == intent.args
+        }))
+    }
+
+    /// Whether a budget may be spent to its limits, or is none any more.
+    fn is_lifted(&self, life: u64, level: &Level) -> rusqlite::Result<bool> {
+        let all = self.budgets_of(life, self.moment())?;
+        let known = all.iter().find(|budget| budget.level == *level);
+        Ok(known.is_none_or(|budget| {
+            budget.lifted || budget.lines.iter().all(|line| line.soft.is_none())
+        }))
     }
 
     /// See [`loket_turn::Ledger::approvals`].

@@ -48,6 +48,7 @@ struct Unitary {
     line: Line,
     per_ms: Option<u64>,
     since_ms: u64,
+    lifted: bool,
 }
 
 fn unitary(row: &Row<'_>) -> rusqlite::Result<Option<Unitary>> {
@@ -58,26 +59,28 @@ fn unitary(row: &Row<'_>) -> rusqlite::Result<Option<Unitary>> {
     let [limit, spent, reserved] = [un(row.get(2)?), un(row.get(5)?), un(row.get(6)?)];
     Ok(Some(Unitary {
         level,
-        line: Line { unit, limit, spent, reserved },
+        line: Line { unit, limit, soft: row.get::<_, Option<i64>>(7)?.map(un), spent, reserved },
         per_ms: row.get::<_, Option<i64>>(3)?.map(un),
         since_ms: un(row.get(4)?),
+        lifted: row.get(8)?,
     }))
 }
 
 /// The budgets of these subjects as their rows say, in the window that each was last written in.
 fn rows_of(conn: &Connection, (from, to): &(String, String)) -> rusqlite::Result<Vec<Budget>> {
     let mut rows = conn.prepare_cached(
-        "SELECT subject, unit, hard, period_ms, since_ms, spent, reserved FROM budgets
-          WHERE subject >= ?1 AND subject < ?2 ORDER BY subject, unit",
+        "SELECT subject, unit, hard, period_ms, since_ms, spent, reserved, soft, lifted
+           FROM budgets WHERE subject >= ?1 AND subject < ?2 ORDER BY subject, unit",
     )?;
     let mut all: Vec<Budget> = Vec::new();
     for row in rows.query_map([from, to], unitary)? {
-        let Some(Unitary { level, line, per_ms, since_ms }) = row? else { continue };
+        let Some(Unitary { level, line, per_ms, since_ms, lifted }) = row? else { continue };
         match all.last_mut().filter(|last| last.level == level) {
             Some(last) => last.lines.push(line),
             None => {
                 let lines = vec![line];
-                all.push(Budget { level, agent: None, under: None, lines, per_ms, since_ms });
+                let (agent, under) = (None, None);
+                all.push(Budget { level, agent, under, lines, per_ms, since_ms, lifted });
             }
         }
     }
@@ -109,7 +112,7 @@ impl Engine {
         let n = self.book.life(life).map_or(0, |agent| agent.done + 1);
         for budget in all.iter_mut().filter(|budget| budget.level == Level::Message) {
             if budget.since_ms != n {
-                budget.since_ms = n;
+                (budget.since_ms, budget.lifted) = (n, false);
                 budget.lines.iter_mut().for_each(|line| (line.spent, line.reserved) = (0, 0));
             }
         }
@@ -214,26 +217,31 @@ impl Engine {
         for (unit, limit) in &term.limits {
             self.conn
                 .prepare_cached(
-                    "INSERT INTO budgets(subject, unit, hard, period_ms, since_ms, spent, reserved)
-                     VALUES (?1, ?2, ?3, ?4, ?5, 0, 0)
-                     ON CONFLICT(subject, unit) DO UPDATE SET hard = ?3, period_ms = ?4
-                      WHERE (hard, period_ms) IS NOT (?3, ?4)",
+                    "INSERT INTO budgets(subject, unit, hard, period_ms, since_ms, spent, reserved,
+                         soft)
+                     VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, ?6)
+                     ON CONFLICT(subject, unit) DO UPDATE
+                        SET hard = ?3, period_ms = ?4, soft = ?6
+                      WHERE (hard, period_ms, soft) IS NOT (?3, ?4, ?6)",
                 )?
                 .execute(params![
                     subject,
                     unit.as_str(),
                     db(*limit),
                     term.per_ms.map(db),
-                    db(since)
+                    db(since),
+                    term.soft_of(*unit).map(db),
                 ])?;
         }
-        // A unit that was added to a budget counts in the window that the budget is in.
+        // A unit that was added to a budget counts in the window that the budget is in, and is as free as the others.
         self.conn
             .prepare_cached(
                 "UPDATE budgets
-                    SET since_ms = (SELECT min(since_ms) FROM budgets WHERE subject = ?1)
+                    SET (since_ms, lifted) = (SELECT min(since_ms), max(lifted) FROM budgets
+                                               WHERE subject = ?1)
                   WHERE subject = ?1
-                    AND since_ms <> (SELECT min(since_ms) FROM budgets WHERE subject = ?1)",
+                    AND (since_ms, lifted) <> (SELECT min(since_ms), max(lifted) FROM budgets
+                                                WHERE subject = ?1)",
             )?
             .execute([subject])?;
         Ok(())

@@ -1,6 +1,7 @@
 //! Calls of an open turn: begin, records, intents, results, parking, pinned bytes (rules B1, C2,
 //! C4, H1).
 
+use super::charges::Judged;
 use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op, pin_key};
 use loket_turn::simulation::{Mutation, broken};
@@ -68,10 +69,12 @@ impl Engine {
             };
         }
         let (life, n) = (agent.life, write.turn.n);
-        if let Some(charge) = &write.charge
-            && let Some((budget, short)) = self.short(life, charge, &write.counted)?
-        {
-            return Ok(IntentWritten::Spent { budget, short });
+        if let Some(charge) = &write.charge {
+            match self.judge(life, intent, charge, &write.counted)? {
+                Judged::Made => {}
+                Judged::Spent(budget, short) => return Ok(IntentWritten::Spent { budget, short }),
+                Judged::Beyond(level) => return Ok(IntentWritten::Beyond(level)),
+            }
         }
         self.write_begin(life, n, agent.open_row, write.begin.as_ref())?;
         self.write_records(life, n, &write.records)?;

@@ -9,8 +9,8 @@ use super::budgets::{level, subject};
 use crate::codec::{db, un};
 use crate::engine::{Engine, Op};
 use loket_turn::{
-    Amounts, Budget, Charge, Counted, IntentId, LedgerError, Level, Outcome, Short, TurnNo, Unit,
-    Used,
+    Amounts, Budget, Charge, Counted, Intent, IntentId, LedgerError, Level, Outcome, Short, TurnNo,
+    Unit, Used,
 };
 use rusqlite::params;
 
@@ -22,13 +22,28 @@ fn draws_on(charge: &Charge, level: &Level) -> bool {
     }
 }
 
+/// What becomes of a call by its budgets.
+pub(crate) enum Judged {
+    /// It is made.
+    Made,
+    /// This budget does not suffice.
+    Spent(Box<Budget>, Short),
+    /// It goes beyond the soft limit of this one, and nobody has allowed that.
+    Beyond(Level),
+}
+
 impl Engine {
     /// Brings the rows of one budget into the window of this moment, or of this turn.
-    fn next_window(&self, subject: &str, now_ms: u64, n: TurnNo) -> rusqlite::Result<()> {
+    pub(super) fn next_window(
+        &self,
+        subject: &str,
+        now_ms: u64,
+        n: TurnNo,
+    ) -> rusqlite::Result<()> {
         if level(subject) != Some(Level::Message) {
             self.conn
                 .prepare_cached(
-                    "UPDATE budgets SET spent = 0,
+                    "UPDATE budgets SET spent = 0, lifted = 0,
                          since_ms = since_ms + (?2 - since_ms) / period_ms * period_ms
                       WHERE subject = ?1 AND period_ms > 0 AND ?2 - since_ms >= period_ms",
                 )?
@@ -38,7 +53,7 @@ impl Engine {
         let moved = self
             .conn
             .prepare_cached(
-                "UPDATE budgets SET spent = 0, reserved = 0, since_ms = ?2
+                "UPDATE budgets SET spent = 0, reserved = 0, lifted = 0, since_ms = ?2
                   WHERE subject = ?1 AND since_ms <> ?2",
             )?
             .execute(params![subject, db(n.0)])?;
@@ -89,19 +104,20 @@ impl Engine {
         Ok(())
     }
 
-    /// What a call lacks of the first budget that does not suffice, if one does not. What the turn has counted and is not written
-    /// yet counts as well.
-    pub(crate) fn short(
+    /// Whether a call is made: by what each budget has left, and then by their soft limits. What the turn has counted and is not
+    /// written yet counts as well.
+    pub(crate) fn judge(
         &mut self,
         life: u64,
+        intent: &Intent,
         charge: &Charge,
         counted: &[Counted],
-    ) -> Op<Option<(Box<Budget>, Short)>> {
+    ) -> Op<Judged> {
         let now_ms = self.now();
         // A budget that was taken out of the fleet file is not there: its incarnation is about to be told.
         let mut standing = self.budgets_of(life, now_ms)?;
         standing.retain(|budget| draws_on(charge, &budget.level));
-        for mut budget in standing {
+        for budget in &mut standing {
             let unwritten = counted
                 .iter()
                 .filter(|it| it.level == budget.level && it.since_ms == budget.since_ms);
@@ -111,11 +127,20 @@ impl Engine {
                     line.spent = line.spent.saturating_add(spent.of(line.unit));
                 }
             }
+        }
+        for budget in &standing {
             if let Err(short) = budget.afford(&charge.wants) {
-                return Ok(Some((Box::new(budget), short)));
+                return Ok(Judged::Spent(Box::new(budget.clone()), short));
             }
         }
-        Ok(None)
+        for budget in &standing {
+            if budget.afford_unasked(&charge.wants).is_err()
+                && !self.may_go_beyond(intent, &budget.level)?
+            {
+                return Ok(Judged::Beyond(budget.level.clone()));
+            }
+        }
+        Ok(Judged::Made)
     }
 
     /// Charges a call, in the step that writes its intent, at each level: itself and its arguments are spent, its tokens and money

@@ -295,7 +295,7 @@ pub fn text(answer: oneshot::Receiver<Reply>) -> String {
         Ok(Reply::Done { outcome: Ok(result), .. }) => String::from_utf8(result).unwrap(),
         Ok(Reply::Done { outcome: Err(failure), .. }) => failure.to_string(),
         Ok(Reply::Deferred { .. }) => "deferred".to_owned(),
-        Ok(Reply::Held) => "held".to_owned(),
+        Ok(Reply::Held(_)) => "held".to_owned(),
         Ok(Reply::Away(provider)) => format!("away: {}", provider.name()),
         Ok(Reply::Unanswered(why)) => format!("unanswered: {why}"),
         Err(_) => "dropped".to_owned(),

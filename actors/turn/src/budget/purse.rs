@@ -16,6 +16,8 @@ struct Drawn {
     number: Option<u64>,
     budget: Budget,
     counted: Amounts,
+    /// What was counted since the last call that has a record: a run that begins anew makes those calls again, and counts them.
+    tail: Amounts,
 }
 
 impl Drawn {
@@ -24,7 +26,7 @@ impl Drawn {
             Level::Grant { capability } => Some(budget_number(capability)),
             Level::Message | Level::Supervisor { .. } => None,
         };
-        Self { number, budget, counted: Amounts::default() }
+        Self { number, budget, counted: Amounts::default(), tail: Amounts::default() }
     }
 
     fn serves(&self, number: u64) -> bool {
@@ -41,6 +43,15 @@ pub struct Refused {
     pub level: &'static str,
     /// What the guest is told.
     pub failure: Failure,
+}
+
+/// Why a call that needs no intent is not made, or not yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undrawn {
+    /// It is not made.
+    Refused(Refused),
+    /// It goes beyond the soft limit of this level, and a person is to be asked.
+    Beyond(Level),
 }
 
 impl Purse {
@@ -66,37 +77,49 @@ impl Purse {
     ///
     /// # Errors
     /// What stops it.
-    pub fn draw(&mut self, number: u64, args: &[u8], now_ms: u64) -> Result<(), Refused> {
+    pub fn draw(&mut self, number: u64, args: &[u8], now_ms: u64) -> Result<(), Undrawn> {
         if !self.knows(number) {
             let level = "grant";
-            return Err(Refused { unit: Unit::Calls, level, failure: unknown() });
+            let refused = Refused { unit: Unit::Calls, level, failure: unknown() };
+            return Err(Undrawn::Refused(refused));
         }
         let spends = Amounts::of_call(args, Used::NOTHING);
         for drawn in self.serving(number) {
             if drawn.budget.move_on(now_ms) {
-                drawn.counted = Amounts::default();
+                (drawn.counted, drawn.tail) = Default::default();
             }
             if let Err(short) = drawn.budget.afford(&spends) {
                 let (unit, level) = (short.line.unit, drawn.budget.level.as_str());
                 let failure = drawn.budget.refusal(&short, now_ms);
-                return Err(Refused { unit, level, failure });
+                return Err(Undrawn::Refused(Refused { unit, level, failure }));
             }
+        }
+        let asks = |drawn: &&mut Drawn| drawn.budget.afford_unasked(&spends).is_err();
+        if let Some(drawn) = self.serving(number).find(asks) {
+            return Err(Undrawn::Beyond(drawn.budget.level.clone()));
         }
         for drawn in self.serving(number) {
             drawn.budget.take(&spends);
-            drawn.counted.calls += spends.calls;
-            drawn.counted.bytes = drawn.counted.bytes.saturating_add(spends.bytes);
+            drawn.tail = drawn.tail.and(&spends);
         }
         Ok(())
+    }
+
+    /// A person has said that this level may be spent to its limits.
+    pub fn lift(&mut self, level: &Level) {
+        for drawn in self.0.iter_mut().filter(|drawn| drawn.budget.level == *level) {
+            drawn.budget.lifted = true;
+        }
     }
 
     /// Counts the bytes of an answer. `written`: the ledger counts them itself, with the result.
     pub fn answered(&mut self, number: u64, bytes: usize, written: bool) {
         let bytes = bytes as u64;
         for drawn in self.serving(number) {
-            drawn.budget.take(&Amounts { bytes, ..Amounts::default() });
+            let spends = Amounts { bytes, ..Amounts::default() };
+            drawn.budget.take(&spends);
             if !written {
-                drawn.counted.bytes = drawn.counted.bytes.saturating_add(bytes);
+                drawn.tail = drawn.tail.and(&spends);
             }
         }
     }
@@ -124,19 +147,43 @@ impl Purse {
         }
     }
 
-    /// What the ledger lacks; it goes out with every write that takes the turn's records along.
+    /// The call that was made last has a record: a run that begins anew makes none of those so far again.
+    pub fn recorded(&mut self) {
+        for drawn in &mut self.0 {
+            drawn.counted = drawn.counted.and(&drawn.tail);
+            drawn.tail = Amounts::default();
+        }
+    }
+
+    /// What the ledger lacks; it goes out with every write after which no call so far is made again.
     pub fn counted(&self) -> Vec<Counted> {
-        let some = self.0.iter().filter(|drawn| drawn.counted != Amounts::default());
-        some.map(|drawn| Counted {
+        self.all(|drawn| drawn.counted.and(&drawn.tail))
+    }
+
+    /// What it lacks of the calls up to the last one that has a record; it goes out with a write that takes the records along, and
+    /// nothing else.
+    pub fn counted_with_records(&self) -> Vec<Counted> {
+        self.all(|drawn| drawn.counted)
+    }
+
+    fn all(&self, of: impl Fn(&Drawn) -> Amounts) -> Vec<Counted> {
+        let some = self.0.iter().map(|drawn| Counted {
             level: drawn.budget.level.clone(),
             since_ms: drawn.budget.since_ms,
-            spent: drawn.counted,
-        })
-        .collect()
+            spent: of(drawn),
+        });
+        some.filter(|counted| counted.spent != Amounts::default()).collect()
     }
 
     /// The ledger has all that was counted.
     pub fn written(&mut self) {
+        for drawn in &mut self.0 {
+            (drawn.counted, drawn.tail) = Default::default();
+        }
+    }
+
+    /// The ledger has what was counted up to the last record.
+    pub fn written_with_records(&mut self) {
         for drawn in &mut self.0 {
             drawn.counted = Amounts::default();
         }

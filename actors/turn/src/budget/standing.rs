@@ -12,6 +12,9 @@ pub struct Line {
     pub unit: Unit,
     /// The most.
     pub limit: u64,
+    /// The amount beyond which a person is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soft: Option<u64>,
     /// What is spent in this window.
     pub spent: u64,
     /// What calls that are out may spend yet. It is carried into the next window.
@@ -34,6 +37,8 @@ pub struct Budget {
     pub per_ms: Option<u64>,
     /// When this window began, Unix milliseconds; for [`Level::Message`] the turn's number.
     pub since_ms: u64,
+    /// A person has said that in this window it may be spent to its limits.
+    pub lifted: bool,
 }
 
 /// What a call lacks.
@@ -59,6 +64,7 @@ impl Budget {
             return false;
         }
         self.since_ms += windows * per_ms;
+        self.lifted = false;
         for line in &mut self.lines {
             line.spent = 0;
         }
@@ -71,13 +77,25 @@ impl Budget {
     /// The first line that does not suffice. Bytes of answers are known only when they come, so that a call that needs no byte
     /// yet is refused, too, once there is none left.
     pub fn afford(&self, wants: &Amounts) -> Result<(), Short> {
+        self.fit(wants, |line| Some(line.limit))
+    }
+
+    /// Whether such a call can be made without a person's word.
+    ///
+    /// # Errors
+    /// The first line whose soft limit it goes beyond.
+    pub fn afford_unasked(&self, wants: &Amounts) -> Result<(), Short> {
+        self.fit(wants, |line| line.soft.filter(|_| !self.lifted))
+    }
+
+    fn fit(&self, wants: &Amounts, most: impl Fn(&Line) -> Option<u64>) -> Result<(), Short> {
         for line in &self.lines {
             let needs = match line.unit {
                 Unit::Bytes => wants.bytes.max(1),
                 unit => wants.of(unit),
             };
             let used = line.spent.saturating_add(line.reserved);
-            if needs > 0 && used.saturating_add(needs) > line.limit {
+            if needs > 0 && most(line).is_some_and(|most| used.saturating_add(needs) > most) {
                 return Err(Short { line: *line, needs });
             }
         }
@@ -93,7 +111,7 @@ impl Budget {
 
     /// What a guest is told when a call cannot be made.
     pub fn refusal(&self, short: &Short, now_ms: u64) -> Failure {
-        let Short { line: Line { unit, limit, spent, reserved }, needs } = *short;
+        let Short { line: Line { unit, limit, spent, reserved, .. }, needs } = *short;
         let word = unit.as_str();
         let left_ms = self.ends_ms().map(|ends_ms| ends_ms.saturating_sub(now_ms));
         let end = match (&self.level, left_ms) {

@@ -105,6 +105,16 @@ impl Amounts {
         }
     }
 
+    /// The sum of two; it ends at the largest number.
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            calls: self.calls.saturating_add(other.calls),
+            tokens: self.tokens.saturating_add(other.tokens),
+            bytes: self.bytes.saturating_add(other.bytes),
+            money: self.money.saturating_add(other.money),
+        }
+    }
+
     /// One call with these arguments, that can use no more of a model than this.
     pub fn of_call(args: &[u8], most: Used) -> Self {
         let Used { tokens, money } = most;

@@ -1,8 +1,8 @@
 //! The life of a turn in the ledger.
 
 use crate::{
-    Begin, Blame, Budget, Charge, Counted, Effect, Epoch, Hash, Intent, IntentId, LetterId, Life,
-    Message, Outcome, Record, Short, TurnKey, TurnNo, Used,
+    Begin, Blame, Budget, Charge, Counted, Effect, Epoch, Hash, Intent, IntentId, LetterId, Level,
+    Life, Message, Outcome, Record, Short, TurnKey, TurnNo, Used,
 };
 
 /// What an incarnation finds when it takes over.
@@ -101,6 +101,8 @@ pub enum IntentWritten {
         /// What the call lacks of it.
         short: Short,
     },
+    /// The call goes beyond the soft limit of this level: nothing was written, and a person is to be asked first.
+    Beyond(Level),
 }
 
 /// A result under its intent (rule C4). The first durable one wins: the answer of the write is the one that counts.

@@ -1,7 +1,7 @@
 //! What a turn waits for beside other agents: a person's word, and its time.
 
 use crate::{
-    AgentName, Begin, CallNo, Counted, Failure, IntentId, Record, Schedule, TurnKey, TurnNo,
+    AgentName, Begin, CallNo, Counted, Failure, IntentId, Level, Record, Schedule, TurnKey, TurnNo,
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,8 +30,10 @@ pub struct Ask {
     pub records: Vec<Record>,
     /// What the turn has counted of its budgets since.
     pub counted: Vec<Counted>,
-    /// The key of the call.
+    /// The key of the call, or for `beyond` its [`beyond_key`](crate::beyond_key).
     pub intent: IntentId,
+    /// The call was stopped at the soft limit of this level, not by its grant.
+    pub beyond: Option<Level>,
     /// Its number.
     pub call: CallNo,
     /// The capability.
@@ -94,6 +96,9 @@ pub struct Approval {
     pub capability: String,
     /// The arguments.
     pub args: Vec<u8>,
+    /// The budget whose soft limit it goes beyond, if that is why it waits: approved, that budget may be spent to its limits until its
+    /// window ends, by whoever draws on it.
+    pub budget: Option<Level>,
     /// Since when it waits, Unix milliseconds.
     pub asked_ms: u64,
     /// `waits`, `approved`, `denied`, `answered`.

@@ -5,37 +5,50 @@
 
 use super::calls::Counter;
 use super::end::Halt;
-use super::turn::counted;
 use loket_kernel::Moment;
 use loket_runtime::Lease;
-use loket_turn::{Answered, Ask, Asked, EffectClass, Live};
-use std::sync::{Arc, PoisonError};
+use loket_turn::{Answered, Ask, Asked, EffectClass, IntentId, Level, Live, beyond_key};
+use std::sync::Arc;
 
 /// How long a lease lasts at most, milliseconds: from the driver to the kernel shard, a queue's length away.
 const LEASE_MS: u64 = 60_000;
 
 /// What a held call has come to.
 pub(super) enum Approval {
-    /// It may be sent once, under this lease.
-    Lease(Lease),
+    /// It may be sent once, under this lease; `None` for a call that its grant does not hold.
+    Go(Option<Lease>),
     /// It may not.
     Denied(Answered),
 }
 
+/// A held call.
+struct Held<'a> {
+    /// What the verdict comes under.
+    key: IntentId,
+    live: &'a Live,
+    name: &'a Arc<str>,
+    args: &'a [u8],
+    beyond: Option<&'a Level>,
+}
+
 impl Counter {
-    /// Asks for the approval of a call, or finds what was said. An unanswered one parks the turn.
+    /// Asks for the approval of a call, or finds what was said. An unanswered one parks the turn. `beyond`: the call is not held by
+    /// its grant, but goes beyond the soft limit of this budget.
     pub(super) async fn held(
         &self,
         live: &Live,
         name: &Arc<str>,
         args: &[u8],
+        beyond: Option<&Level>,
     ) -> Result<Approval, Halt> {
+        let key = beyond.map_or_else(|| live.key(), |level| beyond_key(live.key(), level));
         // Who waits registers first and asks then, so that no verdict is missed in between.
-        let said = self.waiters.result(live.key());
+        let said = self.waiters.result(key);
         let said = said.map_err(|error| Halt::Environment(error.to_string()))?;
-        let id = match self.ask(live, name, args).await? {
+        let held = Held { key, live, name, args, beyond };
+        let id = match self.ask(&held).await? {
             Asked::Waits { id } => id,
-            decided => return self.decided(live, name, decided),
+            decided => return self.decided(&held, decided),
         };
         tracing::info!(
             agent = %self.turn.key.agent, capability = &**name,
@@ -44,43 +57,51 @@ impl Counter {
         tokio::select! {
             biased;
             _ = said => {}
-            () = self.slots.contended() => return Err(Halt::Park(live.key())),
-            () = self.clock.sleep(self.park_after_ms) => return Err(Halt::Park(live.key())),
+            () = self.slots.contended() => return Err(Halt::Park(key)),
+            () = self.clock.sleep(self.park_after_ms) => return Err(Halt::Park(key)),
         }
-        let decided = self.ask(live, name, args).await?;
-        self.decided(live, name, decided)
+        let decided = self.ask(&held).await?;
+        self.decided(&held, decided)
     }
 
-    fn decided(&self, live: &Live, name: &str, asked: Asked) -> Result<Approval, Halt> {
+    fn decided(&self, held: &Held<'_>, asked: Asked) -> Result<Approval, Halt> {
         match asked {
-            Asked::Waits { .. } => Err(Halt::Park(live.key())),
+            Asked::Waits { .. } => Err(Halt::Park(held.key)),
             Asked::Denied(failure) => {
                 let denied = self.unrecorded(EffectClass::Pure, Err(failure));
                 Ok(Approval::Denied(denied))
             }
+            Asked::Approved if held.beyond.is_some() => {
+                if let (Some(level), Some(mut purse)) = (held.beyond, self.purse()) {
+                    purse.lift(level);
+                }
+                Ok(Approval::Go(None))
+            }
             Asked::Approved => {
+                let name = &**held.name;
                 let until = Moment(self.clock.now().0.saturating_add(LEASE_MS));
                 let lease = self.authority.lease(self.from.principal, name, until);
                 // The grants have changed under the call: judged anew, it is held no more, or refused.
-                lease.map(Approval::Lease).ok_or_else(|| {
+                lease.map(|lease| Approval::Go(Some(lease))).ok_or_else(|| {
                     Halt::Environment(format!("the grant of {name} asks for no approval any more"))
                 })
             }
         }
     }
 
-    async fn ask(&self, live: &Live, name: &str, args: &[u8]) -> Result<Asked, Halt> {
+    async fn ask(&self, held: &Held<'_>) -> Result<Asked, Halt> {
         let ask = {
             let journal = self.journal();
             Ask {
                 turn: self.turn.key.clone(),
                 begin: journal.unwritten_begin().cloned(),
                 records: journal.unwritten().to_vec(),
-                counted: counted(self.turn.purse.as_deref()),
-                intent: live.key(),
-                call: live.call,
-                capability: name.to_owned(),
-                args: args.to_vec(),
+                counted: self.purse().map_or_else(Vec::new, |it| it.counted_with_records()),
+                intent: held.key,
+                beyond: held.beyond.cloned(),
+                call: held.live.call,
+                capability: held.name.to_string(),
+                args: held.args.to_vec(),
                 now_ms: self.clock.now().0,
             }
         };
@@ -88,8 +109,8 @@ impl Counter {
         let asked = asked.map_err(|error| Halt::Environment(error.to_string()))?;
         // Begin and records are durable by now, whoever wrote them first.
         self.journal().mark_written();
-        if let Some(purse) = &self.turn.purse {
-            purse.lock().unwrap_or_else(PoisonError::into_inner).written();
+        if let Some(mut purse) = self.purse() {
+            purse.written_with_records();
         }
         Ok(asked)
     }

@@ -13,7 +13,7 @@ use loket_runtime::{
 };
 use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{
-    Answered, CallState, EffectClass, Failure, IntentId, Ledger, Live, Outcome, Step, Stop,
+    Answered, CallState, EffectClass, Failure, IntentId, Ledger, Live, Outcome, Purse, Step, Stop,
 };
 use std::cell::Cell;
 use std::rc::Rc;
@@ -103,6 +103,12 @@ impl Counter {
         self.turn.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The turn's budgets, if it has any.
+    pub(super) fn purse(&self) -> Option<MutexGuard<'_, Purse>> {
+        let purse = self.turn.purse.as_ref()?;
+        Some(purse.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     async fn answer(&mut self, capability: &str, args: Vec<u8>) -> Result<Outcome, Halt> {
         let (step, clock_ms) = {
             let mut journal = self.journal();
@@ -127,7 +133,11 @@ impl Counter {
         } else {
             self.live(&live, clock_ms, &name, &args).await?
         };
+        let recorded = answered.outcome.is_err() || answered.class.records_success();
         let outcome = self.journal().finish(&live, capability, args, answered);
+        if let Some(mut purse) = self.purse().filter(|_| recorded) {
+            purse.recorded();
+        }
         Ok(outcome)
     }
 
@@ -191,12 +201,14 @@ impl Counter {
                     return self.settle(live, class, outcome, recorded_ms, effect);
                 }
                 Ok(Reply::Deferred { class }) => return self.wait(live, class).await,
-                Ok(Reply::Held) => {
+                Ok(Reply::Held(beyond)) => {
                     tries += 1;
-                    // One that a long pause has outlived. Its end would take the next one along.
-                    drop(lease.take());
-                    match self.held(live, name, args).await? {
-                        Approval::Lease(approved) => lease = Some(approved),
+                    if beyond.is_none() {
+                        // One that a long pause has outlived. Its end would take the next one along.
+                        drop(lease.take());
+                    }
+                    match self.held(live, name, args, beyond.as_ref()).await? {
+                        Approval::Go(approved) => lease = approved.or(lease),
                         Approval::Denied(answered) => return Ok(answered),
                     }
                 }

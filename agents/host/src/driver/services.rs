@@ -111,5 +111,12 @@ fn terms(level: Level, budget: &BudgetSpec) -> Terms {
         (Unit::Money, budget.money),
     ];
     let limits = all.into_iter().filter_map(|(unit, most)| Some((unit, most?)));
-    Terms { level, limits: limits.collect(), per_ms: budget.per_ms }
+    let soft = [
+        (Unit::Calls, budget.soft.calls),
+        (Unit::Tokens, budget.soft.tokens),
+        (Unit::Bytes, budget.soft.bytes),
+        (Unit::Money, budget.soft.money),
+    ];
+    let soft = soft.into_iter().filter_map(|(unit, most)| Some((unit, most?)));
+    Terms { level, limits: limits.collect(), soft: soft.collect(), per_ms: budget.per_ms }
 }
