@@ -118,8 +118,8 @@ fn show(answer: &Value) -> Code {
     );
     if let Some(budget) = budget(answer) {
         text.push_str(&format!(
-            "\n\nIt goes beyond the soft limit of {budget}. Approved, that may be spent to its limits until its window ends, by all who \
-             draw on it; `loket budgets` shows how it stands."
+            "\n\nIt goes beyond the soft limit of {budget}. Approved, that may be spent to its limits until its \
+             window ends, by all who draw on it; `loket budgets` shows how it stands."
         ));
     }
     if let Some(by) = answer["by"].as_str() {
