@@ -45,6 +45,8 @@ pub const SNAPSHOTS: &str = "loket_brain_snapshots_total";
 pub const TIMER_LATE_SECONDS: &str = "loket_timer_late_seconds";
 /// Times that a due timer found its agent's inbox full and was put off.
 pub const TIMERS_PUT_OFF: &str = "loket_timers_put_off_total";
+/// Calls that were denied because nobody approved them in their time.
+pub const APPROVALS_EXPIRED: &str = "loket_approvals_expired_total";
 
 /// Reports of supervisors that were not kept: too many at once, or the file failed.
 pub const HISTORY_DROPPED: &str = "loket_history_dropped_total";
@@ -69,6 +71,11 @@ pub fn describe() {
     metrics::describe_counter!(SNAPSHOTS, Unit::Count, "Snapshots of brains that were noted.");
     metrics::describe_counter!(HISTORY_DROPPED, Unit::Count, "Reports that were not kept.");
     metrics::describe_histogram!(TIMER_LATE_SECONDS, Unit::Seconds, "How late a timer fired.");
+    metrics::describe_counter!(
+        APPROVALS_EXPIRED,
+        Unit::Count,
+        "Calls that nobody approved in time."
+    );
     metrics::describe_counter!(TIMERS_PUT_OFF, Unit::Count, "Due timers that found no room.");
     metrics::describe_counter!(CYCLES, Unit::Count, "Calls that closed a cycle.");
     metrics::describe_counter!(DOWNS, Unit::Count, "Downs put into the inboxes of who watched.");
@@ -95,6 +102,7 @@ pub(crate) struct Meters {
     pub(crate) snapshots: Counter,
     pub(crate) timer_late: Histogram,
     pub(crate) timers_put_off: Counter,
+    pub(crate) approvals_expired: Counter,
     pub(crate) downs: Counter,
 }
 
@@ -120,6 +128,7 @@ impl Meters {
             snapshots: metrics::counter!(SNAPSHOTS),
             timer_late: metrics::histogram!(TIMER_LATE_SECONDS),
             timers_put_off: metrics::counter!(TIMERS_PUT_OFF),
+            approvals_expired: metrics::counter!(APPROVALS_EXPIRED),
             downs: metrics::counter!(DOWNS),
         }
     }

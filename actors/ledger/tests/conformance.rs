@@ -97,4 +97,6 @@ rules! {
     h1_an_approved_soft_limit_lets_all_go_on_to_the_hard_one,
     h1_a_denied_soft_limit_refuses_the_one_call,
     h1_a_soft_limits_word_is_for_these_arguments,
+    h1_a_soft_limit_waits_for_the_next_window_at_most,
+    h1_an_approval_expires_once,
 }

@@ -27,7 +27,8 @@ pub use turns::{
     ResultWrite, Survival,
 };
 pub use waits::{
-    Approval, ApprovalId, Ask, Asked, DENIED, Decide, QUESTION, Sleep, TIMER_SENDER, Timer, Verdict,
+    APPROVAL_EXPIRED, Approval, ApprovalId, Ask, Asked, DENIED, Decide, QUESTION, Sleep,
+    TIMER_SENDER, Timer, Verdict,
 };
 
 use crate::{

@@ -116,6 +116,9 @@ fn show(answer: &Value) -> Code {
         word(&answer["agent"]),
         word(&answer["state"]),
     );
+    if let (Some(until), true) = (answer["expires_ms"].as_u64(), answer["state"] == "waits") {
+        text.push_str(&format!("\n\nIt is decided by itself at {}", loket_time::rfc3339(until)));
+    }
     if let Some(budget) = budget(answer) {
         text.push_str(&format!(
             "\n\nIt goes beyond the soft limit of {budget}. Approved, that may be spent to its limits until its \

@@ -14,6 +14,7 @@ mod bad_fleets;
 mod budget_levels;
 mod budgets;
 mod doubt;
+mod expiry;
 mod fleet;
 mod full_disk;
 mod grants;

@@ -107,6 +107,7 @@ fn question(call: &CallView<'_>) -> Result<People, Failure> {
         call: CallNo(turn.call()),
         capability: QUESTION.to_owned(),
         args: call.args.to_vec(),
+        expires_ms: None,
         now_ms: turn.clock_ms(),
     })))
 }

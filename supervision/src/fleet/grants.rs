@@ -46,11 +46,27 @@ fn grant<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Option<GrantSpec> {
         Some(raw) => approvals(cx, raw, cap.as_ref()),
         None => Vec::new(),
     };
+    let approve_within_ms = fields.take("approve_within").and_then(|raw| {
+        let within = cx.duration(raw, "approve_within");
+        if within == Some(0) {
+            let help = "for example \"2h\"; leave it out for as long as it takes";
+            cx.help("E305", raw, "`approve_within` is 0: nobody could approve anything", help);
+        }
+        within
+    });
     let expires_ms = fields
         .take("expires")
         .and_then(|raw| cx.quantity(raw, "expires", units::instant, "2026-12-31T23:59:59Z"));
     fields.close(cx);
-    Some(GrantSpec { cap: cap?, scope, budget, approve, expires_ms, place: anchor })
+    Some(GrantSpec {
+        cap: cap?,
+        scope,
+        budget,
+        approve,
+        approve_within_ms,
+        expires_ms,
+        place: anchor,
+    })
 }
 
 fn capability(cx: &mut Cx<'_>, raw: &str, what: &str) -> Option<Capability> {

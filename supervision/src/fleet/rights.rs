@@ -18,6 +18,8 @@ pub struct GrantSpec {
     pub budget: Option<BudgetSpec>,
     /// Capabilities below it that need an approval at each call.
     pub approve: Vec<Capability>,
+    /// How long a call through it waits for a person, in milliseconds, before it is denied by itself; none: as long as it takes.
+    pub approve_within_ms: Option<u64>,
     /// Unix time in milliseconds at which it ends.
     pub expires_ms: Option<u64>,
     /// Where it stands.

@@ -67,6 +67,7 @@ fn groups() -> Vec<(&'static str, Vec<Field>)> {
                 field("scope", Form::Map(bound())),
                 field("budget", Form::Group("budget")),
                 field("approve", Form::Capabilities(MAX_RULES)),
+                field("approve_within", Form::Time(None)),
                 field("expires", Form::Pattern(INSTANT)),
             ],
         ),

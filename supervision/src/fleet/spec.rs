@@ -359,6 +359,12 @@ pub struct AgentSpec {
 }
 
 impl AgentSpec {
+    /// The grant that decides about a call: the longest that covers it.
+    pub fn grant_of(&self, capability: &str) -> Option<&GrantSpec> {
+        let covers = self.grants.iter().filter(|grant| grant.cap.covers(capability));
+        covers.max_by_key(|grant| grant.cap.as_str().len())
+    }
+
     /// Whether each of its calls draws on a budget that is not its grant's.
     pub fn shares_budgets(&self) -> bool {
         self.per_message.is_some() || !self.draws_on.is_empty()

@@ -198,5 +198,6 @@ fn default_operator() -> Vec<GrantSpec> {
         scope.insert(key, Bound::Names(vec![all.clone()]));
     }
     let (budget, approve, expires_ms) = (None, Vec::new(), None);
-    vec![GrantSpec { cap, scope, budget, approve, expires_ms, place: Place::default() }]
+    let (approve_within_ms, place) = (None, Place::default());
+    vec![GrantSpec { cap, scope, budget, approve, approve_within_ms, expires_ms, place }]
 }

@@ -22,6 +22,7 @@ fn held(it: &Subject, turn: &TurnKey, args: &str) -> Ask {
         call: CallNo(1),
         capability: "mail.send".to_owned(),
         args: args.as_bytes().to_vec(),
+        expires_ms: None,
         now_ms: NOW_MS,
     }
 }
@@ -90,6 +91,43 @@ pub fn h1_an_approved_call_that_has_left_holds_nobody_up(it: &Subject) {
     wait(it.ledger.open("a".into(), 2)).expect("opened");
     let next = wait(it.ledger.next("a".into(), 2)).expect("next").expect("the turn");
     assert_eq!((next.n, next.parked_on), (turn.n, None), "it is run");
+}
+
+/// H1: what nobody approves in its time is denied, once, with a code of its own; what was decided before stays so.
+pub fn h1_an_approval_expires_once(it: &Subject) {
+    let turn = it.opened("a");
+    it.accept("a", "x");
+    let later = Ask { expires_ms: Some(NOW_MS + 1), ..held(it, &turn, "to: b") };
+    let id = number(wait(it.ledger.ask(later)));
+    assert!(it.told().iter().all(|event| !matches!(event, LedgerEvent::Result { .. })));
+    assert_eq!(wait(it.ledger.approval(id)).expect("shown").expires_ms, Some(NOW_MS + 1));
+    let due = Ask { expires_ms: Some(NOW_MS), ..held(it, &turn, "to: c") };
+    let id = number(wait(it.ledger.ask(due.clone())));
+    let key = due.intent;
+    let failed = |event: &LedgerEvent| match event {
+        LedgerEvent::Result { intent, outcome, .. } if *intent == key => {
+            failed_with(outcome).map(str::to_owned)
+        }
+        _ => None,
+    };
+    let first = loop {
+        let event = it.events.recv_timeout(SOON).expect("it expires");
+        if let Some(code) = failed(&event) {
+            break code;
+        }
+    };
+    assert_eq!(first, "approval_expired");
+    for _ in 0..2 {
+        match wait(it.ledger.ask(due.clone())) {
+            Ok(Asked::Denied(why)) => assert_eq!(&*why.code, "approval_expired"),
+            other => panic!("{other:?}"),
+        }
+    }
+    let shown = wait(it.ledger.approval(id)).expect("shown");
+    assert_eq!((&*shown.state, shown.by.as_deref()), ("expired", Some(TIMER_SENDER)));
+    let late = wait(it.ledger.decide(said(id, Verdict::Approve)));
+    assert!(matches!(late, Err(LedgerError::NotSo(_))), "{late:?}");
+    assert!(it.told().iter().all(|event| failed(event).is_none()), "it is told once");
 }
 
 /// H1: a denied call is told why, at every run of the turn.

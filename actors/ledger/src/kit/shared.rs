@@ -224,6 +224,7 @@ fn ask(it: &Subject, turn: &TurnKey, call: u32, args: &str) -> Ask {
         call: CallNo(call),
         capability: PAID.to_owned(),
         args: args.as_bytes().to_vec(),
+        expires_ms: None,
         now_ms: NOW_MS,
     }
 }
@@ -312,4 +313,11 @@ pub fn h1_a_soft_limits_word_is_for_these_arguments(it: &Subject) {
     let gone = wait(it.ledger.approval(asked));
     assert!(matches!(gone, Err(LedgerError::NotFound(_))), "{gone:?}");
     said(it, other, Verdict::Deny(String::new()));
+}
+
+/// H1: whoever waits at a soft limit goes on when the budget is full again.
+pub fn h1_a_soft_limit_waits_for_the_next_window_at_most(it: &Subject) {
+    let (_, _, asked, _) = waiters(it);
+    let shown = wait(it.ledger.approval(asked)).expect("shown");
+    assert_eq!(shown.expires_ms, Some(NOW_MS + 1_000), "the end of the window");
 }

@@ -9,32 +9,34 @@ use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::limits::LISTED_MAX;
 use loket_turn::{
-    Approval, ApprovalId, Ask, Asked, DENIED, Decide, Failure, Intent, IntentId, LedgerError,
-    LedgerEvent, Level, Outcome, TurnNo, Verdict, beyond_key,
+    APPROVAL_EXPIRED, Approval, ApprovalId, Ask, Asked, DENIED, Decide, Failure, Intent, IntentId,
+    LedgerError, LedgerEvent, Level, Outcome, TIMER_SENDER, TurnNo, Verdict, beyond_key,
 };
 use rusqlite::{OptionalExtension, Row, params};
 
-const COLUMNS: &str = "p.id, a.name, p.n, p.capability, p.args, p.asked_ms, p.verdict, p.by_whom, \
-     p.said_ms, p.reason, p.intent, p.life, p.budget, \
+pub(super) const COLUMNS: &str = "p.id, a.name, p.n, p.capability, p.args, p.asked_ms, p.verdict, p.by_whom, \
+     p.said_ms, p.reason, p.intent, p.life, p.budget, p.expires_ms, \
      p.capability = 'human.ask' AND EXISTS (SELECT 1 FROM records r WHERE r.intent = p.intent)";
 
-struct Found {
-    approval: Approval,
+pub(super) struct Found {
+    pub(super) approval: Approval,
     intent: IntentId,
     life: u64,
     /// `None`: nobody has decided.
     verdict: Option<bool>,
     question: bool,
     /// The subject of the budget whose soft limit it goes beyond.
-    budget: Option<String>,
+    pub(super) budget: Option<String>,
 }
 
-fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
+pub(super) fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
     let verdict: Option<bool> = row.get(6)?;
-    let question = row.get(13)?;
+    let question = row.get(14)?;
+    let by: Option<String> = row.get(7)?;
     let budget: Option<String> = row.get(12)?;
     let state = match (verdict, question) {
         (None, _) => "waits",
+        (Some(false), _) if by.as_deref() == Some(TIMER_SENDER) => "expired",
         (Some(false), _) => "denied",
         (Some(true), true) => "answered",
         (Some(true), false) => "approved",
@@ -49,7 +51,8 @@ fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
             budget: budget.as_deref().and_then(level),
             asked_ms: un(row.get(5)?),
             state: state.to_owned(),
-            by: row.get(7)?,
+            expires_ms: row.get::<_, Option<i64>>(13)?.map(un),
+            by,
             said_ms: row.get::<_, Option<i64>>(8)?.map(un),
             reason: row.get(9)?,
         },
@@ -61,12 +64,23 @@ fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
     })
 }
 
+impl Found {
+    /// What the guest is told.
+    fn denial(&self) -> Failure {
+        let reason = self.approval.reason.as_deref().unwrap_or_default();
+        if self.approval.by.as_deref() == Some(TIMER_SENDER) {
+            return Failure::new(APPROVAL_EXPIRED, reason);
+        }
+        denial(reason)
+    }
+}
+
 /// What was said.
-struct Said<'a> {
-    outcome: Outcome,
-    by: &'a str,
-    reason: Option<&'a str>,
-    now_ms: u64,
+pub(super) struct Said<'a> {
+    pub(super) outcome: Outcome,
+    pub(super) by: &'a str,
+    pub(super) reason: Option<&'a str>,
+    pub(super) now_ms: u64,
 }
 
 fn denial(reason: &str) -> Failure {
@@ -90,7 +104,7 @@ impl Engine {
             match known.verdict {
                 None if same => return Ok(Asked::Waits { id: known.approval.id }),
                 Some(false) if same => {
-                    return Ok(Asked::Denied(denial(&known.approval.reason.unwrap_or_default())));
+                    return Ok(Asked::Denied(known.denial()));
                 }
                 // The approval of the call that asks the question is not its answer.
                 Some(true) if same && !known.question => return Ok(Asked::Approved),
@@ -105,10 +119,12 @@ impl Engine {
         {
             return Ok(Asked::Approved);
         }
+        let expires_ms = self.expiry_of(life, ask)?;
         self.conn
             .prepare_cached(
-                "INSERT INTO approvals(intent, life, n, capability, asked_ms, args, budget)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO approvals(intent, life, n, capability, asked_ms, args, budget,
+                     expires_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
             .execute(params![
                 ask.intent.0,
@@ -118,8 +134,11 @@ impl Engine {
                 db(ask.now_ms),
                 ask.args,
                 ask.beyond.as_ref().map(|beyond| subject(life, beyond)),
+                expires_ms.map(db),
             ])?;
-        Ok(Asked::Waits { id: ApprovalId(un(self.conn.last_insert_rowid())) })
+        let id = ApprovalId(un(self.conn.last_insert_rowid()));
+        self.timers.look_by(expires_ms);
+        Ok(Asked::Waits { id })
     }
 
     /// See [`loket_turn::Ledger::decide`].
@@ -166,7 +185,7 @@ impl Engine {
     }
 
     /// Writes a verdict, and tells who waits for it.
-    fn say(&mut self, known: &Found, said: &Said<'_>) -> Op<()> {
+    pub(super) fn say(&mut self, known: &Found, said: &Said<'_>) -> Op<()> {
         let Said { outcome, by, reason, now_ms } = said;
         self.conn
             .prepare_cached(
@@ -274,7 +293,7 @@ impl Engine {
         self.conn.prepare_cached(&sql)?.query_row([key], found).optional()
     }
 
-    fn is_open(&self, known: &Found) -> bool {
+    pub(super) fn is_open(&self, known: &Found) -> bool {
         let agent = self.book.life(known.life);
         agent.is_some_and(|agent| agent.done + 1 == known.approval.n.0)
     }

@@ -10,6 +10,7 @@ mod calls;
 mod charges;
 mod doubt;
 mod end;
+mod expiry;
 mod fail;
 mod groups;
 pub(crate) mod history;

@@ -61,6 +61,11 @@ impl Timers {
         self.put_off = false;
     }
 
+    /// To look no later than then.
+    pub(crate) fn look_by(&mut self, due_ms: Option<u64>) {
+        self.next_ms = due_ms.map_or(self.next_ms, |due_ms| self.next_ms.min(due_ms));
+    }
+
     fn rests(&self) -> bool {
         self.put_off && (self.by_hand || self.looked.seconds() < LOOK_EVERY.as_secs_f64())
     }
@@ -126,7 +131,7 @@ impl Engine {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![db(agent.life), id.0, db(*due_ms), kind, text, missed, body])?;
-        self.timers.next_ms = self.timers.next_ms.min(*due_ms);
+        self.timers.look_by(Some(*due_ms));
         Ok(())
     }
 
@@ -147,7 +152,7 @@ impl Engine {
                  VALUES (?1, ?2, ?3, '', ?2, x'')",
             )?
             .execute(params![db(life), sleep.intent.0, db(sleep.due_ms)])?;
-        self.timers.next_ms = self.timers.next_ms.min(sleep.due_ms);
+        self.timers.look_by(Some(sleep.due_ms));
         Ok(())
     }
 
@@ -215,6 +220,7 @@ impl Engine {
                 self.timers.put_off = true;
             }
         }
+        let expires_ms = self.expire_due(now_ms)?;
         if let Some(last) = due.get(FIRED_AT_ONCE - 1) {
             self.timers.after = (db(last.due_ms), last.id);
             return Ok(());
@@ -225,6 +231,7 @@ impl Engine {
             .query_row([], |row| row.get(0))?;
         self.timers.after = (i64::MIN, 0);
         self.timers.next_ms = next.map_or(u64::MAX, un);
+        self.timers.look_by(expires_ms);
         self.timers.looked = Stopwatch::start();
         Ok(())
     }

@@ -14,6 +14,9 @@ pub const QUESTION: &str = "human.ask";
 /// The code of a call that a person denied.
 pub const DENIED: &str = "denied";
 
+/// The code of a call that nobody has approved in its time.
+pub const APPROVAL_EXPIRED: &str = "approval_expired";
+
 /// The number of an approval or a question, for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -40,6 +43,8 @@ pub struct Ask {
     pub capability: String,
     /// The arguments: an answer is for exactly these.
     pub args: Vec<u8>,
+    /// When it is denied by itself, Unix milliseconds; `None`: it waits as long as it takes. Asked again, the first time stands.
+    pub expires_ms: Option<u64>,
     /// Unix milliseconds.
     pub now_ms: u64,
 }
@@ -101,7 +106,9 @@ pub struct Approval {
     pub budget: Option<Level>,
     /// Since when it waits, Unix milliseconds.
     pub asked_ms: u64,
-    /// `waits`, `approved`, `denied`, `answered`.
+    /// Until when, Unix milliseconds: then it is decided by itself.
+    pub expires_ms: Option<u64>,
+    /// `waits`, `approved`, `denied`, `answered`, `expired`.
     pub state: String,
     /// Who decided.
     pub by: Option<String>,

@@ -89,6 +89,12 @@ impl Counter {
         }
     }
 
+    /// When a call that waits for a person is denied by itself, Unix milliseconds.
+    fn expires_ms(&self, name: &str) -> Option<u64> {
+        let within_ms = self.spec.grant_of(name)?.approve_within_ms?;
+        Some(self.clock.now().0.saturating_add(within_ms))
+    }
+
     async fn ask(&self, held: &Held<'_>) -> Result<Asked, Halt> {
         let ask = {
             let journal = self.journal();
@@ -102,6 +108,7 @@ impl Counter {
                 call: held.live.call,
                 capability: held.name.to_string(),
                 args: held.args.to_vec(),
+                expires_ms: self.expires_ms(held.name),
                 now_ms: self.clock.now().0,
             }
         };

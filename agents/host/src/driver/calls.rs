@@ -11,6 +11,7 @@ use loket_kernel::{Address, Chain, Envelope, Grant, Moment};
 use loket_runtime::{
     Authority, CallEnvelope, Cargo, Clock, Mailbox, Reply, Slots, TurnCall, TurnContext, Waiters,
 };
+use loket_supervision::fleet::AgentSpec;
 use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{
     Answered, CallState, EffectClass, Failure, IntentId, Ledger, Live, Outcome, Purse, Step, Stop,
@@ -39,6 +40,8 @@ pub(super) struct Counter {
     pub(super) authority: Arc<Authority>,
     pub(super) slots: Slots,
     pub(super) clock: Clock,
+    /// The agent's spec: how long its calls wait for a person is a matter of their grants.
+    pub(super) spec: Arc<AgentSpec>,
     /// How long a call waits in memory, milliseconds.
     pub(super) park_after_ms: u64,
     pub(super) deadline: Option<Moment>,

@@ -239,6 +239,7 @@ impl Agent {
             authority: services.authority.clone(),
             slots: services.slots.clone(),
             clock: services.clock.clone(),
+            spec: Arc::clone(&self.plan.spec),
             park_after_ms: self.plan.spec.park_after_ms,
             deadline: Some(deadline),
             ends_at_ms,
