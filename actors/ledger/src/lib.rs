@@ -11,6 +11,7 @@ mod board;
 mod book;
 mod clock;
 mod codec;
+mod connect;
 mod dir;
 mod engine;
 #[cfg(test)]

@@ -2,8 +2,9 @@
 //!
 //! What is broken is never written to. Start reading at [`Engine::mend`].
 
+use crate::connect::connect;
 use crate::dir;
-use crate::engine::{Engine, connect};
+use crate::engine::Engine;
 use crate::options::OpenError;
 use loket_turn::LedgerEvent;
 use rusqlite::Connection;

@@ -1,5 +1,5 @@
-//! What is decided by itself when its time has come (rule H1): an approval that nobody gave is denied, and a call that waits at the soft
-//! limit of a budget goes on with that budget's next window.
+//! What is decided by itself when its time has come (rule H1): an approval that nobody gave is denied, and a call that waits at the
+//! soft limit of a budget goes on with that budget's next window.
 //!
 //! It happens in the step of the writer that fires timers, on the same clock: once, whatever the clock or a crash does, since the row
 //! that says until when is the row that takes the verdict. Start reading at [`Engine::expire_due`].
