@@ -117,7 +117,7 @@ pub(crate) enum Command {
     /// The timers of an agent, or of all: list, cancel.
     #[command(after_help = examples::TIMERS)]
     Timers(TimersArgs),
-    /// What agents, messages and whole supervisors may spend: limit, spent, reserved, when the window ends.
+    /// The budgets of an agent, or of all: limit, spent, reserved, when the window ends.
     #[command(after_help = examples::BUDGETS)]
     Budgets(BudgetsArgs),
     /// Call any capability as the operator, through the kernel like everyone.

@@ -130,6 +130,46 @@ impl Orders {
         }
     }
 
+    /// What was charged is what was called, whatever was killed: `each` keyed and once call of each message, the same at both
+    /// levels, and nothing is reserved any more.
+    pub(crate) fn charged(&mut self, node: &Node, each: usize) -> Result<()> {
+        let listed = node.door()?.ask("agent.budgets.list", &json!({}))?;
+        let mut sums: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for budget in listed["budgets"].as_array().ok_or("no budgets")? {
+            let level = budget["level"].as_str().unwrap_or_default();
+            let grant = budget["capability"].as_str().unwrap_or_default();
+            for line in budget["lines"].as_array().into_iter().flatten() {
+                let unit = line["unit"].as_str().unwrap_or_default();
+                let spent = line["spent"].as_u64().unwrap_or_default();
+                for of in [level, grant] {
+                    *sums.entry((of.to_owned(), unit.to_owned())).or_default() += spent;
+                }
+                if line["reserved"] != json!(0) {
+                    self.wrong.push(format!("{budget} is reserved for a call that has ended"));
+                }
+            }
+        }
+        let sum = |of: &str, unit: &str| {
+            sums.get(&(of.to_owned(), unit.to_owned())).copied().unwrap_or_default()
+        };
+        for unit in ["calls", "bytes"] {
+            let (own, all) = (sum("grant", unit), sum("supervisor", unit));
+            if own != all || own == 0 {
+                let text = format!("{own} {unit} are charged to agents, {all} to their supervisor");
+                self.wrong.push(text);
+            }
+        }
+        let made = (self.all.len() * each) as u64;
+        for grant in ["http.post", "http.send"] {
+            let charged = sum(grant, "calls");
+            if charged != made {
+                self.wrong
+                    .push(format!("{charged} calls of {grant} are charged, {made} were made"));
+            }
+        }
+        Ok(())
+    }
+
     /// Compares the stopped fleet's files and the outside's record with this one.
     pub(crate) fn judge(&mut self, data: &Path) -> Result<Value> {
         let mut notes: HashMap<String, usize> = HashMap::new();

@@ -57,6 +57,7 @@ pub(crate) fn run(options: &Options) -> Result<Value> {
     }
     let mut node = run.start()?;
     run.orders.settle(&mut node)?;
+    run.orders.charged(&node, CALLS)?;
     node.stop()?;
     let judged = run.orders.judge(&run.data)?;
     if run.with_open_turn < options.open {
