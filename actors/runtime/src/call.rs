@@ -1,10 +1,10 @@
 //! What travels with a call: the cargo that the kernel carries without looking, and the answer.
 
-use crate::Presence;
+use crate::{Presence, TurnPurse};
 use loket_kernel::{Admitted, Envelope, GrantSet};
 use loket_turn::{
     AgentName, Effect, EffectClass, Epoch, Hash, Journal, Level, Life, Live, MessageId, Outcome,
-    Purse, TurnKey, TurnNo,
+    TurnKey, TurnNo,
 };
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
@@ -52,7 +52,7 @@ pub struct TurnContext {
     /// The calls so far. Locked for moments only, by the driver and, for an intent, by the wrapper (rule C2).
     pub journal: Mutex<Journal>,
     /// Its budgets; `None` for an agent that has none, and in a re-run. Locked as the journal is.
-    pub purse: Option<Arc<Mutex<Purse>>>,
+    pub purse: Option<Arc<TurnPurse>>,
 }
 
 /// The answer to a call.

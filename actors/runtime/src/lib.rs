@@ -31,6 +31,7 @@ mod panic;
 mod place_state;
 mod presence;
 mod progress;
+mod purse;
 mod quarantine;
 mod registry;
 mod relations;
@@ -76,6 +77,7 @@ pub use mailbox::{Mailbox, Overloaded, Rejected, SendError};
 pub use node::{Hooks, IN_PLACE, Node, NodeConfig, OnGone, OnReport, OnUp, StartError};
 pub use place_state::PlaceState;
 pub use presence::{Late, Presence};
+pub use purse::TurnPurse;
 pub use registry::{Place, Registry};
 pub use relations::{
     Down, ExitSignal, ExitSignals, GROUPS_MAX, GroupError, LINKS_MAX, LISTENERS_MAX, LinkError,

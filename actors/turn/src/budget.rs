@@ -7,10 +7,12 @@
 
 mod purse;
 mod standing;
+mod together;
 mod units;
 
 pub use purse::{Purse, Refused, Undrawn};
 pub use standing::{Budget, Line, Short};
+pub use together::Together;
 pub use units::{Amounts, Unit, Used};
 
 use crate::Hash;

@@ -21,7 +21,7 @@ mod staged;
 
 pub use budget::{
     Allowance, Amounts, BUDGET_SPENT, Budget, Charge, Counted, Level, Line, Purse, Refused, Short,
-    Terms, Undrawn, Unit, Used, budget_number, shared_number,
+    Terms, Together, Undrawn, Unit, Used, budget_number, shared_number,
 };
 pub use class::EffectClass;
 pub use failure::{Blame, Failure, Outcome};

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use loket_turn::{
-    Amounts, BUDGET_SPENT, Budget, Level, Line, Purse, Refused, Undrawn, Unit, budget_number,
+    Amounts, BUDGET_SPENT, Budget, Level, Line, Purse, Refused, Together, Undrawn, Unit,
+    budget_number, shared_number,
 };
 
 const NUMBERED: &str = "http";
@@ -15,8 +16,12 @@ fn budget(limits: &[(Unit, u64)], per_ms: Option<u64>) -> Budget {
     Budget { level, agent, under, lines, per_ms, since_ms: 1_000, lifted }
 }
 
+fn alone(budget: Budget) -> Purse {
+    Purse::new(vec![budget]).unwrap()
+}
+
 fn purse(limits: &[(Unit, u64)], per_ms: Option<u64>) -> (Purse, u64) {
-    (Purse::new(vec![budget(limits, per_ms)]).unwrap(), budget_number(NUMBERED))
+    (alone(budget(limits, per_ms)), budget_number(NUMBERED))
 }
 
 #[track_caller]
@@ -30,19 +35,19 @@ fn refused(drawn: Result<(), Undrawn>) -> Refused {
 #[test]
 fn d1_what_a_turn_counts_goes_out_once() {
     let (mut purse, number) = purse(&[(Unit::Calls, 3), (Unit::Bytes, 100)], None);
-    purse.draw(number, b"1234", 1_000).unwrap();
-    purse.answered(number, 6, false);
+    purse.draw(number, b"1234", 1_000, None).unwrap();
+    purse.answered(number, 6, false, None);
     // The ledger counts this one's itself.
-    purse.answered(number, 50, true);
+    purse.answered(number, 50, true, None);
     let counted = purse.counted();
     assert_eq!(counted.len(), 1);
     assert_eq!(counted[0].spent, Amounts { calls: 1, bytes: 10, ..Amounts::default() });
     purse.written();
     assert!(purse.counted().is_empty());
-    purse.charged(number, Amounts { calls: 1, tokens: 9, bytes: 4, money: 7 });
+    purse.charged(number, Amounts { calls: 1, tokens: 9, bytes: 4, money: 7 }, None);
     assert!(purse.counted().is_empty(), "the ledger has it");
-    purse.draw(number, b"", 1_000).unwrap();
-    let Refused { unit, level, failure } = refused(purse.draw(number, b"", 1_000));
+    purse.draw(number, b"", 1_000, None).unwrap();
+    let Refused { unit, level, failure } = refused(purse.draw(number, b"", 1_000, None));
     assert_eq!((unit, level), (Unit::Calls, "grant"));
     assert_eq!((&*failure.code, failure.retryable), (BUDGET_SPENT, false));
     assert_eq!(purse.counted()[0].spent.calls, 1, "what was refused is not counted");
@@ -51,10 +56,10 @@ fn d1_what_a_turn_counts_goes_out_once() {
 #[test]
 fn d1_of_a_window_that_is_over_nothing_is_kept() {
     let (mut purse, number) = purse(&[(Unit::Calls, 1)], Some(100));
-    purse.draw(number, b"", 1_099).unwrap();
-    let Refused { failure, .. } = refused(purse.draw(number, b"", 1_099));
+    purse.draw(number, b"", 1_099, None).unwrap();
+    let Refused { failure, .. } = refused(purse.draw(number, b"", 1_099, None));
     assert_eq!((failure.retryable, failure.retry_after_ms), (true, Some(1)));
-    purse.draw(number, b"", 1_350).unwrap();
+    purse.draw(number, b"", 1_350, None).unwrap();
     let counted = purse.counted();
     assert_eq!((counted[0].since_ms, counted[0].spent.calls), (1_300, 1));
 }
@@ -109,7 +114,7 @@ fn c2_without_bytes_left_nothing_is_asked() {
 #[test]
 fn a_budget_that_the_turn_does_not_know_lets_nothing_through() {
     let (mut purse, number) = purse(&[(Unit::Calls, 3)], None);
-    assert!(purse.draw(number ^ 1, b"", 1_000).is_err());
+    assert!(purse.draw(number ^ 1, b"", 1_000, None).is_err());
     assert!(purse.charge(number ^ 1, Amounts::default()).is_err());
     assert!(Purse::new(Vec::new()).is_none());
 }
@@ -118,10 +123,10 @@ fn a_budget_that_the_turn_does_not_know_lets_nothing_through() {
 #[test]
 fn d1_a_run_that_begins_anew_counts_what_it_makes_again_once() {
     let (mut purse, number) = purse(&[(Unit::Calls, 9)], None);
-    purse.draw(number, b"", 1_000).unwrap();
+    purse.draw(number, b"", 1_000, None).unwrap();
     purse.recorded();
-    purse.draw(number, b"", 1_000).unwrap();
-    purse.draw(number, b"", 1_000).unwrap();
+    purse.draw(number, b"", 1_000, None).unwrap();
+    purse.draw(number, b"", 1_000, None).unwrap();
     assert_eq!(purse.counted_with_records()[0].spent.calls, 1);
     purse.written_with_records();
     assert!(purse.counted_with_records().is_empty());
@@ -136,15 +141,56 @@ fn h1_a_soft_limit_asks_until_it_is_lifted() {
     let mut soft = budget(&[(Unit::Calls, 3)], Some(100));
     soft.lines[0].soft = Some(1);
     let level = soft.level.clone();
-    let (mut purse, number) = (Purse::new(vec![soft]).unwrap(), budget_number(NUMBERED));
-    purse.draw(number, b"", 1_000).unwrap();
+    let (mut purse, number) = (alone(soft), budget_number(NUMBERED));
+    purse.draw(number, b"", 1_000, None).unwrap();
     let asks = Err(Undrawn::Beyond(level.clone()));
-    assert_eq!(purse.draw(number, b"", 1_000), asks);
+    assert_eq!(purse.draw(number, b"", 1_000, None), asks);
     assert_eq!(purse.counted()[0].spent.calls, 1);
     purse.lift(&level);
-    purse.draw(number, b"", 1_000).unwrap();
-    purse.draw(number, b"", 1_000).unwrap();
-    refused(purse.draw(number, b"", 1_000));
-    purse.draw(number, b"", 1_100).unwrap();
-    assert_eq!(purse.draw(number, b"", 1_100), asks, "a new window asks anew");
+    purse.draw(number, b"", 1_000, None).unwrap();
+    purse.draw(number, b"", 1_000, None).unwrap();
+    refused(purse.draw(number, b"", 1_000, None));
+    purse.draw(number, b"", 1_100, None).unwrap();
+    assert_eq!(purse.draw(number, b"", 1_100, None), asks, "a new window asks anew");
+}
+
+/// The desk's budget as the ledger has it: two calls are spent.
+fn desk(since_ms: u64) -> Budget {
+    let mut desk = budget(&[(Unit::Calls, 5)], Some(100));
+    (desk.level, desk.agent, desk.since_ms) = (Level::supervisor("desk"), None, since_ms);
+    desk.lines[0].spent = 2;
+    desk
+}
+
+/// D1: turns that run at the same time below one supervisor stay within its budget together; what one gives up the others may have,
+/// and what it has written they may not.
+#[test]
+fn d1_turns_below_one_supervisor_see_what_each_other_count() {
+    let (mut together, number) = (Together::default(), shared_number());
+    let begun = |together: &mut Together| {
+        let purse = Purse::new(vec![desk(1_000)]).unwrap();
+        assert!(purse.is_shared());
+        purse.tell(together);
+        purse
+    };
+    let (mut a, mut b) = (begun(&mut together), begun(&mut together));
+    let mut draw = |purse: &mut Purse, at_ms| purse.draw(number, b"", at_ms, Some(&mut together));
+    draw(&mut a, 1_000).unwrap();
+    draw(&mut a, 1_000).unwrap();
+    draw(&mut b, 1_000).unwrap();
+    let Refused { unit, level, failure } = refused(draw(&mut b, 1_000));
+    assert_eq!((unit, level), (Unit::Calls, "supervisor"));
+    assert!(failure.message.contains("5 are spent"), "{failure}");
+    a.give_back(&mut together);
+    let mut draw = |purse: &mut Purse, at_ms| purse.draw(number, b"", at_ms, Some(&mut together));
+    draw(&mut b, 1_000).unwrap();
+    draw(&mut b, 1_000).unwrap();
+    refused(draw(&mut b, 1_000));
+    assert_eq!(b.counted()[0].spent.calls, 3, "each counts its own");
+    b.written();
+    b.give_back(&mut together);
+    let mut next = begun(&mut together);
+    refused(next.draw(number, b"", 1_000, Some(&mut together)));
+    next.draw(number, b"", 1_100, Some(&mut together)).unwrap();
+    assert_eq!(next.counted()[0].since_ms, 1_100, "a new window is full again");
 }

@@ -237,6 +237,7 @@ fn host(
             Arc::new(move |agent| tree.letter(agent))
         },
         stop_all: loket_runtime::StopAll::default(),
+        together: Arc::default(),
         pure_version: loket_store::PURE_VERSION,
     }
 }

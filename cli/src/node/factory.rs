@@ -208,6 +208,7 @@ pub(super) fn factory(
             Arc::new(move |agent| tree.letter(agent))
         },
         stop_all: StopAll::default(),
+        together: Arc::default(),
         pure_version: loket_store::PURE_VERSION,
     };
     Factory {

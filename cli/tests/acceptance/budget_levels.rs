@@ -123,3 +123,37 @@ fn d1_one_message_spends_no_more_than_its_budget() {
     within(PATIENCE, "no message has a budget any more", all);
     fleet.stop();
 }
+
+/// D1: what a turn has counted and not written yet another one below the same supervisor cannot have.
+#[test]
+fn d1_turns_at_the_same_time_stay_within_a_budget_together() {
+    let mut fleet = Fleet::running(
+        r#"
+    Agent(id: "echo", module: "builtin:echo", grants: []),
+    Supervisor(id: "desk", budget: (calls: 3), children: [
+        Agent(id: "waits", module: "builtin:script", park_after: "10m", limits: (deadline: "10m"), grants: [
+            (cap: "time"), (cap: "agent.call", scope: { "to": ["echo"] }, approve: ["agent.call"]),
+        ]),
+        Agent(id: "other", module: "builtin:script", grants: [(cap: "time")]),
+    ]),"#,
+    );
+    let now = json!({"call": "time.now", "args": {}});
+    let held = json!({"call": "agent.call", "args": {"to": "echo", "body": "hello"}});
+    let script = json!([now, now, held]).to_string();
+    assert_eq!(fleet.command(&["send", "waits", &script, "--key", "k"]).exit, 0);
+    // Its turn is open, and has made two calls that no row says.
+    let asked = within(PATIENCE, "its third call waits", || {
+        let listed = fleet.command(&["approvals", "--json"]).json();
+        listed["approvals"].get(0).cloned()
+    });
+    assert_eq!(fleet.budget("supervisor", "desk")["lines"][0]["spent"], 0);
+    let answers = fleet.tell("other", &json!([now, now]).to_string()).unwrap();
+    assert!(answers[0]["ok"].is_object(), "{answers}");
+    assert_eq!(answers[1]["failed"]["code"], "budget_spent", "{answers}");
+    let id = asked["id"].to_string();
+    assert_eq!(fleet.command(&["approvals", "deny", &id]).exit, 0);
+    let done = fleet.command(&["call", "waits", &script, "--key", "k", "--json"]).json();
+    assert_eq!(done[2]["failed"]["code"], "denied", "{done}");
+    assert_eq!(fleet.budget("supervisor", "desk")["lines"][0]["spent"], 3, "both are written");
+    fleet.stop();
+}

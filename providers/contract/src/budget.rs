@@ -3,9 +3,8 @@
 //! Only calls whose badge names a budget come here. A call of the re-run part of a turn was counted when it was made (rule F1).
 
 use crate::metrics;
-use loket_runtime::TurnCall;
-use loket_turn::{Amounts, Charge, Counted, Failure, Level, Purse, Undrawn};
-use std::sync::{MutexGuard, PoisonError};
+use loket_runtime::{TurnCall, TurnPurse};
+use loket_turn::{Amounts, Charge, Counted, Failure, Level, Undrawn};
 
 /// The budget that a call draws on.
 #[derive(Debug, Clone, Copy)]
@@ -22,9 +21,8 @@ pub(crate) enum Stopped {
     Beyond(Level),
 }
 
-fn purse(turn: &TurnCall) -> Option<MutexGuard<'_, Purse>> {
-    let purse = turn.turn.purse.as_ref()?;
-    Some(purse.lock().unwrap_or_else(PoisonError::into_inner))
+fn purse(turn: &TurnCall) -> Option<&TurnPurse> {
+    turn.turn.purse.as_deref()
 }
 
 /// A budget that nobody keeps: denied, rather than let through uncounted.
@@ -35,13 +33,13 @@ fn unkept() -> Failure {
 
 /// What the turn has counted and the ledger lacks.
 pub(crate) fn counted(turn: &TurnCall) -> Vec<Counted> {
-    purse(turn).map_or_else(Vec::new, |purse| purse.counted())
+    purse(turn).map_or_else(Vec::new, |purse| purse.with(|purse, _| purse.counted()))
 }
 
 /// The ledger has it.
 pub(crate) fn written(turn: &TurnCall) {
-    if let Some(mut purse) = purse(turn) {
-        purse.written();
+    if let Some(purse) = purse(turn) {
+        purse.with(|purse, _| purse.written());
     }
 }
 
@@ -63,8 +61,9 @@ impl Draws {
         args: &[u8],
         now_ms: u64,
     ) -> Result<(), Stopped> {
-        let mut purse = turn.and_then(purse).ok_or_else(|| Stopped::Failed(unkept()))?;
-        purse.draw(self.number, args, now_ms).map_err(|undrawn| match undrawn {
+        let purse = turn.and_then(purse).ok_or_else(|| Stopped::Failed(unkept()))?;
+        let drawn = purse.with(|purse, all| purse.draw(self.number, args, now_ms, all));
+        drawn.map_err(|undrawn| match undrawn {
             Undrawn::Refused(refused) => {
                 metrics::over_budget(self.capability, refused.unit, refused.level);
                 Stopped::Failed(refused.failure)
@@ -75,20 +74,20 @@ impl Draws {
 
     /// What an intent is charged with.
     pub(crate) fn charge(self, turn: &TurnCall, wants: Amounts) -> Result<Charge, Failure> {
-        purse(turn).ok_or_else(unkept)?.charge(self.number, wants)
+        purse(turn).ok_or_else(unkept)?.with(|purse, _| purse.charge(self.number, wants))
     }
 
     /// The ledger has charged a call: the purse follows.
     pub(crate) fn charged(self, turn: &TurnCall, wants: Amounts) {
-        if let Some(mut purse) = purse(turn) {
-            purse.charged(self.number, wants);
+        if let Some(purse) = purse(turn) {
+            purse.with(|purse, all| purse.charged(self.number, wants, all));
         }
     }
 
     /// Counts the bytes of an answer; with a result that the ledger has, they are counted there.
     pub(crate) fn answered(self, turn: Option<&TurnCall>, bytes: usize, written: bool) {
-        if let Some(mut purse) = turn.and_then(purse) {
-            purse.answered(self.number, bytes, written);
+        if let Some(purse) = turn.and_then(purse) {
+            purse.with(|purse, all| purse.answered(self.number, bytes, written, all));
         }
     }
 }

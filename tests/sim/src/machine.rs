@@ -241,6 +241,7 @@ fn factory(
         running_guests: node.running_guests().clone(),
         on_letter: Arc::new(move |agent| tree.letter(agent)),
         stop_all: StopAll::default(),
+        together: Arc::default(),
         pure_version: loket_store::PURE_VERSION,
     };
     let agents = AgentServices {

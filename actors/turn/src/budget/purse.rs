@@ -1,9 +1,11 @@
 //! The budgets of a turn: as the ledger had them at its begin, and what the turn has spent since.
 //!
 //! Other turns draw on a supervisor's budget at the same time. What they spend by calls with an intent is judged in the ledger, to
-//! the last one; what they only count, this turn does not see.
+//! the last one; what they only count they tell each other by [`Together`].
 
-use super::{Amounts, Budget, Charge, Counted, Level, Unit, Used, budget_number, shared_number};
+use super::{
+    Amounts, Budget, Charge, Counted, Level, Together, Unit, Used, budget_number, shared_number,
+};
 use crate::Failure;
 
 /// See the module head.
@@ -29,9 +31,20 @@ impl Drawn {
         Self { number, budget, counted: Amounts::default(), tail: Amounts::default() }
     }
 
+    fn take(&mut self, spends: &Amounts, all: Option<&mut Together>) {
+        self.budget.take(spends);
+        if let Some(all) = all {
+            all.add(&self.budget, spends);
+        }
+    }
+
     fn serves(&self, number: u64) -> bool {
         self.number.is_none_or(|own| own == number)
     }
+}
+
+fn serving(drawn: &mut [Drawn], number: u64) -> impl Iterator<Item = &mut Drawn> {
+    drawn.iter_mut().filter(move |drawn| drawn.serves(number))
 }
 
 /// What stops a call that needs no intent.
@@ -54,6 +67,13 @@ pub enum Undrawn {
     Beyond(Level),
 }
 
+/// Whether other turns draw on it, and it counts what they count.
+fn is_shared(budget: &Budget) -> bool {
+    let counts = |unit| matches!(unit, Unit::Calls | Unit::Bytes);
+    matches!(budget.level, Level::Supervisor { .. })
+        && budget.lines.iter().any(|line| counts(line.unit))
+}
+
 impl Purse {
     /// With these budgets; `None` when there are none.
     pub fn new(budgets: Vec<Budget>) -> Option<Self> {
@@ -63,30 +83,52 @@ impl Purse {
         Some(Self(budgets.into_iter().map(Drawn::of).collect()))
     }
 
+    /// Whether other turns draw on one of them, and it counts what they count: then everything is told to them.
+    pub fn is_shared(&self) -> bool {
+        self.0.iter().any(|drawn| is_shared(&drawn.budget))
+    }
+
+    /// Tells others what the ledger said when the turn began.
+    pub fn tell(&self, all: &mut Together) {
+        self.0.iter().for_each(|drawn| all.hear(&drawn.budget));
+    }
+
+    /// The turn is over: what it has counted and nobody has written is not spent.
+    pub fn give_back(&self, all: &mut Together) {
+        for drawn in &self.0 {
+            all.give_back(&drawn.budget, &drawn.counted.and(&drawn.tail));
+        }
+    }
+
     /// Whether the turn knows of the budgets that a grant of this number draws on.
     fn knows(&self, number: u64) -> bool {
         let wanted = (number != shared_number()).then_some(number);
         self.0.iter().any(|drawn| drawn.number == wanted)
     }
 
-    fn serving(&mut self, number: u64) -> impl Iterator<Item = &mut Drawn> {
-        self.0.iter_mut().filter(move |drawn| drawn.serves(number))
-    }
-
-    /// Counts a call without an intent, at every level or at none.
+    /// Counts a call without an intent, at every level or at none. `all`: what turns spend together, if this one shares something.
     ///
     /// # Errors
     /// What stops it.
-    pub fn draw(&mut self, number: u64, args: &[u8], now_ms: u64) -> Result<(), Undrawn> {
+    pub fn draw(
+        &mut self,
+        number: u64,
+        args: &[u8],
+        now_ms: u64,
+        mut all: Option<&mut Together>,
+    ) -> Result<(), Undrawn> {
         if !self.knows(number) {
             let level = "grant";
             let refused = Refused { unit: Unit::Calls, level, failure: unknown() };
             return Err(Undrawn::Refused(refused));
         }
         let spends = Amounts::of_call(args, Used::NOTHING);
-        for drawn in self.serving(number) {
+        for drawn in serving(&mut self.0, number) {
             if drawn.budget.move_on(now_ms) {
                 (drawn.counted, drawn.tail) = Default::default();
+            }
+            if let Some(all) = all.as_deref_mut() {
+                all.show(&mut drawn.budget);
             }
             if let Err(short) = drawn.budget.afford(&spends) {
                 let (unit, level) = (short.line.unit, drawn.budget.level.as_str());
@@ -95,11 +137,11 @@ impl Purse {
             }
         }
         let asks = |drawn: &&mut Drawn| drawn.budget.afford_unasked(&spends).is_err();
-        if let Some(drawn) = self.serving(number).find(asks) {
+        if let Some(drawn) = serving(&mut self.0, number).find(asks) {
             return Err(Undrawn::Beyond(drawn.budget.level.clone()));
         }
-        for drawn in self.serving(number) {
-            drawn.budget.take(&spends);
+        for drawn in serving(&mut self.0, number) {
+            drawn.take(&spends, all.as_deref_mut());
             drawn.tail = drawn.tail.and(&spends);
         }
         Ok(())
@@ -113,11 +155,16 @@ impl Purse {
     }
 
     /// Counts the bytes of an answer. `written`: the ledger counts them itself, with the result.
-    pub fn answered(&mut self, number: u64, bytes: usize, written: bool) {
-        let bytes = bytes as u64;
-        for drawn in self.serving(number) {
-            let spends = Amounts { bytes, ..Amounts::default() };
-            drawn.budget.take(&spends);
+    pub fn answered(
+        &mut self,
+        number: u64,
+        bytes: usize,
+        written: bool,
+        mut all: Option<&mut Together>,
+    ) {
+        let spends = Amounts { bytes: bytes as u64, ..Amounts::default() };
+        for drawn in serving(&mut self.0, number) {
+            drawn.take(&spends, all.as_deref_mut());
             if !written {
                 drawn.tail = drawn.tail.and(&spends);
             }
@@ -141,9 +188,10 @@ impl Purse {
     }
 
     /// The ledger has charged a call.
-    pub fn charged(&mut self, number: u64, wants: Amounts) {
-        for drawn in self.serving(number) {
-            drawn.budget.take(&Amounts { tokens: 0, money: 0, ..wants });
+    pub fn charged(&mut self, number: u64, wants: Amounts, mut all: Option<&mut Together>) {
+        let spends = Amounts { tokens: 0, money: 0, ..wants };
+        for drawn in serving(&mut self.0, number) {
+            drawn.take(&spends, all.as_deref_mut());
         }
     }
 

@@ -8,7 +8,7 @@ use super::brain::{Brain, CORRUPT, HELD};
 use super::end::{EXCHANGED, Failed, Stopped};
 use super::patience::Patience;
 use super::pause::Pauses;
-use super::turn::{Agent, counted};
+use super::turn::{Agent, counted, written};
 use super::{AgentPlan, HostServices, ModuleSource, metrics};
 use crate::engine::Background;
 use loket_runtime::{ChildContext, Control};
@@ -299,7 +299,11 @@ impl Agent {
             chain_if_skipped: chain_after(self.chain, n, Hash::default()),
             now_ms: self.services.clock.now().0,
         };
-        match self.services.ledger.fail(fail).await {
+        let noted = self.services.ledger.fail(fail).await;
+        if noted.is_ok() {
+            written(self.purse.as_deref());
+        }
+        match noted {
             Ok(FailVerdict::Retry { attempts }) => tracing::warn!(
                 agent = %self.plan.name, n = n.0, attempts, cause = failed.cause,
                 blame = failed.blame.as_str(), "turn failed: {}", failed.message

@@ -6,8 +6,8 @@
 use super::calls::Counter;
 use super::end::Halt;
 use loket_kernel::Moment;
-use loket_runtime::Lease;
-use loket_turn::{Answered, Ask, Asked, EffectClass, IntentId, Level, Live, beyond_key};
+use loket_runtime::{Lease, TurnPurse};
+use loket_turn::{Answered, Ask, Asked, Counted, EffectClass, IntentId, Level, Live, beyond_key};
 use std::sync::Arc;
 
 /// How long a lease lasts at most, milliseconds: from the driver to the kernel shard, a queue's length away.
@@ -72,8 +72,8 @@ impl Counter {
                 Ok(Approval::Denied(denied))
             }
             Asked::Approved if held.beyond.is_some() => {
-                if let (Some(level), Some(mut purse)) = (held.beyond, self.purse()) {
-                    purse.lift(level);
+                if let (Some(level), Some(purse)) = (held.beyond, self.purse()) {
+                    purse.with(|purse, _| purse.lift(level));
                 }
                 Ok(Approval::Go(None))
             }
@@ -89,6 +89,12 @@ impl Counter {
         }
     }
 
+    /// What goes with a question to the ledger: the run that comes after makes the calls behind the last record again.
+    fn counted_with_records(&self) -> Vec<Counted> {
+        let counted = |purse: &TurnPurse| purse.with(|purse, _| purse.counted_with_records());
+        self.purse().map_or_else(Vec::new, counted)
+    }
+
     /// When a call that waits for a person is denied by itself, Unix milliseconds.
     fn expires_ms(&self, name: &str) -> Option<u64> {
         let within_ms = self.spec.grant_of(name)?.approve_within_ms?;
@@ -102,7 +108,7 @@ impl Counter {
                 turn: self.turn.key.clone(),
                 begin: journal.unwritten_begin().cloned(),
                 records: journal.unwritten().to_vec(),
-                counted: self.purse().map_or_else(Vec::new, |it| it.counted_with_records()),
+                counted: self.counted_with_records(),
                 intent: held.key,
                 beyond: held.beyond.cloned(),
                 call: held.live.call,
@@ -116,8 +122,8 @@ impl Counter {
         let asked = asked.map_err(|error| Halt::Environment(error.to_string()))?;
         // Begin and records are durable by now, whoever wrote them first.
         self.journal().mark_written();
-        if let Some(mut purse) = self.purse() {
-            purse.written_with_records();
+        if let Some(purse) = self.purse() {
+            purse.with(|purse, _| purse.written_with_records());
         }
         Ok(asked)
     }

@@ -9,12 +9,13 @@ use crate::engine::{self, Abort, Host, SliceVerdict};
 use loket_contract::CODE_ENVIRONMENT;
 use loket_kernel::{Address, Chain, Envelope, Grant, Moment};
 use loket_runtime::{
-    Authority, CallEnvelope, Cargo, Clock, Mailbox, Reply, Slots, TurnCall, TurnContext, Waiters,
+    Authority, CallEnvelope, Cargo, Clock, Mailbox, Reply, Slots, TurnCall, TurnContext, TurnPurse,
+    Waiters,
 };
 use loket_supervision::fleet::AgentSpec;
 use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{
-    Answered, CallState, EffectClass, Failure, IntentId, Ledger, Live, Outcome, Purse, Step, Stop,
+    Answered, CallState, EffectClass, Failure, IntentId, Ledger, Live, Outcome, Step, Stop,
 };
 use std::cell::Cell;
 use std::rc::Rc;
@@ -107,9 +108,8 @@ impl Counter {
     }
 
     /// The turn's budgets, if it has any.
-    pub(super) fn purse(&self) -> Option<MutexGuard<'_, Purse>> {
-        let purse = self.turn.purse.as_ref()?;
-        Some(purse.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn purse(&self) -> Option<&TurnPurse> {
+        self.turn.purse.as_deref()
     }
 
     async fn answer(&mut self, capability: &str, args: Vec<u8>) -> Result<Outcome, Halt> {
@@ -138,8 +138,8 @@ impl Counter {
         };
         let recorded = answered.outcome.is_err() || answered.class.records_success();
         let outcome = self.journal().finish(&live, capability, args, answered);
-        if let Some(mut purse) = self.purse().filter(|_| recorded) {
-            purse.recorded();
+        if let Some(purse) = self.purse().filter(|_| recorded) {
+            purse.with(|purse, _| purse.recorded());
         }
         Ok(outcome)
     }

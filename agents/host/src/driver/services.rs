@@ -6,8 +6,8 @@ use loket_runtime::{
     Authority, CallEnvelope, Clock, Mailbox, ProviderWork, RunningGuests, Slots, StopAll, Waiters,
 };
 use loket_supervision::fleet::{AgentSpec, BudgetSpec, Node, SupervisorSpec};
-use loket_turn::{AgentName, Allowance, Enrol, Ledger, Level, OpenTurns, Terms, Unit};
-use std::sync::Arc;
+use loket_turn::{AgentName, Allowance, Enrol, Ledger, Level, OpenTurns, Terms, Together, Unit};
+use std::sync::{Arc, Mutex};
 
 /// Shared by all agents of the node.
 #[derive(Clone)]
@@ -34,6 +34,8 @@ pub struct HostServices {
     pub on_letter: Arc<dyn Fn(&str) + Send + Sync>,
     /// The emergency stop: no turn begins once it is raised, and none goes on.
     pub stop_all: StopAll,
+    /// What its turns have spent of their supervisors' budgets.
+    pub together: Arc<Mutex<Together>>,
     /// The store's pure version (rule E4).
     pub pure_version: u32,
 }

@@ -9,12 +9,12 @@ use super::{AgentPlan, HostServices, LaneDoors, metrics};
 use crate::engine::{self, Background, RunLimits};
 use loket_contract::failpoints::{self, Point};
 use loket_kernel::{Address, Moment};
-use loket_runtime::{Control, TurnContext};
+use loket_runtime::{Control, TurnContext, TurnPurse};
 use loket_turn::limits::PARKS_PER_TURN_MAX;
 use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{
     Begin, Blame, Counted, Diverged, End, Epoch, Failure, Hash, Journal, Life, Message, Mode,
-    NextTurn, Outcome, Purse, Record, TurnKey, TurnNo, chain_after,
+    NextTurn, Outcome, Record, TurnKey, TurnNo, chain_after,
 };
 use std::cell::Cell;
 use std::rc::Rc;
@@ -43,7 +43,7 @@ pub(super) struct Agent {
     /// Whether the guest waits for an answer at this moment.
     pub(super) in_call: Rc<Cell<bool>>,
     /// The budgets of the turn that runs, if the agent has any.
-    pub(super) purse: Option<Arc<Mutex<Purse>>>,
+    pub(super) purse: Option<Arc<TurnPurse>>,
 }
 
 /// What a run of a module came to, with its journal.
@@ -121,7 +121,8 @@ impl Agent {
             }
         };
         let pinned = self.present.of(&self.services, &begin).await.map_err(Stopped::Failed)?;
-        self.purse = Purse::new(next.budgets).map(Mutex::new).map(Arc::new);
+        self.purse = None;
+        self.purse = TurnPurse::new(next.budgets, &self.services.together);
         let message = next.message;
         let marked = failpoints::marked(&message.body);
         failpoints::stall(&message.body);
@@ -304,6 +305,7 @@ impl Agent {
                 return Err(Stopped::Failed(Failed::ledger(&error)));
             }
         };
+        written(context.purse.as_deref());
         failpoints::hit(Point::AfterCompletion, None, marked);
         (self.done, self.chain, self.level) = (n, chain, false);
         metrics::turn("completed");
@@ -320,10 +322,15 @@ impl Agent {
 }
 
 /// What a turn has counted of its budgets and the ledger does not have yet.
-pub(super) fn counted(purse: Option<&Mutex<Purse>>) -> Vec<Counted> {
-    let counted =
-        |purse: &Mutex<Purse>| purse.lock().unwrap_or_else(PoisonError::into_inner).counted();
-    purse.map_or_else(Vec::new, counted)
+pub(super) fn counted(purse: Option<&TurnPurse>) -> Vec<Counted> {
+    purse.map_or_else(Vec::new, |purse| purse.with(|purse, _| purse.counted()))
+}
+
+/// The ledger has it.
+pub(super) fn written(purse: Option<&TurnPurse>) {
+    if let Some(purse) = purse {
+        purse.with(|purse, _| purse.written());
+    }
 }
 
 fn from_guest(failure: engine::Failure) -> Failure {
