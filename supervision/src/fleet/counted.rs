@@ -47,9 +47,9 @@ pub(super) fn shared(
     known: &[&CapabilityFact],
 ) {
     for &(agent, path) in agents {
-        if let Some(budget) = agent.per_message {
+        if let Some(budget) = &agent.per_message {
             let facts = granted(&[agent], known);
-            check(cx, (agent.place, "per_message"), budget, Some(path), ("its grants", &facts));
+            check(cx, (agent.place, "per_message"), **budget, Some(path), ("its grants", &facts));
         }
     }
     supervisor(cx, root, &root.id, agents, known);

@@ -321,7 +321,7 @@ pub struct AgentSpec {
     /// What it may do; nothing else.
     pub grants: Vec<GrantSpec>,
     /// What one message may cost, in all attempts at it; none: no bound of its own.
-    pub per_message: Option<BudgetSpec>,
+    pub per_message: Option<Box<BudgetSpec>>,
     /// The supervisors above it that have a budget, the nearest first: its calls draw on those, too.
     pub draws_on: Vec<String>,
     /// Restart type.

@@ -110,7 +110,8 @@ pub(crate) fn agent<'a>(cx: &mut Cx<'a>, tree: &mut Tree<'_>, raw: &'a str) -> O
         }
     }
     let granted = fields.take("grants").map(|raw| grants::grants(cx, raw)).unwrap_or_default();
-    let per_message = fields.take("per_message").and_then(|raw| budgets::message(cx, raw));
+    let per_message =
+        fields.take("per_message").and_then(|raw| budgets::message(cx, raw)).map(Box::new);
     let significant = significant(cx, &mut fields);
     let every_ms = fields.take("every").and_then(|raw| {
         let every = cx.duration(raw, "every");

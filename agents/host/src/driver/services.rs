@@ -76,7 +76,7 @@ impl AgentPlan {
                 let budget = grant.budget?;
                 Some(terms(Level::grant(grant.cap.as_str()), &budget))
             })
-            .chain(self.spec.per_message.map(|budget| terms(Level::Message, &budget)))
+            .chain(self.spec.per_message.as_deref().map(|budget| terms(Level::Message, budget)))
             .collect()
     }
 
