@@ -17,6 +17,17 @@ mod counting {
     }
 }
 
+/// Memory that a burst took goes back to the system, also what SQLite took: with the system's allocator, a fleet of parked agents kept
+/// most of what their first turns had needed. How it is set: `.cargo/config.toml`.
+#[cfg(all(
+    feature = "jemalloc",
+    not(feature = "allocations"),
+    target_os = "linux",
+    target_env = "gnu"
+))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// How to read the count; `None` where this build has none.
 pub(crate) fn counter() -> Option<fn() -> u64> {
     #[cfg(feature = "allocations")]

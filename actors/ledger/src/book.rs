@@ -9,6 +9,9 @@ use rusqlite::{Connection, params};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+/// Places for notes that an idle book keeps: those of a group of requests.
+const NOTES_KEPT: usize = 1_024;
+
 /// A place that a turn holds in another inbox until it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Held {
@@ -74,7 +77,8 @@ enum Undo {
 /// All living agents, and the lives that have rows to sweep.
 #[derive(Default)]
 pub(crate) struct Book {
-    agents: HashMap<u64, Agent>,
+    /// Each in a place of its own: a table keeps twice the room that it needs when it has just grown.
+    agents: HashMap<u64, Box<Agent>>,
     names: HashMap<AgentName, u64>,
     undo: Vec<Undo>,
     /// Supervisors that have budgets, each with the next one above that has one, as the node has told.
@@ -84,24 +88,24 @@ pub(crate) struct Book {
 
 impl Book {
     pub(crate) fn get(&self, name: &str) -> Option<&Agent> {
-        self.agents.get(self.names.get(name)?)
+        self.life(*self.names.get(name)?)
     }
 
     pub(crate) fn life(&self, life: u64) -> Option<&Agent> {
-        self.agents.get(&life)
+        self.agents.get(&life).map(Box::as_ref)
     }
 
     /// To change an agent; the old state is noted first.
     pub(crate) fn change(&mut self, life: u64) -> Option<&mut Agent> {
         let agent = self.agents.get_mut(&life)?;
-        self.undo.push(Undo::Agent(life, Some(Box::new(agent.clone()))));
+        self.undo.push(Undo::Agent(life, Some(agent.clone())));
         Some(agent)
     }
 
     pub(crate) fn insert(&mut self, agent: Agent) {
         let (life, name) = (agent.life, agent.name.clone());
-        let old = self.agents.insert(life, agent);
-        self.undo.push(Undo::Agent(life, old.map(Box::new)));
+        let old = self.agents.insert(life, Box::new(agent));
+        self.undo.push(Undo::Agent(life, old));
         let old = self.names.insert(name.clone(), life);
         self.undo.push(Undo::Name(name, old));
     }
@@ -110,8 +114,8 @@ impl Book {
         let agent = self.agents.remove(&life)?;
         let old = self.names.remove(&agent.name);
         self.undo.push(Undo::Name(agent.name.clone(), old));
-        self.undo.push(Undo::Agent(life, Some(Box::new(agent.clone()))));
-        Some(agent)
+        self.undo.push(Undo::Agent(life, Some(agent.clone())));
+        Some(*agent)
     }
 
     /// How many changes are noted: a place to go back to.
@@ -123,7 +127,7 @@ impl Book {
     pub(crate) fn back_to(&mut self, mark: usize) {
         while self.undo.len() > mark {
             match self.undo.pop() {
-                Some(Undo::Agent(life, Some(agent))) => drop(self.agents.insert(life, *agent)),
+                Some(Undo::Agent(life, Some(agent))) => drop(self.agents.insert(life, agent)),
                 Some(Undo::Agent(life, None)) => drop(self.agents.remove(&life)),
                 Some(Undo::Name(name, Some(life))) => drop(self.names.insert(name, life)),
                 Some(Undo::Name(name, None)) => drop(self.names.remove(&name)),
@@ -145,6 +149,11 @@ impl Book {
     /// The changes so far are durable: nothing is undone any more.
     pub(crate) fn settle(&mut self) {
         self.undo.clear();
+    }
+
+    /// A burst is over: the room for its notes is given back.
+    pub(crate) fn rest(&mut self) {
+        self.undo.shrink_to(NOTES_KEPT);
     }
 
     /// The fence (rules C4, J4): the current incarnation of this life, or a refusal. Only the
@@ -272,7 +281,7 @@ impl Book {
         while let Some(row) = gone.next()? {
             book.sweep.push_back(un(row.get(0)?));
         }
-        book.undo.clear();
+        book.undo = Vec::new();
         Ok(book)
     }
 
@@ -340,6 +349,6 @@ impl Book {
 
     /// Every living agent.
     pub(crate) fn all(&self) -> impl ExactSizeIterator<Item = &Agent> {
-        self.agents.values()
+        self.agents.values().map(Box::as_ref)
     }
 }

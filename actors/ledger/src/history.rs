@@ -30,6 +30,9 @@ const BATCH: usize = 512;
 /// Reports over the bound before the oldest are deleted: not one by one.
 const SLACK: u64 = 1_000;
 
+/// Kibibytes of page cache: reports are written in their order, and read by people.
+const CACHE_KIB: i64 = 256;
+
 /// Version of the file's form: its `user_version`.
 const FORMAT: u32 = 1;
 
@@ -168,6 +171,7 @@ fn prepare(conn: Connection) -> rusqlite::Result<Connection> {
     }
     conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     conn.pragma_update(None, "synchronous", "NORMAL")?;
+    conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
     if found == 0 {
         conn.execute_batch(
             "BEGIN IMMEDIATE;

@@ -73,6 +73,16 @@ pub(crate) fn idle_step(engine: &mut Engine) -> bool {
     false
 }
 
+/// Nobody has asked for anything for a while: the page cache and room for notes, megabytes after a burst, are given back. The system
+/// keeps the file's pages for as long as it likes, so that what is asked next costs some copies and no disk.
+pub(crate) fn rest(engine: &mut Engine) -> bool {
+    engine.book.rest();
+    if let Err(why) = engine.conn.execute_batch("PRAGMA shrink_memory") {
+        tracing::warn!(%why, "the ledger keeps its cache");
+    }
+    true
+}
+
 /// Runs a step in its own transaction, which need not wait for the disk: what it deletes is deleted
 /// again after a crash. The step says whether there may be more to do.
 fn in_transaction(

@@ -30,6 +30,9 @@ pub const GROUP: usize = 512;
 /// How long a stop waits for room in a full queue before it looks whether the writer still runs.
 const STOP_STEP: Duration = Duration::from_millis(50);
 
+/// How long nobody must have asked for anything before the writer gives back what only a burst needs.
+const REST_AFTER: Duration = Duration::from_secs(1);
+
 /// A queued request.
 pub(crate) trait Job: Send {
     /// Does the work inside the group's transaction.
@@ -220,6 +223,8 @@ pub(crate) fn run(mut engine: Engine, closing: &Closing, events: &Events) {
     let mut jobs: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
     let mut looks: Vec<Box<dyn Job>> = Vec::new();
     let mut stop = false;
+    // What the last burst needed is given back.
+    let mut rested = false;
     while !stop {
         // Upkeep only while nobody waits; a request that arrives meanwhile waits for one bounded
         // step of it.
@@ -227,12 +232,22 @@ pub(crate) fn run(mut engine: Engine, closing: &Closing, events: &Events) {
             Ok(order) => Some(order),
             Err(_) if engine.is_timer_due() => None,
             Err(_) if !engine.is_broken() && upkeep::idle_step(&mut engine) => continue,
-            Err(_) => match from.recv_timeout(patience(&mut engine)) {
-                Ok(order) => Some(order),
-                Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => break,
-            },
+            Err(_) => {
+                let patience = patience(&mut engine);
+                let rests = !rested && patience >= REST_AFTER;
+                match from.recv_timeout(if rests { REST_AFTER } else { patience }) {
+                    Ok(order) => Some(order),
+                    Err(RecvTimeoutError::Timeout) => {
+                        if rests {
+                            rested = upkeep::rest(&mut engine);
+                        }
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
         };
+        rested = false;
         while let Some(order) = next {
             match order {
                 Order::Run(job) => jobs.push(job),

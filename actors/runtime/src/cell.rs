@@ -214,11 +214,7 @@ pub(crate) fn launch(seed: Seed) {
     let on = Arc::clone(&thread);
     thread.spawn(move || {
         let seed = sent.0.take();
-        async move {
-            if let Some(seed) = seed {
-                Cell::new(seed, on).await;
-            }
-        }
+        Landed(seed.map(|seed| Cell::new(seed, on)))
     });
 }
 
@@ -235,8 +231,23 @@ impl Drop for InFlight {
     }
 }
 
+/// What came of a seed on its lane. No `async` block, which would keep the seed's room beside the cell's, for each child of the node.
+struct Landed(Option<Cell>);
+
+impl Future for Landed {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            Some(cell) => Pin::new(cell).poll(cx),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
 enum Stage {
-    Unborn(Body, ChildContext),
+    /// Boxed: a cell is this only until its first poll, and large enough for it ever after.
+    Unborn(Box<(Body, ChildContext)>),
     Living(Running),
     Over,
 }
@@ -274,7 +285,7 @@ impl Cell {
             place: seed.place,
             blame: seed.blame,
             control: seed.control,
-            stage: Stage::Unborn(seed.body, context),
+            stage: Stage::Unborn(Box::new((seed.body, context))),
             links,
             linked: Vec::new(),
             finished: false,
@@ -284,8 +295,9 @@ impl Cell {
     /// One poll of the body and of what is linked to it.
     fn work(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
         if let Stage::Unborn(..) = self.stage
-            && let Stage::Unborn(body, context) = std::mem::replace(&mut self.stage, Stage::Over)
+            && let Stage::Unborn(unborn) = std::mem::replace(&mut self.stage, Stage::Over)
         {
+            let (body, context) = *unborn;
             match guard(self.blame, || body(context)) {
                 Ok(running) => self.stage = Stage::Living(running),
                 Err(exit) => return Poll::Ready(exit),

@@ -139,7 +139,7 @@ impl LaneThread {
 
 impl Lane {
     pub(crate) fn new(index: Option<usize>, runner: Runner) -> Self {
-        // The system arbiter has no shards: rings of one place cost nothing.
+        // The system arbiter has no shards.
         let (kernel, store) = match index {
             Some(_) => (KERNEL_MAILBOX_CAPACITY, STORE_MAILBOX_CAPACITY),
             None => (1, 1),

@@ -3,10 +3,12 @@
 //! It never grows, never blocks a sender and never loses a message in silence: what does not fit comes back. Control (stop,
 //! kill) does not go through here, so it overtakes all work. Start reading at [`Mailbox::send`].
 
+mod room;
+
 use crate::Presence;
 use crate::in_place::{self, Home, NOWHERE};
-use crossbeam_queue::ArrayQueue;
 use futures_util::task::AtomicWaker;
+use room::Room;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -63,9 +65,9 @@ impl<M> fmt::Debug for Rejected<M> {
 pub struct Mailbox<M>(Arc<Inner<M>>, u64);
 
 struct Inner<M> {
-    ring: ArrayQueue<M>,
+    room: Room<M>,
     waker: AtomicWaker,
-    /// The receiver found the ring empty and sleeps: only then a sender wakes it.
+    /// The receiver found it empty and sleeps: only then a sender wakes it.
     asleep: AtomicBool,
     closed: AtomicBool,
     high_water: AtomicUsize,
@@ -80,7 +82,7 @@ impl<M> Mailbox<M> {
     /// A mailbox for at most `capacity` messages; at least 1.
     pub fn new(capacity: usize) -> Self {
         let inner = Inner {
-            ring: ArrayQueue::new(capacity.max(1)),
+            room: Room::new(capacity.max(1)),
             waker: AtomicWaker::new(),
             asleep: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -108,11 +110,13 @@ impl<M> Mailbox<M> {
         let mut slot = Some(message);
         self.in_place(&mut slot);
         let Some(message) = slot else { return Ok(()) };
-        if let Err(message) = inner.ring.push(message) {
-            let error = self.overloaded().into();
-            return Err(Rejected { message, error });
-        }
-        let depth = inner.ring.len();
+        let depth = match inner.room.push(message) {
+            Ok(depth) => depth,
+            Err(message) => {
+                let error = self.overloaded().into();
+                return Err(Rejected { message, error });
+            }
+        };
         if depth > inner.high_water.load(Ordering::Relaxed) {
             inner.high_water.fetch_max(depth, Ordering::Relaxed);
         }
@@ -137,13 +141,13 @@ impl<M> Mailbox<M> {
     {
         let inner = &*self.0;
         let home = inner.home.load(Ordering::Relaxed);
-        let idle = home != NOWHERE && inner.asleep.load(Ordering::Relaxed) && inner.ring.is_empty();
+        let idle = home != NOWHERE && inner.asleep.load(Ordering::Relaxed) && inner.room.is_empty();
         if !idle {
             return;
         }
         in_place::deliver(home, slot);
         if slot.is_none() && inner.high_water.load(Ordering::Relaxed) == 0 {
-            // Through the ring it would have been one that waits.
+            // Through the queue it would have been one that waits.
             inner.high_water.fetch_max(1, Ordering::Relaxed);
         }
     }
@@ -177,13 +181,13 @@ impl<M> Mailbox<M> {
         if self.is_fenced() {
             return Poll::Pending;
         }
-        if let Some(message) = inner.ring.pop() {
+        if let Some(message) = inner.room.pop() {
             return Poll::Ready(message);
         }
         inner.waker.register(cx.waker());
         inner.asleep.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        match inner.ring.pop() {
+        match inner.room.pop() {
             Some(message) => {
                 inner.asleep.store(false, Ordering::Relaxed);
                 Poll::Ready(message)
@@ -194,7 +198,7 @@ impl<M> Mailbox<M> {
 
     /// The oldest message, if there is one.
     pub fn try_recv(&self) -> Option<M> {
-        if self.is_fenced() { None } else { self.0.ring.pop() }
+        if self.is_fenced() { None } else { self.0.room.pop() }
     }
 
     fn is_fenced(&self) -> bool {
@@ -239,25 +243,25 @@ impl<M> Mailbox<M> {
         }
         let mut kept = Vec::new();
         for _ in 0..self.capacity() {
-            match self.0.ring.pop() {
+            match self.0.room.pop() {
                 Some(message) => kept.extend(sift(message)),
                 None => break,
             }
         }
         for message in kept {
             // Others may have filled it meanwhile: a caller whose message is dropped is told that nobody will answer.
-            drop(self.0.ring.push(message));
+            drop(self.0.room.push(message));
         }
     }
 
     /// Messages that wait.
     pub fn depth(&self) -> usize {
-        self.0.ring.len()
+        self.0.room.len()
     }
 
     /// Most messages that may wait.
     pub fn capacity(&self) -> usize {
-        self.0.ring.capacity()
+        self.0.room.capacity()
     }
 
     /// Most messages that ever waited.
@@ -291,7 +295,7 @@ impl<M> Mailbox<M> {
 
     fn drain(&self) {
         // Bounded: a closed mailbox fills no more, but for senders that were inside `send` already.
-        while self.0.ring.pop().is_some() {}
+        while self.0.room.pop().is_some() {}
     }
 }
 

@@ -127,7 +127,9 @@ impl<K: Eq + Hash + Copy, T> Desk<K, T> {
         let number = rows.next;
         rows.next = rows.next.wrapping_add(1);
         rows.count += 1;
-        rows.by_key.entry(key).or_default().push((number, sender));
+        // Nearly always one waits.
+        let waiting = rows.by_key.entry(key).or_insert_with(|| Vec::with_capacity(1));
+        waiting.push((number, sender));
         drop(rows);
         Ok(Waiting { desk: Arc::clone(self), key, number, answer })
     }

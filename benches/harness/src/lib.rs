@@ -29,7 +29,7 @@ pub mod text;
 mod tiers;
 
 pub use compare::{Change, Comparison, NOISE, Verdict, compare, comparison_table};
-pub use density::{Density, density};
+pub use density::{Density, Order, density};
 pub use error::BenchError;
 pub use html::page;
 pub use options::{Counter, Counts, Options, Tier};

@@ -103,6 +103,20 @@ pub fn density_table(density: &Density) -> String {
     text.push_str(
         "\nA hibernated agent has handled a message and written to its brain. Memory is VmRSS of the whole process.\n",
     );
+    let order = &density.order;
+    let ms = |ns: u64| format!("{:.2} ms", ns as f64 / 1e6);
+    let firsts: Vec<_> = order.first_messages_ns.iter().map(|ns| ms(*ns)).collect();
+    let _ = writeln!(
+        text,
+        "Woken one at a time, {} of each end: the first agents {}, the last ones {}, {:.2} times as long (medians).\n\
+         First messages of each tenth, {} at once (medians): {}",
+        order.woken,
+        ms(order.first_ns),
+        ms(order.last_ns),
+        order.ratio,
+        crate::density::ASKING,
+        firsts.join(", ")
+    );
     text
 }
 

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// How long a fleet may take to open its socket; a debug build compiles guests for some seconds.
-const START: Duration = Duration::from_secs(120);
+/// How long a fleet may take to open its socket: a debug build compiles guests for some seconds, and a hundred thousand agents take
+/// minutes on a machine that has other things to do.
+const START: Duration = Duration::from_secs(600);
 
 /// How long it may take to stop: a looping turn ends at its deadline.
 const STOP: Duration = Duration::from_secs(30);

@@ -139,7 +139,7 @@ impl Factory {
         // A dynamic child is UNDER/NAME; no id of the file has a slash.
         let of_file = !child.name.contains('/');
         let plan = AgentPlan {
-            enrol: of_file.then(|| enrol(Arc::clone(&child.name), spec, None)),
+            enrol: of_file.then(|| Box::new(enrol(Arc::clone(&child.name), spec, None))),
             name: Arc::clone(&child.name),
             principal,
             spec: Arc::clone(spec),

@@ -127,9 +127,17 @@ fn density_tells_what_an_agent_takes() {
     let bytes = ["base_bytes", "idle_bytes", "hibernated_bytes"].map(|name| report[name].as_u64());
     // Brains were opened meanwhile: who has been asked takes more than who has not.
     assert!(bytes[0] > Some(1 << 20) && bytes[2] > bytes[1], "{report}");
+    let order = &report["order"];
+    assert_eq!(order["first_messages_ns"].as_array().map(Vec::len), Some(10), "{report}");
+    // A quarter of the agents at each end, and their times are times.
+    assert_eq!(order["woken"], 5, "{report}");
+    let times = ["first_ns", "last_ns"].map(|name| order[name].as_u64());
+    assert!(times.iter().all(|ns| *ns > Some(1_000)), "{report}");
     let text = bench(&["density"]);
     assert!(
-        ["never asked", "hibernated", "in a GiB"].iter().all(|w| text.out.contains(w)),
+        ["never asked", "hibernated", "in a GiB", "Woken one at a time"]
+            .iter()
+            .all(|w| text.out.contains(w)),
         "{text:?}"
     );
     for other in [["--tier", "a"], ["--html", "x"], ["--against", "x"]] {

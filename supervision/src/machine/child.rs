@@ -110,7 +110,8 @@ impl Child {
 /// stop in time that grows linearly, whatever is removed in between.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Children {
-    by_seq: BTreeMap<Seq, Child>,
+    /// Each in a place of its own: a table that grew in order keeps nearly twice the room that it needs.
+    by_seq: BTreeMap<Seq, Box<Child>>,
     by_id: HashMap<ChildId, Seq>,
     next: Seq,
     /// Incarnation that no removed child had passed: an id that comes back starts above it.
@@ -131,14 +132,14 @@ impl Children {
         let seq = self.next;
         self.next += 1;
         self.by_id.insert(child.id.clone(), seq);
-        self.by_seq.insert(seq, child);
+        self.by_seq.insert(seq, Box::new(child));
         seq
     }
 
     /// Takes all children out, in start order, keeping the count of lives.
     pub(super) fn take_all(&mut self) -> Vec<Child> {
         self.by_id.clear();
-        std::mem::take(&mut self.by_seq).into_values().collect()
+        std::mem::take(&mut self.by_seq).into_values().map(|child| *child).collect()
     }
 
     pub(super) fn remove(&mut self, seq: Seq) {
@@ -181,11 +182,11 @@ impl Children {
     }
 
     pub(super) fn get(&self, seq: Seq) -> Option<&Child> {
-        self.by_seq.get(&seq)
+        self.by_seq.get(&seq).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, seq: Seq) -> Option<&mut Child> {
-        self.by_seq.get_mut(&seq)
+        self.by_seq.get_mut(&seq).map(Box::as_mut)
     }
 
     /// The first of the range in start order, which is taken off the range.
@@ -203,11 +204,11 @@ impl Children {
     }
 
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Child> {
-        self.by_seq.values()
+        self.by_seq.values().map(Box::as_ref)
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Child> {
-        self.by_seq.values_mut()
+        self.by_seq.values_mut().map(Box::as_mut)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -14,7 +14,7 @@ use crate::engine::Background;
 use loket_runtime::{ChildContext, Control};
 use loket_supervision::machine::{Exit, Rule};
 use loket_turn::{
-    AgentState, Blame, CallNo, Epoch, Fail, FailVerdict, Hash, LedgerError, Life, NextTurn,
+    AgentState, Blame, CallNo, Enrol, Epoch, Fail, FailVerdict, Hash, LedgerError, Life, NextTurn,
     Quarantine, Release, TurnNo, chain_after,
 };
 use std::rc::Rc;
@@ -177,7 +177,7 @@ impl Agent {
         let (ledger, name) = (&self.services.ledger, &self.plan.name);
         match (ledger.open(name.clone(), self.incarnation).await, &self.plan.enrol) {
             (Err(LedgerError::NoSuchAgent(_)), Some(enrol)) => {
-                ledger.enrol(vec![enrol.clone()]).await?;
+                ledger.enrol(vec![Enrol::clone(enrol)]).await?;
                 ledger.open(name.clone(), self.incarnation).await
             }
             (opened, _) => opened,

@@ -28,14 +28,14 @@ pub fn agent_body(
     Box::new(move |context| {
         let at = (context.lane.index(), context.incarnation, context.control.clone());
         let making = Box::pin(make(services, plan, source, background(), at));
-        Box::pin(live(making, context))
+        Box::pin(live(making, Box::new(context)))
     })
 }
 
 /// How an agent's incarnation comes to be.
 type Making = Pin<Box<dyn Future<Output = Result<Box<Agent>, Failed>>>>;
 
-async fn live(making: Making, mut context: ChildContext) -> Exit {
+async fn live(making: Making, mut context: Box<ChildContext>) -> Exit {
     let mut agent = match making.await {
         Ok(agent) => agent,
         Err(failed) => return failed.exit(),

@@ -64,7 +64,7 @@ pub struct AgentPlan {
     pub grants: Arc<GrantSet>,
     /// How it is made known to the ledger again: a child of the fleet file that had ended for good begins a new life when its
     /// supervisor is restarted (rule A4). `None` for a dynamic child, which comes back by its row only.
-    pub enrol: Option<Enrol>,
+    pub enrol: Option<Box<Enrol>>,
 }
 
 impl AgentPlan {
