@@ -5,7 +5,8 @@
 use loket_ledger::kit::{self, PAID, PRICE, Subject, drawing, wait};
 use loket_ledger::{Durability, LEDGER_FILE, Options, SqliteLedger};
 use loket_turn::{
-    Counted, IntentWritten, Ledger, Level, ResultWrite, TurnKey, TurnNo, Unit, Used, chain_after,
+    Asked, Counted, IntentWritten, Ledger, Level, ResultWrite, TIMER_SENDER, TurnKey, TurnNo, Unit,
+    Used, chain_after,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -340,4 +341,43 @@ fn c2_a_crash_at_any_step_neither_loses_nor_mints_at_any_level() {
         assert!(run.refused > 0, "no budget ever stopped anything in schedule {seed}");
         run.engine.stop();
     }
+}
+
+/// H1: who waits at a soft limit when the window ends goes on, that very call and no other: the new window asks for itself.
+#[test]
+fn h1_who_waits_at_a_soft_limit_goes_on_with_the_next_window() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(AtomicU64::new(kit::NOW_MS));
+    let (engine, it) = open(dir.path(), &clock);
+    let (a, b) = (it.opened("a"), it.opened("b"));
+    wait(engine.set_allowances(kit::soft_allowances())).unwrap();
+    for name in NAMES {
+        wait(engine.set_budgets(name.into(), 1, Vec::new(), kit::above())).unwrap();
+        it.accept(name, "x");
+    }
+    let beyond = Ok(IntentWritten::Beyond(Level::supervisor("desk")));
+    let fresh = Ok(IntentWritten::Fresh);
+    let intent = |turn, call, tokens| drawing(&it, turn, call, tokens, None);
+    assert_eq!(wait(engine.intent(intent(&a, 1, 50))), fresh);
+    assert_eq!(wait(engine.intent(intent(&b, 1, 10))), beyond);
+    let asked = wait(engine.ask(kit::ask(&it, &b, 1, "args"))).unwrap();
+    let Asked::Waits { id } = asked else { panic!("{asked:?}") };
+    clock.fetch_add(1_000, Ordering::SeqCst);
+    let began = std::time::Instant::now();
+    let shown = loop {
+        let shown = wait(engine.approval(id)).unwrap();
+        if shown.state != "waits" {
+            break shown;
+        }
+        assert!(began.elapsed().as_secs() < 60, "it never goes on: {shown:?}");
+        std::thread::yield_now();
+    };
+    assert_eq!((&*shown.state, shown.by.as_deref()), ("approved", Some(TIMER_SENDER)));
+    // What is out is carried along: the new window is at its soft limit from the start.
+    let mut other = intent(&b, 1, 10);
+    other.intent.args = b"other".to_vec();
+    assert_eq!(wait(engine.intent(other)), beyond, "it was about other arguments");
+    assert_eq!(wait(engine.intent(intent(&b, 1, 10))), fresh);
+    assert_eq!(wait(engine.intent(intent(&b, 2, 1))), beyond);
+    engine.stop();
 }

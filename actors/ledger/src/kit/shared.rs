@@ -212,7 +212,8 @@ pub fn soft_allowances() -> Vec<Allowance> {
     all
 }
 
-fn ask(it: &Subject, turn: &TurnKey, call: u32, args: &str) -> Ask {
+/// A question whether a call may go beyond the desk's soft limit.
+pub fn ask(it: &Subject, turn: &TurnKey, call: u32, args: &str) -> Ask {
     let level = Level::supervisor("desk");
     Ask {
         turn: turn.clone(),
