@@ -192,13 +192,13 @@ impl Journal {
         &mut self,
         live: &Live,
         capability: &str,
-        args: Vec<u8>,
+        args: &[u8],
         answer: Answered,
     ) -> Outcome {
         let Answered { class, outcome, stamp_ms, effect, durable } = answer;
-        self.hash.call(live.call, capability, &args, &outcome);
+        self.hash.call(live.call, capability, args, &outcome);
         let kept = class.records_success() || (outcome.is_err() && class != EffectClass::Side);
-        // Most calls are not kept: their results, which may be large, are not copied.
+        // Most calls are not kept: their arguments and results, which may be large, are not copied.
         if live.resend.is_none() && !kept {
             return outcome;
         }
@@ -222,7 +222,7 @@ impl Journal {
                 call: live.call,
                 class,
                 capability: capability.to_owned(),
-                args,
+                args: args.to_vec(),
                 outcome: Some(outcome),
                 stamp_ms,
                 intent: durable.then_some(live.key()),

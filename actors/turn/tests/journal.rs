@@ -49,7 +49,7 @@ fn answer(class: EffectClass, outcome: Outcome, stamp_ms: u64) -> Answered {
 fn call(journal: &mut Journal, capability: &str, class: EffectClass, text: &str, stamp_ms: u64) {
     let live = send(journal, capability, "args");
     let outcome = Ok(text.as_bytes().to_vec());
-    let _ = journal.finish(&live, capability, b"args".to_vec(), answer(class, outcome, stamp_ms));
+    let _ = journal.finish(&live, capability, b"args", answer(class, outcome, stamp_ms));
 }
 
 /// A turn with one call of each kind; its records and its running hash.
@@ -63,10 +63,10 @@ fn a_turn() -> (Vec<Record>, Hash) {
     let live = send(&mut it, "agent.send", "args");
     let mut staged = answer(EffectClass::Staged, Ok(b"id".to_vec()), 2_200);
     staged.effect = Some(Effect::Stop { agent: "x".into() });
-    let _ = it.finish(&live, "agent.send", b"args".to_vec(), staged);
+    let _ = it.finish(&live, "agent.send", b"args", staged);
     let live = send(&mut it, "kv.put", "args");
     let refused = Err(Failure::new("refused", "no grant"));
-    let _ = it.finish(&live, "kv.put", b"args".to_vec(), answer(EffectClass::Pure, refused, 2_300));
+    let _ = it.finish(&live, "kv.put", b"args", answer(EffectClass::Pure, refused, 2_300));
     let hash = it.end(&Ok(b"reply".to_vec())).unwrap();
     kept.push(keyed_record());
     kept.extend_from_slice(it.unwritten());
@@ -102,22 +102,12 @@ fn f1_catch_up_answers_from_the_records_and_arrives_at_the_same_hash() {
     let mut it = journal(Mode::CatchUp, records);
     let live = send(&mut it, "kv.get", "args");
     assert!(live.pure_only && live.resend.is_none());
-    let _ = it.finish(
-        &live,
-        "kv.get",
-        b"args".to_vec(),
-        answer(EffectClass::Pure, Ok(b"1".to_vec()), 9),
-    );
+    let _ = it.finish(&live, "kv.get", b"args", answer(EffectClass::Pure, Ok(b"1".to_vec()), 9));
     assert_eq!(answered(&mut it, "fs.read", "args"), Ok(b"2".to_vec()));
     assert_eq!(answered(&mut it, "llm.chat", "args"), Ok(b"3".to_vec()));
     let live = send(&mut it, "log.write", "args");
     assert!(live.pure_only, "nothing is sent, logged or paid");
-    let _ = it.finish(
-        &live,
-        "log.write",
-        b"args".to_vec(),
-        answer(EffectClass::Side, Ok(Vec::new()), 9),
-    );
+    let _ = it.finish(&live, "log.write", b"args", answer(EffectClass::Side, Ok(Vec::new()), 9));
     assert_eq!(answered(&mut it, "agent.send", "args"), Ok(b"id".to_vec()));
     let refused = answered(&mut it, "kv.put", "args").unwrap_err();
     assert_eq!(refused.code, "refused");
@@ -133,17 +123,12 @@ fn f1_another_result_gives_another_hash() {
         let mut it = journal(Mode::CatchUp, records.clone());
         let live = send(&mut it, "kv.get", "args");
         let outcome = Ok(pure.as_bytes().to_vec());
-        let _ = it.finish(&live, "kv.get", b"args".to_vec(), answer(EffectClass::Pure, outcome, 9));
+        let _ = it.finish(&live, "kv.get", b"args", answer(EffectClass::Pure, outcome, 9));
         for capability in ["fs.read", "llm.chat"] {
             answered(&mut it, capability, "args").unwrap();
         }
         let live = send(&mut it, "log.write", "args");
-        let _ = it.finish(
-            &live,
-            "log.write",
-            b"args".to_vec(),
-            answer(EffectClass::Side, Ok(vec![]), 9),
-        );
+        let _ = it.finish(&live, "log.write", b"args", answer(EffectClass::Side, Ok(vec![]), 9));
         answered(&mut it, "agent.send", "args").unwrap();
         answered(&mut it, "kv.put", "args").unwrap_err();
         it.end(&Ok(reply.as_bytes().to_vec())).unwrap()
@@ -160,12 +145,7 @@ fn f1_a_record_without_a_result_is_never_sent_in_catch_up() {
     records[1].outcome = None;
     let mut it = journal(Mode::CatchUp, records);
     let live = send(&mut it, "kv.get", "args");
-    let _ = it.finish(
-        &live,
-        "kv.get",
-        b"args".to_vec(),
-        answer(EffectClass::Pure, Ok(b"1".to_vec()), 9),
-    );
+    let _ = it.finish(&live, "kv.get", b"args", answer(EffectClass::Pure, Ok(b"1".to_vec()), 9));
     answered(&mut it, "fs.read", "args").unwrap();
     let stop = it.next_call("llm.chat", b"args").unwrap_err();
     assert!(matches!(stop, Stop::Diverged(it) if it.recorded.contains("no result")));
@@ -219,12 +199,8 @@ fn c3_a_lost_answer_is_asked_for_again_under_the_same_key() {
     let live = send(&mut it, "llm.chat", "args");
     assert!(live.resend == Some(EffectClass::Keyed) && !live.pure_only);
     assert_eq!(Some(live.key()), records[1].intent);
-    let _ = it.finish(
-        &live,
-        "llm.chat",
-        b"args".to_vec(),
-        answer(EffectClass::Keyed, Ok(b"3".to_vec()), 7_000),
-    );
+    let _ =
+        it.finish(&live, "llm.chat", b"args", answer(EffectClass::Keyed, Ok(b"3".to_vec()), 7_000));
     assert_eq!(it.clock_ms(), 7_000);
     assert!(it.unwritten().is_empty(), "its result is durable");
     let mut it = journal(Mode::Live, records);
@@ -244,7 +220,7 @@ fn c6_a_failure_of_a_resent_call_goes_out_with_the_next_write() {
     let live = send(&mut it, "llm.chat", "args");
     let mut refused = answer(EffectClass::Keyed, Err(Failure::new("refused", "revoked")), 8_000);
     refused.durable = false;
-    let _ = it.finish(&live, "llm.chat", b"args".to_vec(), refused);
+    let _ = it.finish(&live, "llm.chat", b"args", refused);
     let unwritten: Vec<CallNo> = it.unwritten().iter().map(|record| record.call).collect();
     assert_eq!(unwritten, vec![CallNo(3)]);
 }
@@ -270,7 +246,7 @@ fn c2_a_refused_keyed_call_pins_nothing() {
     let live = send(&mut it, "llm.chat", "args");
     let mut refused = answer(EffectClass::Keyed, Err(Failure::new("refused", "no grant")), 1_100);
     refused.durable = false;
-    let _ = it.finish(&live, "llm.chat", b"args".to_vec(), refused);
+    let _ = it.finish(&live, "llm.chat", b"args", refused);
     assert_eq!(it.unwritten()[0].intent, None);
     assert!(it.unwritten_begin().is_some());
 }

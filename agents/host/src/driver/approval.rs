@@ -5,6 +5,7 @@
 
 use super::calls::Counter;
 use super::end::Halt;
+use super::sending::Call;
 use loket_kernel::Moment;
 use loket_runtime::{Lease, TurnPurse};
 use loket_turn::{Answered, Ask, Asked, Counted, EffectClass, IntentId, Level, Live, beyond_key};
@@ -34,13 +35,8 @@ struct Held<'a> {
 impl Counter {
     /// Asks for the approval of a call, or finds what was said. An unanswered one parks the turn. `beyond`: the call is not held by
     /// its grant, but goes beyond the soft limit of this budget.
-    pub(super) async fn held(
-        &self,
-        live: &Live,
-        name: &Arc<str>,
-        args: &[u8],
-        beyond: Option<&Level>,
-    ) -> Result<Approval, Halt> {
+    pub(super) async fn held(&self, call: &Call, beyond: Option<&Level>) -> Result<Approval, Halt> {
+        let Call { live, name, args, .. } = call;
         let key = beyond.map_or_else(|| live.key(), |level| beyond_key(live.key(), level));
         // Who waits registers first and asks then, so that no verdict is missed in between.
         let said = self.waiters.result(key);

@@ -5,33 +5,25 @@
 use super::approval::Approval;
 use super::end::Halt;
 use super::pause::{Pauses, RESTARTING_RETRY_MS};
-use crate::engine::{self, Abort, Host, SliceVerdict};
+use super::sending::{Call, OnTheWay, Sent};
 use loket_contract::CODE_ENVIRONMENT;
-use loket_kernel::{Address, Chain, Envelope, Grant, Moment};
+use loket_kernel::{Address, Grant, Moment};
 use loket_runtime::{
-    Authority, CallEnvelope, Cargo, Clock, Mailbox, Reply, Slots, TurnCall, TurnContext, TurnPurse,
-    Waiters,
+    Authority, CallEnvelope, Clock, Mailbox, Reply, Slots, TurnContext, TurnPurse, Waiters,
 };
 use loket_supervision::fleet::AgentSpec;
-use loket_turn::simulation::{Mutation, broken};
-use loket_turn::{
-    Answered, CallState, EffectClass, Failure, IntentId, Ledger, Live, Outcome, Step, Stop,
-};
-use std::cell::Cell;
+use loket_turn::{Answered, CallState, EffectClass, Failure, IntentId, Ledger, Live, Outcome};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, MutexGuard, PoisonError};
-use tokio::sync::oneshot;
 
 /// How often a call whose provider ended under it is sent again before the guest is told `restarting` (rule C4).
 const SENDINGS_MAX: u32 = 5;
 
 /// Before the first re-sending, milliseconds; doubled each time. The sum is longer than a restart without backoff takes.
-const RESEND_AFTER_MS: u64 = 20;
+pub(super) const RESEND_AFTER_MS: u64 = 20;
 
-/// Names of a turn that are kept: looked through one by one, so few.
-const NAMES_MAX: usize = 8;
-
-/// The guest's way out.
+/// The guest's way out. Shared with the engine, which has calls answered inside the guest's own, see [`super::sending`].
 pub(super) struct Counter {
     pub(super) from: Address,
     pub(super) kernel: Mailbox<CallEnvelope>,
@@ -53,56 +45,15 @@ pub(super) struct Counter {
     pub(super) paused_ms: Cell<u64>,
     /// Whether the guest waits for an answer: who is to blame if nothing goes on.
     pub(super) in_call: Rc<Cell<bool>>,
-    /// Names of capabilities that this turn has called, [`NAMES_MAX`] at most.
-    pub(super) names: Vec<Arc<str>>,
+    /// Names of capabilities that this turn has called, a few.
+    pub(super) names: RefCell<Vec<Arc<str>>>,
+    /// The call that waits for its answer.
+    pub(super) on_the_way: Cell<Option<OnTheWay>>,
     /// Set when the turn is stopped from inside a call.
-    pub(super) halt: Option<Halt>,
-}
-
-impl Host for Counter {
-    async fn call(&mut self, capability: String, args: Vec<u8>) -> Result<engine::Answer, Abort> {
-        self.in_call.set(true);
-        let answered = self.answer(&capability, args).await;
-        self.in_call.set(false);
-        let halt = match answered {
-            Ok(outcome) => return Ok(outcome.map_err(to_guest)),
-            Err(halt) => halt,
-        };
-        let abort = match &halt {
-            Halt::Park(_) | Halt::Away(_) => Abort::Park,
-            Halt::Diverged(_) => Abort::Divergence,
-            Halt::Over(text) | Halt::Environment(text) => Abort::Host(text.clone()),
-        };
-        self.halt = Some(halt);
-        Err(abort)
-    }
-
-    fn slice(&mut self) -> SliceVerdict {
-        match self.ends_at_ms.map(|end| end.saturating_add(self.paused_ms.get())) {
-            Some(end) if self.clock.monotonic_ms() >= end => SliceVerdict::Deadline,
-            _ => SliceVerdict::Continue,
-        }
-    }
-}
-
-fn to_guest(failure: Failure) -> engine::Failure {
-    let Failure { code, message, retryable, retry_after_ms } = failure;
-    engine::Failure { code, message, retryable, retry_after_ms }
+    pub(super) halt: Cell<Option<Halt>>,
 }
 
 impl Counter {
-    /// The name as envelopes carry it: made once a turn for the few that its guest calls again and again.
-    fn name(&mut self, capability: &str) -> Arc<str> {
-        if let Some(known) = self.names.iter().find(|known| &***known == capability) {
-            return Arc::clone(known);
-        }
-        let name: Arc<str> = capability.into();
-        if self.names.len() < NAMES_MAX {
-            self.names.push(Arc::clone(&name));
-        }
-        name
-    }
-
     pub(super) fn journal(&self) -> MutexGuard<'_, loket_turn::Journal> {
         self.turn.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,119 +63,74 @@ impl Counter {
         self.turn.purse.as_deref()
     }
 
-    async fn answer(&mut self, capability: &str, args: Vec<u8>) -> Result<Outcome, Halt> {
-        let (step, clock_ms) = {
-            let mut journal = self.journal();
-            (journal.next_call(capability, &args), journal.clock_ms())
-        };
-        let live = match step {
-            Ok(Step::Answer(outcome)) => return Ok(outcome),
-            Ok(Step::Send(live)) => live,
-            Err(Stop::Diverged(diverged)) => return Err(Halt::Diverged(diverged)),
-            Err(Stop::TooManyCalls { limit }) => {
-                return Err(Halt::Over(format!("more than {limit} calls in one turn")));
-            }
-            Err(_) => {
-                let limit = loket_turn::limits::RECORD_BYTES_PER_TURN_MAX;
-                return Err(Halt::Over(format!("more than {limit} bytes of records in one turn")));
-            }
-        };
-        let name = self.name(capability);
-        let once = live.resend == Some(EffectClass::Once) && !broken(Mutation::OnceResent);
-        let answered = if once {
-            self.once_again(&live, clock_ms, &name, &args).await?
-        } else {
-            self.live(&live, clock_ms, &name, &args).await?
-        };
-        let recorded = answered.outcome.is_err() || answered.class.records_success();
-        let outcome = self.journal().finish(&live, capability, args, answered);
-        if let Some(purse) = self.purse().filter(|_| recorded) {
-            purse.with(|purse, _| purse.recorded());
-        }
-        Ok(outcome)
-    }
-
     /// A Once call that an earlier run of this turn has sent: never sent again but on an operator's word (rule C4). Its provider
     /// is not asked either: what it or the kernel would say today is no answer to a call that may have been carried out.
-    async fn once_again(
-        &self,
-        live: &Live,
-        clock_ms: u64,
-        name: &Arc<str>,
-        args: &[u8],
-    ) -> Result<Answered, Halt> {
+    pub(super) async fn once_again(&self, call: &Call) -> Result<Answered, Halt> {
+        let live = &call.live;
         if self.state_of(live.key()).await? != CallState::MaySend {
             return self.wait(live, EffectClass::Once).await;
         }
-        let answered = self.live(live, clock_ms, name, args).await?;
+        let answered = self.live(call, self.send(call)).await?;
         if answered.durable {
             return Ok(answered);
         }
         // Refused before it left: not what the operator wanted, and still no answer.
         if let Err(failure) = &answered.outcome {
-            tracing::warn!(agent = %self.turn.key.agent, capability = %name, "not sent again: {failure}");
+            let (agent, capability) = (&self.turn.key.agent, &call.name);
+            tracing::warn!(%agent, %capability, "not sent again: {failure}");
         }
         let doubt = self.ledger.doubt(live.key()).await;
         doubt.map_err(|error| Halt::Environment(error.to_string()))?;
         self.wait(live, EffectClass::Once).await
     }
 
-    /// Sends a call until it is answered or there is no use in it.
-    async fn live(
-        &self,
-        live: &Live,
-        clock_ms: u64,
-        name: &Arc<str>,
-        args: &[u8],
-    ) -> Result<Answered, Halt> {
+    /// A call that has been sent: sends it again until it is answered or there is no use in it.
+    pub(super) async fn live(&self, call: &Call, sent: Sent) -> Result<Answered, Halt> {
+        let Call { live, name, .. } = call;
         let mut wait_ms = RESEND_AFTER_MS;
         let (mut lost, mut tries) = (false, 0);
+        let mut sent = Some(sent);
         // Taken back when the call has its answer, so that it lets nothing else pass.
         let mut lease = None;
         // What was given back untaken is no try: `pause_max` bounds that.
         while tries < SENDINGS_MAX {
-            let (reply, answer) = oneshot::channel();
-            if let Err(rejected) =
-                self.kernel.send(self.envelope(live, clock_ms, name, args, reply))
-            {
-                let text = format!("the kernel did not take the call: {}", rejected.error);
-                let failure = Failure::retryable("overloaded", text, Some(RESEND_AFTER_MS));
-                if lost {
-                    return self.give_up(live, failure).await;
-                }
-                return Ok(self.unrecorded(EffectClass::Pure, Err(failure)));
-            }
-            match answer.await {
+            let sent = sent.take().unwrap_or_else(|| self.send(call));
+            let told = match sent.told().await {
+                Ok(told) => told,
+                Err(failure) if lost => return self.give_up(live, failure).await,
+                Err(failure) => return Ok(self.unrecorded(EffectClass::Pure, Err(failure))),
+            };
+            match told {
                 // Whatever is said now is no answer to a sending that may have arrived.
-                Ok(Reply::Done { outcome: Err(failure), recorded_ms: None, .. }) if lost => {
+                Some(Reply::Done { outcome: Err(failure), recorded_ms: None, .. }) if lost => {
                     return self.give_up(live, failure).await;
                 }
-                Ok(Reply::Done { class, outcome, recorded_ms, effect }) => {
+                Some(Reply::Done { class, outcome, recorded_ms, effect }) => {
                     let outcome = outcome.map_err(|failure| self.explained(name, failure));
                     return self.settle(live, class, outcome, recorded_ms, effect);
                 }
-                Ok(Reply::Deferred { class }) => return self.wait(live, class).await,
-                Ok(Reply::Held(beyond)) => {
+                Some(Reply::Deferred { class }) => return self.wait(live, class).await,
+                Some(Reply::Held(beyond)) => {
                     tries += 1;
                     if beyond.is_none() {
                         // One that a long pause has outlived. Its end would take the next one along.
                         drop(lease.take());
                     }
-                    match self.held(live, name, args, beyond.as_ref()).await? {
+                    match self.held(call, beyond.as_ref()).await? {
                         Approval::Go(approved) => lease = approved.or(lease),
                         Approval::Denied(answered) => return Ok(answered),
                     }
                 }
                 // Nobody has taken it.
-                Ok(Reply::Away(provider)) => {
+                Some(Reply::Away(provider)) => {
                     if let Some(failure) = self.pause(name, &provider).await? {
                         return self.give_up(live, failure).await;
                     }
                 }
                 // The turn waits for the machine and is run again: whatever was done, the same key asks for the same.
-                Ok(Reply::Unanswered(why)) => return Err(Halt::Environment(why)),
+                Some(Reply::Unanswered(why)) => return Err(Halt::Environment(why)),
                 // The provider's incarnation ended: whatever was done, the same key asks for the same (rule C4).
-                Err(_) => {
+                None => {
                     (lost, tries) = (true, tries + 1);
                     if let Some(answered) = self.after_loss(live).await? {
                         return Ok(answered);
@@ -243,25 +149,6 @@ impl Counter {
         self.give_up(live, failure).await
     }
 
-    fn envelope(
-        &self,
-        live: &Live,
-        clock_ms: u64,
-        name: &Arc<str>,
-        args: &[u8],
-        reply: oneshot::Sender<Reply>,
-    ) -> CallEnvelope {
-        let turn = TurnCall { turn: Arc::clone(&self.turn), live: live.clone(), clock_ms };
-        Envelope {
-            from: self.from,
-            capability: Arc::clone(name),
-            args: args.to_vec(),
-            chain: Chain::default(),
-            deadline: self.deadline.map(|at| Moment(at.0.saturating_add(self.paused_ms.get()))),
-            cargo: Cargo { turn: Some(turn), reply },
-        }
-    }
-
     /// What is known of a call whose provider ended under it, before it is sent again. A Once call that has left is not: it is in
     /// doubt, and no next incarnation has anything to say about it (rule C4).
     async fn after_loss(&self, live: &Live) -> Result<Option<Answered>, Halt> {
@@ -276,7 +163,7 @@ impl Counter {
         Answered { class, outcome, stamp_ms, effect: None, durable: false }
     }
 
-    fn settle(
+    pub(super) fn settle(
         &self,
         live: &Live,
         class: EffectClass,
@@ -310,7 +197,7 @@ impl Counter {
 
     /// A refusal for want of a grant that the turn began with says so: a turn may have waited for days (rule H1), and today's
     /// grants decide about a live call.
-    fn explained(&self, name: &str, mut failure: Failure) -> Failure {
+    pub(super) fn explained(&self, name: &str, mut failure: Failure) -> Failure {
         let covers = |grant: &&Grant| grant.capability().covers(name);
         if failure.code == "refused"
             && failure.message.starts_with("K003")

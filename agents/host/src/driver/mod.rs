@@ -2,7 +2,7 @@
 //!
 //! It owns the guest's fibre and the turn's records. It must never answer a guest from anything but a record or a reply that came
 //! through the kernel, and never commit a brain before the ledger has the end of the turn (rule D2). It knows no provider: it
-//! reaches them by loket message. Start reading at `agent.rs`, then `turn.rs`, then `calls.rs`.
+//! reaches them by loket message. Start reading at `agent.rs`, then `turn.rs`, then `sending.rs` and `calls.rs`.
 
 mod agent;
 mod approval;
@@ -20,6 +20,7 @@ mod patience;
 mod pause;
 #[cfg(feature = "simulation")]
 pub mod script;
+mod sending;
 mod services;
 mod turn;
 

@@ -16,7 +16,7 @@ use loket_turn::{
     Begin, Blame, Counted, Diverged, End, Epoch, Failure, Hash, Journal, Life, Message, Mode,
     NextTurn, Outcome, Record, TurnKey, TurnNo, chain_after,
 };
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -187,7 +187,7 @@ impl Agent {
         // A catch-up has no deadline (rule F2): what ended once ends again.
         let ends_at_ms = (mode == Mode::Live)
             .then(|| self.services.clock.monotonic_ms().saturating_add(spec.limits.deadline_ms));
-        let mut counter = self.counter(&context, ends_at_ms);
+        let mut counter = Rc::new(self.counter(&context, ends_at_ms));
         let id = message.id.to_string();
         let mail = engine::Message {
             id: &id,
@@ -216,7 +216,7 @@ impl Agent {
         pinned: &Pinned,
         limits: &RunLimits,
         mail: engine::Message<'_>,
-        counter: &mut Counter,
+        counter: &mut Rc<Counter>,
     ) -> Result<engine::Answer, engine::TurnError> {
         #[cfg(feature = "simulation")]
         if let Some(script) = &pinned.module.script {
@@ -247,8 +247,9 @@ impl Agent {
             pauses: self.pauses.clone(),
             paused_ms: Cell::default(),
             in_call: Rc::clone(&self.in_call),
-            names: Vec::new(),
-            halt: None,
+            names: RefCell::default(),
+            on_the_way: Cell::default(),
+            halt: Cell::default(),
         }
     }
 

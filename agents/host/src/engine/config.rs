@@ -22,8 +22,12 @@ pub const MAX_INSTANCE_MEMORY_BYTES: usize = 64 << 20;
 /// Stack of guest code, bytes; what is beyond it is a trap. Interpreters in wasm recurse deeply: 512 KiB is their usual least.
 pub const MAX_WASM_STACK_BYTES: usize = 512 << 10;
 
-/// Stack of a fibre, bytes: the guest's, and room for the host's own frames above it.
-const FIBRE_STACK_BYTES: usize = MAX_WASM_STACK_BYTES + (512 << 10);
+/// Room for the host's own frames above the guest's, bytes. Kernel and provider take calls in place there: half of what a thread
+/// of a lane has. Only what is touched is memory.
+const HOST_STACK_BYTES: usize = 1 << 20;
+
+/// Stack of a fibre, bytes: the guest's, and the host's above it.
+const FIBRE_STACK_BYTES: usize = MAX_WASM_STACK_BYTES + HOST_STACK_BYTES;
 
 /// Default number of turns that can hold an instance at once; only address space is reserved for idle ones.
 const DEFAULT_SLOTS: u32 = 1_000;

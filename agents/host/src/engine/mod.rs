@@ -7,6 +7,7 @@
 //! [`Module::run`] once per turn, wrapped by [`Background::slice`] on the lane, while a watchdog thread calls
 //! [`Ticker::tick`] every 200 µs.
 
+mod at_once;
 mod cache;
 mod classify;
 mod config;
@@ -25,6 +26,7 @@ mod stubs;
 mod types;
 mod wrap;
 
+pub use at_once::AtOnce;
 pub use cache::{Cache, CacheError};
 pub use config::{
     Engine, EngineConfig, EngineError, MAX_INSTANCE_MEMORY_BYTES, MAX_WASM_STACK_BYTES, SLICE,

@@ -5,12 +5,14 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
 use wasmtime::component::{Linker, WasmList, WasmStr};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
+use super::at_once::{AtOnce, OnDuty};
 use super::classify::{Phase, classify};
 use super::error::{Abort, Cause, TurnError};
 use super::limiter::{Ceilings, Limiter};
@@ -71,6 +73,16 @@ pub trait Host {
         args: Vec<u8>,
     ) -> impl Future<Output = Result<Answer, Abort>>;
 
+    /// What answers calls without waiting, if this host has such a thing. The guest's calls go there, and [`Host::call`] is not used.
+    fn at_once(&self) -> Option<Rc<dyn AtOnce>> {
+        None
+    }
+
+    /// The answer to a call that [`AtOnce::call`] has begun. Dropped if the turn is dropped.
+    fn rest(&mut self) -> impl Future<Output = Result<Answer, Abort>> {
+        std::future::ready(Err(Abort::Host("no call has begun".to_owned())))
+    }
+
     /// A slice of the guest is over, and it is not finished. Called before the lane goes to others; must not block.
     fn slice(&mut self) -> SliceVerdict {
         SliceVerdict::Continue
@@ -96,12 +108,14 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     counter.func_wrap_async(
         loket_abi::CALL,
         |mut store: StoreContextMut<'_, State>, (capability, args): (WasmStr, WasmList<u8>)| {
+            // Before there is a future: one that answers needs nothing else.
+            let called = call(&store, &capability, &args);
             Box::new(async move {
-                let request = match lift(&store, &capability, &args)? {
-                    Ok(request) => request,
-                    Err(failure) => return Ok((Err(failure),)),
+                let event = match called? {
+                    Called::Answered(answer) => return Ok((answer,)),
+                    Called::Waits(event) => event,
                 };
-                let asked = store.data().slot.ask(request).await;
+                let asked = store.data().slot.ask(event).await;
                 // While it waited, others ran: it begins a new slice, and is not sent to the end of a queue for
                 // ticks that passed without it. An answer without a wait is part of the old slice.
                 if asked.waited {
@@ -125,14 +139,24 @@ fn first_slice(ticks: u64) -> u64 {
     }
 }
 
-/// Copies a call out of the guest, after looking at its size. The outer error is the guest's breach of the ABI.
-fn lift(
+/// What a call has come to on the fibre.
+enum Called {
+    Answered(Answer),
+    /// The lane has to be told this, and the fibre to wait.
+    Waits(Event),
+}
+
+/// Copies a call out of the guest, after looking at its size, and has it answered if that is possible at once. The error is the
+/// guest's breach of the ABI.
+fn call(
     store: &StoreContextMut<'_, State>,
     capability: &WasmStr,
     args: &WasmList<u8>,
-) -> wasmtime::Result<Result<Request, Failure>> {
+) -> wasmtime::Result<Called> {
     let refuse = |code: &str, message: String| {
-        Ok(Err(Failure { code: code.to_owned(), message, retryable: false, retry_after_ms: None }))
+        let code = code.to_owned();
+        let failure = Failure { code, message, retryable: false, retry_after_ms: None };
+        Ok(Called::Answered(Err(failure)))
     };
     let bytes = args.len();
     if bytes > MAX_ARGS_BYTES {
@@ -151,13 +175,23 @@ fn lift(
             format!("a capability's name has at most {max} bytes, not {got}"),
         );
     }
-    let args = args.as_le_slice(store).to_vec();
-    Ok(Ok(Request { capability: name.into_owned(), args }))
+    let args = args.as_le_slice(store);
+    let Some(answers) = OnDuty::now() else {
+        let (capability, args) = (name.into_owned(), args.to_vec());
+        return Ok(Called::Waits(Event::Call(Request { capability, args })));
+    };
+    Ok(match answers.call(&name, args) {
+        Some(Ok(answer)) => Called::Answered(answer),
+        Some(Err(abort)) => Called::Waits(Event::Aborted(abort)),
+        None => Called::Waits(Event::Begun),
+    })
 }
 
 enum Step {
     Done(Result<Answer, TurnError>),
     Call(Request),
+    Begun,
+    Abort(Abort),
     Kill,
 }
 
@@ -174,14 +208,20 @@ impl Module {
         host: &mut H,
     ) -> Result<Answer, TurnError> {
         let slot = Arc::new(Slot::default());
+        let answers = host.at_once();
         let mut guest = pin!(self.guest(limits, message, Arc::clone(&slot)));
         loop {
             let step = std::future::poll_fn(|cx| {
-                if let Poll::Ready(done) = guest.as_mut().poll(cx) {
+                let duty = OnDuty::begins(answers.as_ref());
+                let polled = guest.as_mut().poll(cx);
+                drop(duty);
+                if let Poll::Ready(done) = polled {
                     return Poll::Ready(Step::Done(done));
                 }
                 match slot.event() {
                     Some(Event::Call(request)) => return Poll::Ready(Step::Call(request)),
+                    Some(Event::Begun) => return Poll::Ready(Step::Begun),
+                    Some(Event::Aborted(abort)) => return Poll::Ready(Step::Abort(abort)),
                     // The guest has woken its task already: it goes on when that is polled again.
                     Some(Event::SliceOver) => match host.slice() {
                         SliceVerdict::Continue => {}
@@ -193,13 +233,16 @@ impl Module {
                 Poll::Pending
             })
             .await;
-            match step {
+            let asked = match step {
                 Step::Done(done) => return done,
                 Step::Kill => return Err(TurnError::plain(Cause::Killed)),
-                Step::Call(request) => match ask(host, request).await {
-                    Ok(asked) => slot.answer(asked),
-                    Err(abort) => return Err(TurnError::plain(Cause::Aborted(abort))),
-                },
+                Step::Abort(abort) => Err(abort),
+                Step::Call(request) => ask(host.call(request.capability, request.args)).await,
+                Step::Begun => ask(host.rest()).await,
+            };
+            match asked {
+                Ok(asked) => slot.answer(asked),
+                Err(abort) => return Err(TurnError::plain(Cause::Aborted(abort))),
             }
         }
     }
@@ -245,10 +288,10 @@ impl Module {
     }
 }
 
-/// Asks the driver, and notes whether the lane went on meanwhile.
-async fn ask<H: Host>(host: &mut H, request: Request) -> Result<Asked, Abort> {
+/// Waits for the driver's answer, and notes whether the lane went on meanwhile.
+async fn ask(call: impl Future<Output = Result<Answer, Abort>>) -> Result<Asked, Abort> {
     let mut waited = false;
-    let mut call = pin!(host.call(request.capability, request.args));
+    let mut call = pin!(call);
     let answer = std::future::poll_fn(|cx| {
         let polled = call.as_mut().poll(cx);
         waited |= polled.is_pending();

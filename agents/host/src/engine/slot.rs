@@ -2,11 +2,13 @@
 //!
 //! wasmtime demands that a host function's future is `Send`; the turn driver lives on one lane and holds `Rc`s. So the host
 //! function only puts its request here and suspends; [`super::run`] takes it out on the lane, asks the driver's handler, which
-//! need not be `Send`, and resumes the fibre once the answer is there. A real call suspends the fibre anyway.
+//! need not be `Send`, and resumes the fibre once the answer is there. A call that waits suspends the fibre anyway; one that does not
+//! is answered by [`super::at_once`], and never comes here.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
+use super::error::Abort;
 use super::types::Answer;
 
 /// A call that waits for its answer.
@@ -26,6 +28,10 @@ pub(super) struct Asked {
 pub(super) enum Event {
     /// It called.
     Call(Request),
+    /// It called, and the call is on its way.
+    Begun,
+    /// It called, and the driver ends the turn for it.
+    Aborted(Abort),
     /// Its slice ended.
     SliceOver,
 }
@@ -46,9 +52,9 @@ impl Slot {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From the fibre: asks, and suspends until answered.
-    pub(super) async fn ask(&self, request: Request) -> Asked {
-        self.lock().event = Some(Event::Call(request));
+    /// From the fibre: tells what it called, and suspends until answered.
+    pub(super) async fn ask(&self, event: Event) -> Asked {
+        self.lock().event = Some(event);
         std::future::poll_fn(|_| match self.lock().answer.take() {
             Some(answer) => Poll::Ready(answer),
             None => Poll::Pending,
@@ -70,7 +76,7 @@ impl Slot {
         self.lock().event.take()
     }
 
-    /// From the lane: the answer to the last [`Event::Call`].
+    /// From the lane: the answer to the last call.
     pub(super) fn answer(&self, answer: Asked) {
         self.lock().answer = Some(answer);
     }

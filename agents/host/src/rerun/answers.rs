@@ -96,7 +96,7 @@ impl Answers {
             Rerun::Answered(class, outcome) => {
                 let answered =
                     Answered { class, outcome, stamp_ms: clock_ms, effect: None, durable: false };
-                let outcome = self.journal().finish(&live, &capability, args.clone(), answered);
+                let outcome = self.journal().finish(&live, &capability, &args, answered);
                 Ok(Made { call: live.call, class, capability, args, outcome, recorded: false })
             }
         }
