@@ -4,8 +4,10 @@
 
 use crate::authority::{AuthorityReader, ScopeHints};
 use crate::metrics::{self, ADMIT_SAMPLE, ADMIT_TIME};
-use crate::{Authority, Cargo, Mailbox, Presence, ProviderWork, Rejected, Reply, SendError};
-use ::metrics::{Counter, Histogram, histogram};
+use crate::{
+    Authority, Cargo, Mailbox, PollCounter, Presence, ProviderWork, Rejected, Reply, SendError,
+};
+use ::metrics::{Histogram, histogram};
 use loket_kernel::{Admitted, Capability, Envelope, Forward, Refusal, RefusalCode, Route, Table};
 use loket_turn::{EffectClass, Failure};
 use rustc_hash::FxBuildHasher;
@@ -217,7 +219,7 @@ pub(crate) struct Counts {
 /// The counters of one capability.
 pub(crate) struct Tally {
     label: String,
-    by_verdict: Vec<(&'static str, Counter)>,
+    by_verdict: Vec<(&'static str, PollCounter)>,
 }
 
 impl Tally {
@@ -230,10 +232,10 @@ impl Tally {
         // The same word is the same text, so that a look at its place is nearly always enough.
         let same = |of: &str| std::ptr::eq(of, verdict) || of == verdict;
         if let Some((_, counter)) = self.by_verdict.iter().find(|(of, _)| same(of)) {
-            return counter.increment(1);
+            return counter.increment();
         }
-        let counter = metrics::calls(self.label.clone(), verdict);
-        counter.increment(1);
+        let counter = PollCounter::new(metrics::calls(self.label.clone(), verdict));
+        counter.increment();
         self.by_verdict.push((verdict, counter));
     }
 }
@@ -277,7 +279,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use ::metrics::{
-        Gauge, Key, KeyName, Metadata, Recorder, SharedString, Unit, with_local_recorder,
+        Counter, Gauge, Key, KeyName, Metadata, Recorder, SharedString, Unit, with_local_recorder,
     };
     use std::collections::BTreeMap;
     use std::sync::Mutex;

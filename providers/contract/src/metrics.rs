@@ -1,6 +1,7 @@
 //! Metrics of the contract: names, units and help in one place. Labels are the names of operations, which code declares.
 
-use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+use loket_runtime::PollCounter;
+use metrics::{Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
 use rustc_hash::FxBuildHasher;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -40,15 +41,17 @@ pub fn describe() {
 
 /// The handles of one operation: looking one up at each call would cost more than the call.
 struct Handles {
-    ok: Counter,
-    failed: Counter,
+    ok: PollCounter,
+    failed: PollCounter,
     time: Histogram,
 }
 
 impl Handles {
     fn new(capability: &'static str) -> Self {
-        let answered =
-            |result| counter!(CALLS_ANSWERED, "capability" => capability, "result" => result);
+        let answered = |result| {
+            let metric = counter!(CALLS_ANSWERED, "capability" => capability, "result" => result);
+            PollCounter::new(metric)
+        };
         let time = histogram!(CALL_TIME, "capability" => capability);
         Self { ok: answered("ok"), failed: answered("failed"), time }
     }
@@ -74,7 +77,7 @@ pub(crate) fn answered(capability: &'static str, ok: bool, took_ns: Option<u64>)
     HANDLES.with_borrow_mut(|handles| {
         let key = (capability.as_ptr(), capability.len());
         let handles = handles.entry(key).or_insert_with(|| Handles::new(capability));
-        if ok { &handles.ok } else { &handles.failed }.increment(1);
+        if ok { &handles.ok } else { &handles.failed }.increment();
         if let Some(took_ns) = took_ns {
             handles.time.record(took_ns as f64 / 1e9);
         }
