@@ -31,7 +31,7 @@ fn calls(mut journal: Journal, class: EffectClass) -> Journal {
         };
         let outcome = Ok(ARGS.to_vec());
         let answered = Answered { class, outcome, stamp_ms: 1_000, effect: None, durable: false };
-        journal.finish(&live, "store.brain.kv.get", ARGS, answered).unwrap();
+        journal.finish(&live, "store.brain.kv.get", &ARGS, answered).unwrap();
     }
     journal
 }
