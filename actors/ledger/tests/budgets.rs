@@ -2,8 +2,10 @@
 //! again, and what is spent and reserved is what a model of half a page says.
 #![allow(clippy::unwrap_used)]
 
-use loket_ledger::kit::{self, MONEY, PAID, PRICE, Subject, paid, wait};
-use loket_ledger::{Durability, LEDGER_FILE, Options, SqliteLedger};
+mod stage;
+
+use loket_ledger::kit::{self, MONEY, PAID, PRICE, paid, wait};
+use loket_ledger::{LEDGER_FILE, SqliteLedger};
 use loket_turn::{
     Amounts, Counted, IntentWritten, Ledger, Level, ResultWrite, TurnKey, TurnNo, Unit, Used,
     chain_after,
@@ -18,24 +20,13 @@ const STEPS: u32 = 40;
 
 const PER_MS: u64 = 1_000;
 
-fn open(dir: &Path, clock: &Arc<AtomicU64>) -> (Arc<SqliteLedger>, Subject) {
-    let mut options = Options::new(dir);
-    options.durability = Durability::Process;
-    let clock = Arc::clone(clock);
-    options.clock = Arc::new(move || clock.load(Ordering::SeqCst));
-    let (to, events) = crossbeam_channel::bounded(1);
-    let tell = Box::new(move |event| drop(to.try_send(event)));
-    let engine = SqliteLedger::open(options, tell).unwrap();
-    (engine.clone(), Subject { ledger: engine, events })
-}
-
 /// The files as a kill at this moment leaves them, opened again: spent and reserved of each unit.
 fn after_a_crash(dir: &Path, now_ms: u64) -> Vec<(Unit, u64, u64)> {
     let image = tempfile::tempdir().unwrap();
     for name in [LEDGER_FILE.to_owned(), format!("{LEDGER_FILE}-wal")] {
         std::fs::copy(dir.join(&name), image.path().join(&name)).unwrap();
     }
-    let (engine, _it) = open(image.path(), &Arc::new(AtomicU64::new(now_ms)));
+    let (engine, _it) = stage::open(image.path(), &Arc::new(AtomicU64::new(now_ms)));
     let standing = standing(&engine);
     engine.stop();
     standing
@@ -101,7 +92,7 @@ fn c2_a_crash_at_any_step_neither_loses_nor_mints() {
 fn schedule(seed: u64) {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(AtomicU64::new(kit::NOW_MS));
-    let (engine, it) = open(dir.path(), &clock);
+    let (engine, it) = stage::open(dir.path(), &clock);
     let mut turn = it.opened("a");
     wait(engine.set_budgets("a".into(), 1, vec![kit::terms()], Arc::default())).unwrap();
     let (since_ms, now_ms) = (kit::NOW_MS, kit::NOW_MS);
@@ -185,7 +176,7 @@ fn counted(model: &mut Model) -> Vec<Counted> {
 fn j4_a_clock_that_is_set_back_opens_no_window() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(AtomicU64::new(kit::NOW_MS));
-    let (engine, it) = open(dir.path(), &clock);
+    let (engine, it) = stage::open(dir.path(), &clock);
     let turn = it.opened("a");
     wait(engine.set_budgets("a".into(), 1, vec![kit::terms()], Arc::default())).unwrap();
     it.accept("a", "x");
@@ -195,7 +186,7 @@ fn j4_a_clock_that_is_set_back_opens_no_window() {
     assert_eq!(before[0].since_ms, kit::NOW_MS + 5 * PER_MS, "windows follow without a gap");
     engine.stop();
     clock.store(kit::NOW_MS, Ordering::SeqCst);
-    let (engine, _it) = open(dir.path(), &clock);
+    let (engine, _it) = stage::open(dir.path(), &clock);
     assert_eq!(wait(engine.budgets(None)).unwrap(), before);
     engine.stop();
 }

@@ -2,12 +2,13 @@
 //! stays as it ended. After every step it is the files as a kill leaves them that the schedule goes on with.
 #![allow(clippy::unwrap_used)]
 
+mod stage;
+
 use loket_ledger::kit::{self, Subject, wait};
-use loket_ledger::{Durability, LEDGER_FILE, Options, SqliteLedger};
+use loket_ledger::{LEDGER_FILE, SqliteLedger};
 use loket_turn::{
     Approval, ApprovalId, Ask, Asked, CallNo, Decide, Ledger, TIMER_SENDER, TurnKey, Verdict,
 };
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,17 +21,6 @@ const STEPS: u32 = 40;
 /// How often is looked until what is due is decided, and the pause between: more is a hang.
 const LOOKS: u32 = 60_000;
 const PAUSE: Duration = Duration::from_millis(1);
-
-fn open(dir: &Path, clock: &Arc<AtomicU64>) -> (Arc<SqliteLedger>, Subject) {
-    let mut options = Options::new(dir);
-    options.durability = Durability::Process;
-    let clock = Arc::clone(clock);
-    options.clock = Arc::new(move || clock.load(Ordering::SeqCst));
-    let (to, events) = crossbeam_channel::bounded(1);
-    let tell = Box::new(move |event| drop(to.try_send(event)));
-    let engine = SqliteLedger::open(options, tell).unwrap();
-    (engine.clone(), Subject { ledger: engine, events })
-}
 
 /// One approval of the model.
 struct Waits {
@@ -55,7 +45,7 @@ impl Run {
     fn new(seed: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(AtomicU64::new(kit::NOW_MS));
-        let (engine, it) = open(dir.path(), &clock);
+        let (engine, it) = stage::open(dir.path(), &clock);
         let turn = it.opened("a");
         it.accept("a", "x");
         Self { dir, clock, engine, it, now_ms: kit::NOW_MS, turn, all: Vec::new(), seed }
@@ -153,7 +143,7 @@ impl Run {
         self.engine.stop();
         // A crash is not seen by the clock of the next process: it goes on from the moment that was told.
         self.clock.store(self.now_ms, Ordering::SeqCst);
-        (self.engine, self.it) = open(image.path(), &self.clock);
+        (self.engine, self.it) = stage::open(image.path(), &self.clock);
         self.dir = image;
         // As a node does: what no turn names yet is not kept.
         self.it.enrol(&["a"], 10);

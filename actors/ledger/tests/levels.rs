@@ -2,13 +2,14 @@
 //! it is those that the schedule goes on with. What is spent and reserved at every level is what a model of half a page says.
 #![allow(clippy::unwrap_used)]
 
+mod stage;
+
 use loket_ledger::kit::{self, PAID, PRICE, Subject, drawing, wait};
-use loket_ledger::{Durability, LEDGER_FILE, Options, SqliteLedger};
+use loket_ledger::{LEDGER_FILE, SqliteLedger};
 use loket_turn::{
     Asked, Counted, IntentWritten, Ledger, Level, ResultWrite, TIMER_SENDER, TurnKey, TurnNo, Unit,
     Used, chain_after,
 };
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,17 +25,6 @@ const NAMES: [&str; 2] = ["a", "b"];
 /// How often is looked until what is due is decided, and the pause between: more is a hang.
 const LOOKS: u32 = 60_000;
 const PAUSE: Duration = Duration::from_millis(1);
-
-fn open(dir: &Path, clock: &Arc<AtomicU64>) -> (Arc<SqliteLedger>, Subject) {
-    let mut options = Options::new(dir);
-    options.durability = Durability::Process;
-    let clock = Arc::clone(clock);
-    options.clock = Arc::new(move || clock.load(Ordering::SeqCst));
-    let (to, events) = crossbeam_channel::bounded(1);
-    let tell = Box::new(move |event| drop(to.try_send(event)));
-    let engine = SqliteLedger::open(options, tell).unwrap();
-    (engine.clone(), Subject { ledger: engine, events })
-}
 
 /// One budget of the model.
 struct Pot {
@@ -124,7 +114,7 @@ impl Run {
     fn new(seed: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(AtomicU64::new(kit::NOW_MS));
-        let (engine, it) = open(dir.path(), &clock);
+        let (engine, it) = stage::open(dir.path(), &clock);
         let agent = |name: &&str| Agent {
             turn: it.opened(name),
             call: 0,
@@ -301,7 +291,7 @@ impl Run {
         self.engine.stop();
         // A crash is not seen by the clock of the next process: it goes on from the moment that was told.
         self.clock.store(self.now_ms, Ordering::SeqCst);
-        (self.engine, self.it) = open(image.path(), &self.clock);
+        (self.engine, self.it) = stage::open(image.path(), &self.clock);
         self.dir = image;
         self.agents.iter_mut().for_each(|agent| agent.there = false);
     }
@@ -353,7 +343,7 @@ fn c2_a_crash_at_any_step_neither_loses_nor_mints_at_any_level() {
 fn h1_who_waits_at_a_soft_limit_goes_on_with_the_next_window() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(AtomicU64::new(kit::NOW_MS));
-    let (engine, it) = open(dir.path(), &clock);
+    let (engine, it) = stage::open(dir.path(), &clock);
     let (a, b) = (it.opened("a"), it.opened("b"));
     wait(engine.set_allowances(kit::soft_allowances())).unwrap();
     for name in NAMES {

@@ -44,6 +44,12 @@ fn bound() -> Value {
     ]})
 }
 
+/// What a budget bounds, of each unit.
+fn amounts() -> Vec<Field> {
+    let count = |name| field(name, Form::Count(bounds::BUDGET));
+    vec![count("calls"), count("tokens"), count("bytes"), field("money", Form::Money)]
+}
+
 /// A share of a budget, or amounts.
 fn soft() -> Form {
     Form::Either(vec![shape(&Form::Number(bounds::SOFT)), reference("soft")])
@@ -73,34 +79,13 @@ fn groups() -> Vec<(&'static str, Vec<Field>)> {
         ),
         (
             "budget",
-            vec![
-                field("calls", Form::Count(bounds::BUDGET)),
-                field("tokens", Form::Count(bounds::BUDGET)),
-                field("bytes", Form::Count(bounds::BUDGET)),
-                field("money", Form::Money),
-                field("soft", soft()),
-                field("per", Form::Time(None)),
-            ],
+            amounts()
+                .into_iter()
+                .chain([field("soft", soft()), field("per", Form::Time(None))])
+                .collect(),
         ),
-        (
-            "per_message",
-            vec![
-                field("calls", Form::Count(bounds::BUDGET)),
-                field("tokens", Form::Count(bounds::BUDGET)),
-                field("bytes", Form::Count(bounds::BUDGET)),
-                field("money", Form::Money),
-                field("soft", soft()),
-            ],
-        ),
-        (
-            "soft",
-            vec![
-                field("calls", Form::Count(bounds::BUDGET)),
-                field("tokens", Form::Count(bounds::BUDGET)),
-                field("bytes", Form::Count(bounds::BUDGET)),
-                field("money", Form::Money),
-            ],
-        ),
+        ("per_message", amounts().into_iter().chain([field("soft", soft())]).collect()),
+        ("soft", amounts()),
         (
             "on",
             vec![
