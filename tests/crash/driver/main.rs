@@ -9,6 +9,7 @@
     reason = "an outside process: nobody tells it anything, so it looks, and it has the machine's own clock"
 )]
 
+mod behind;
 mod calls;
 mod campaign;
 mod dice;
@@ -31,12 +32,14 @@ usage: crash campaign [--kills N] [--open N] [--files N] [--seed N] [--loket FIL
        crash calls [--kills N] [--files N] [--seed N] [--loket FILE] [--work DIR] [--keep]
        crash points [--kills N] [--loket FILE] [--work DIR] [--keep]
        crash same-turn [--kills N] [--seed N] [--loket FILE] [--work DIR] [--keep]
+       crash behind DATA
 
 campaign    kill -9 at random between the first acknowledgement and the last completion of a batch of --files files,
             --kills times, at least --open of them with a turn open
 calls       kill -9 at random while agents read, write under keys, and write once, in a service outside of the fleet
 points      --kills ends of the process at each fail point of each effect class; the binary is built with the feature failpoints
 same-turn   kill -9 --kills times in a row while one and the same turn is open
+behind      what a loss of power leaves before any brain was synced: the brains of a stopped fleet are gone, and its ledger knows of none
 The last line of standard output is one JSON object; the exit code is 1 when anything was lost, double or damaged.";
 
 /// What goes wrong here is told, and ends the test as failed.
@@ -63,6 +66,9 @@ pub(crate) struct Options {
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     let scenario = words.next().unwrap_or_default();
+    if scenario == "behind" {
+        return told(behind::run(words));
+    }
     let ran = options(&scenario, words).and_then(|options| {
         std::fs::create_dir_all(&options.work)?;
         let summary = match scenario.as_str() {
@@ -75,12 +81,24 @@ fn main() -> ExitCode {
     });
     match ran {
         Ok((options, summary)) => finish(&options, &summary),
-        Err(error) => {
-            eprintln!("{error}");
-            println!("{}", json!({"scenario": scenario, "ok": false, "error": error.to_string()}));
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&scenario, error.as_ref()),
     }
+}
+
+fn told(ran: Result<Value>) -> ExitCode {
+    match ran {
+        Ok(summary) => {
+            println!("{summary}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed("behind", error.as_ref()),
+    }
+}
+
+fn failed(scenario: &str, error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("{error}");
+    println!("{}", json!({"scenario": scenario, "ok": false, "error": error.to_string()}));
+    ExitCode::FAILURE
 }
 
 fn finish(options: &Options, summary: &Value) -> ExitCode {
