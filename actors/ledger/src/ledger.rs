@@ -159,6 +159,14 @@ impl Ledger for SqliteLedger {
         self.queue.ask(move |engine| engine.open_agent(&agent, incarnation))
     }
 
+    fn open_from(
+        &self,
+        from: BrainStanding,
+        incarnation: u64,
+    ) -> Pending<Result<AgentState, LedgerError>> {
+        self.queue.ask(move |engine| engine.open_from(&from, incarnation))
+    }
+
     fn next(
         &self,
         agent: AgentName,
@@ -167,7 +175,7 @@ impl Ledger for SqliteLedger {
         self.queue.ask(move |engine| engine.next_of(&agent, incarnation))
     }
 
-    fn pin(&self, hash: Hash, bytes: Vec<u8>) -> Pending<Result<(), LedgerError>> {
+    fn pin(&self, hash: Hash, bytes: Arc<[u8]>) -> Pending<Result<(), LedgerError>> {
         self.queue.ask(move |engine| engine.pin(hash, &bytes))
     }
 

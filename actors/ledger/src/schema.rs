@@ -75,6 +75,8 @@ pub(crate) fn open(options: &Options) -> Result<Connection, OpenError> {
 fn configure(conn: &Connection, options: &Options) -> rusqlite::Result<String> {
     // No checkpoint in a close: after a failed fsync the file is not touched again.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // Otherwise statements with LIMIT or a range are prepared anew whenever another value is bound.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     let mode = loket_renew::switch_to_log(conn)?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;

@@ -8,7 +8,7 @@ use crate::lane::LaneThread;
 use crate::panic::guard;
 use crate::progress::Progress;
 use crate::relations::{ExitSignals, Relations};
-use crate::signals::Signals;
+use crate::signals::{Signal, Signals};
 use crate::{Body, ChildContext, Control, Door, Lane, Running, metrics};
 use futures_util::task::AtomicWaker;
 use loket_supervision::machine::{Blame, ChildId, Event, Exit};
@@ -37,11 +37,18 @@ pub(crate) struct CellControl {
     deaf: bool,
     /// The supervisor has been told of the end.
     told: AtomicBool,
+    /// Something was told in the poll that goes on: who reads it is looked for at the poll's end.
+    spoke: AtomicBool,
     pub(crate) progress: Progress,
     /// The cell's own task.
     waker: AtomicWaker,
     /// What the incarnation reads.
     door: Door,
+}
+
+thread_local! {
+    /// The control of the cell that this thread polls, as an address; 0: of none that may have its supervisor act here.
+    static POLLED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// Values of `birth`.
@@ -70,6 +77,7 @@ impl CellControl {
             relations,
             deaf: false,
             told: AtomicBool::new(false),
+            spoke: AtomicBool::new(false),
             progress: Progress::default(),
             waker: AtomicWaker::new(),
             door,
@@ -159,7 +167,7 @@ impl CellControl {
         if self.be_born(STARTED) {
             self.door.enter();
             self.relations.up(&self.id, self.incarnation);
-            self.signals.event(Event::Started { id, incarnation });
+            self.tell(Event::Started { id, incarnation });
         }
     }
 
@@ -183,11 +191,28 @@ impl CellControl {
         self.end_notify.notify_waiters();
         // Before the supervisor: whoever sees the next life has been told of this one's end.
         self.relations.end(&id, incarnation, &reason);
-        self.signals.event(match self.birth.load(Ordering::Acquire) {
+        self.tell(match self.birth.load(Ordering::Acquire) {
             STARTED => Event::Exited { id, incarnation, reason },
             IGNORED if orderly => Event::Ignored { id, incarnation },
             _ => Event::StartFailed { id, incarnation, reason },
         });
+    }
+
+    /// Tells the supervisor: its own task at once, or, from within the cell's own poll, whoever is free to read when that is over.
+    fn tell(&self, event: Event) {
+        if POLLED.get() == std::ptr::from_ref(self).addr() {
+            self.signals.leave(Signal::Machine(event));
+            self.spoke.store(true, Ordering::Relaxed);
+        } else {
+            self.signals.event(event);
+        }
+    }
+
+    /// The cell's poll is over, and nothing of it is on the stack.
+    fn heard(&self) {
+        if self.spoke.swap(false, Ordering::Relaxed) {
+            self.signals.attend();
+        }
     }
 }
 
@@ -263,11 +288,13 @@ struct Cell {
     /// Links are few, and polled whenever the body is.
     linked: Vec<Linked>,
     finished: bool,
+    /// What it tells its supervisor is acted on here, if nobody else reads.
+    in_place: bool,
 }
 
 impl Cell {
     fn new(seed: Seed, thread: Arc<LaneThread>) -> Self {
-        let links = Links::default();
+        let (links, in_place) = (Links::default(), seed.lane.takes_in_place());
         let context = ChildContext {
             name: seed.name,
             incarnation: seed.incarnation,
@@ -289,6 +316,7 @@ impl Cell {
             links,
             linked: Vec::new(),
             finished: false,
+            in_place,
         }
     }
 
@@ -356,12 +384,16 @@ impl Future for Cell {
         let this = self.get_mut();
         this.control.waker.register(cx.waker());
         this.thread.poll_begins(this.place);
+        let here = if this.in_place { Arc::as_ptr(&this.control).addr() } else { 0 };
+        let outer = POLLED.replace(here);
         let ended = match this.control.doom.get() {
             Some(exit) => Poll::Ready(exit.clone()),
             None => this.work(cx),
         };
         let ended = ended.map(|exit| this.finish(exit));
+        POLLED.set(outer);
         this.thread.poll_ends();
+        this.control.heard();
         ended
     }
 }

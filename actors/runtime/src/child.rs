@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 /// would end nothing.
 pub type Running = Pin<Box<dyn Future<Output = Exit>>>;
 
-/// Made on the system arbiter, run on the child's lane: the state of the child is made there and never leaves it.
+/// Made where its supervisor reads its signals, run on the child's lane: the state of the child is made there and never leaves it.
 pub type Body = Box<dyn FnOnce(ChildContext) -> Running + Send>;
 
 /// How a spec becomes an actor. Called for each incarnation.

@@ -78,14 +78,14 @@ impl StartError {
     }
 }
 
-/// Called on the system arbiter whenever a supervisor, by its name, has all its children up: the place to bring dynamic
+/// Called on a thread of the node whenever a supervisor, by its name, has all its children up: the place to bring dynamic
 /// children back. It must not block.
 pub type OnUp = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Called on the system arbiter when a child has ended for good while its supervisor goes on: its name, and why. It must not block.
+/// Called on a thread of the node when a child has ended for good while its supervisor goes on: its name, and why. It must not block.
 pub type OnGone = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
-/// Called on the system arbiter with each supervisor or progress report, in order, [`Row::boot`] not yet filled in. It must not block.
+/// Called on a thread of the node with each supervisor or progress report, in order, [`Row::boot`] not yet filled in. It must not block.
 pub type OnReport = Arc<dyn Fn(Row) + Send + Sync>;
 
 /// What whoever assembles a node wants to be told.

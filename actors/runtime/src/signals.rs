@@ -6,11 +6,13 @@
 
 use loket_supervision::machine::{Answer, Call, Event, Exit, Timer};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, oneshot};
 
 use crate::control::{ControlError, DynamicSpec};
+use crate::supervisor_actor::Actor;
 use crate::tree::NodeSpec;
 
 /// Calls of the API that wait in one supervisor's control lane; more are refused as busy.
@@ -58,20 +60,52 @@ pub(crate) enum Brought {
 }
 
 /// The control lane. A clone is the same lane.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Signals(Arc<Inner>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Inner {
     queue: Mutex<VecDeque<Signal>>,
     api_calls: AtomicUsize,
     arrived: Notify,
+    /// Who reads it, while the supervisor lives.
+    desk: Mutex<Option<Box<Actor>>>,
+    /// The supervisor's own task found another one reading.
+    home_waits: AtomicBool,
+}
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signals")
+    }
 }
 
 impl Signals {
     pub(crate) fn push(&self, signal: Signal) {
+        self.leave(signal);
+        self.wake();
+    }
+
+    /// Puts one in without waking anybody: [`attend`](Self::attend) follows.
+    pub(crate) fn leave(&self, signal: Signal) {
         crate::lock(&self.0.queue).push_back(signal);
+    }
+
+    /// Wakes the supervisor's own task.
+    pub(crate) fn wake(&self) {
         self.0.arrived.notify_one();
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        crate::lock(&self.0.queue).is_empty()
+    }
+
+    pub(crate) fn desk(&self) -> &Mutex<Option<Box<Actor>>> {
+        &self.0.desk
+    }
+
+    pub(crate) fn home_waits(&self) -> &AtomicBool {
+        &self.0.home_waits
     }
 
     pub(crate) fn event(&self, event: Event) {

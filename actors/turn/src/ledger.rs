@@ -185,6 +185,13 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Takes over as incarnation `incarnation`: fences older ones and tells the state (rules J4, F1).
     fn open(&self, agent: AgentName, incarnation: u64) -> Pending<Result<AgentState, LedgerError>>;
+    /// The same for who knows already how its agent stands, and may not wait: refused with [`LedgerError::Switched`] when it stands
+    /// otherwise, or in quarantine, by now. Nobody is fenced then, so that what it has asked for meanwhile is refused, too.
+    fn open_from(
+        &self,
+        from: BrainStanding,
+        incarnation: u64,
+    ) -> Pending<Result<AgentState, LedgerError>>;
     /// The next message's turn; `None` when the inbox is empty.
     fn next(
         &self,
@@ -192,7 +199,7 @@ pub trait Ledger: Send + Sync + 'static {
         incarnation: u64,
     ) -> Pending<Result<Option<NextTurn>, LedgerError>>;
     /// Keeps bytes under their hash (module, settings, grants) before a begin names it.
-    fn pin(&self, hash: Hash, bytes: Vec<u8>) -> Pending<Result<(), LedgerError>>;
+    fn pin(&self, hash: Hash, bytes: Arc<[u8]>) -> Pending<Result<(), LedgerError>>;
     /// The bytes of a hash.
     fn pinned(&self, hash: Hash) -> Pending<Result<Option<Vec<u8>>, LedgerError>>;
     /// Sets the budgets of an agent to those of the fleet file: what is spent of one that was there stays spent, others begin

@@ -10,7 +10,7 @@ use crate::law::{ECHO, Law};
 use crate::spec::{self, Guest};
 use crate::{BenchError, Options, guest};
 use futures_executor::block_on;
-use loket_host::driver::{HostServices, LaneDoors, Modules};
+use loket_host::driver::{Handovers, HostServices, LaneDoors, Modules};
 use loket_host::engine::{Engine, EngineConfig, LoadLimits, SLICE};
 use loket_kernel::{Address, GrantSet, Moment};
 use loket_ledger::{Durability, SqliteLedger};
@@ -224,6 +224,7 @@ fn host(
         .map(|lane| LaneDoors { kernel: lane.kernel().clone(), store: lane.store().clone() });
     HostServices {
         ledger: Arc::clone(ledger) as Arc<dyn Ledger>,
+        handovers: Handovers::default(),
         open_turns: Arc::new(Marks(ledger.open_turns())),
         slots: Slots::new(SLOTS),
         authority: Arc::clone(node.authority()),

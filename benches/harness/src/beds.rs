@@ -2,7 +2,10 @@
 
 use crate::bed::{Bed, Plan};
 use crate::spec::Guest;
-use crate::tiers::{Agents, Calls, Guests, HostCalls, Measured, Recovery, Restarts, Spawns, Turns};
+use crate::tiers::{
+    Activations, Agents, Calls, Guests, HostCalls, Measured, Recovery, Restarts, Spawns, Starts,
+    Turns,
+};
 use crate::{BenchError, Options, Tier};
 use loket_ledger::Durability;
 use std::rc::Rc;
@@ -47,6 +50,11 @@ impl Beds {
                 let plan = Plan { agents: vec![Guest::Writing], ..plan() };
                 Box::new(Restarts::new(Bed::new(&plan, options)?))
             }
+            Tier::Activation => {
+                let plan = Plan { agents: vec![Guest::Writing; Activations::agents()], ..plan() };
+                Box::new(Activations::new(Bed::new(&plan, options)?, options)?)
+            }
+            Tier::Start => Box::new(Starts::new(options)?),
             Tier::Spawn => Box::new(Spawns::new(options)?),
             Tier::Agents => Box::new(Agents::new(options)?),
             Tier::Recovery => Box::new(Recovery::new(options)?),

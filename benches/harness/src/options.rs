@@ -25,6 +25,10 @@ pub enum Tier {
     Power,
     /// A trap, until the next message is handled.
     Restart,
+    /// A message for an agent that sleeps, until it is handled.
+    Activation,
+    /// A fleet, until all of its agents are up.
+    Start,
     /// A dynamic child, until it has answered.
     Spawn,
     /// Messages between agents.
@@ -35,7 +39,7 @@ pub enum Tier {
 
 impl Tier {
     /// All of them, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Host,
         Self::Grant,
         Self::Native,
@@ -45,6 +49,8 @@ impl Tier {
         Self::Process,
         Self::Power,
         Self::Restart,
+        Self::Activation,
+        Self::Start,
         Self::Spawn,
         Self::Agents,
         Self::Recovery,
@@ -66,6 +72,8 @@ impl Tier {
             Self::Process => "process",
             Self::Power => "power",
             Self::Restart => "restart",
+            Self::Activation => "activation",
+            Self::Start => "start",
             Self::Spawn => "spawn",
             Self::Agents => "agents",
             Self::Recovery => "recovery",
@@ -82,7 +90,7 @@ impl Tier {
             Self::Guest => "c'",
             Self::Cross | Self::Lanes => "d",
             Self::Process | Self::Power => "e",
-            Self::Restart | Self::Spawn | Self::Agents | Self::Recovery => "-",
+            _ => "-",
         }
     }
 
@@ -99,6 +107,8 @@ impl Tier {
             Self::Process => "durable turns that survive kill -9",
             Self::Power => "durable turns that survive a loss of power",
             Self::Restart => "from a trap's dead letter to the end of the next message",
+            Self::Activation => "a message for a hibernated agent, until it is handled",
+            Self::Start => "from exec of a fleet to all of its agents up",
             Self::Spawn => "an agent spawns another, until that has answered",
             Self::Agents => "agent.call to another agent, from one turn",
             Self::Recovery => "from kill -9 to the answers of open turns",
@@ -122,6 +132,8 @@ impl Tier {
         match self {
             Self::Process | Self::Power => "turn",
             Self::Restart => "restart",
+            Self::Activation => "activation",
+            Self::Start => "start",
             Self::Spawn => "agent",
             Self::Agents => "message",
             Self::Recovery => "recovery",
@@ -132,7 +144,7 @@ impl Tier {
     /// Whether the work is another process's, of which only that is known what can be seen from outside.
     #[must_use]
     pub fn is_outside(self) -> bool {
-        matches!(self, Self::Spawn | Self::Agents | Self::Recovery)
+        matches!(self, Self::Start | Self::Spawn | Self::Agents | Self::Recovery)
     }
 
     /// Whether its calls pass kernel and provider, and the counters must say so.
@@ -149,6 +161,8 @@ pub enum Counter {
     Admitted,
     /// Calls of a capability that providers answered.
     Answered,
+    /// Brains that were opened, whatever the capability.
+    Opened,
 }
 
 /// Reads a counter of a capability. Whoever installs the metrics' recorder gives it.
@@ -163,6 +177,8 @@ pub struct Options {
     pub agents: u32,
     /// Grants of each of them.
     pub grants: u32,
+    /// Agents of the fleet that `start` starts.
+    pub starting: u32,
     /// Bytes of a call's arguments and of its answer.
     pub payload: usize,
     /// Seconds for each tier, over all repeats.
@@ -196,6 +212,7 @@ impl Default for Options {
         Self {
             tiers: Tier::PATH.to_vec(),
             agents: 10_000,
+            starting: 1_000,
             grants: 20,
             payload: 64,
             seconds: 4,

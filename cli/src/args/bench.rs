@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BenchArgs {
-    /// One of `restart`, `spawn`, `agents`, `recovery`, `density`, each measured by itself; or a fleet file, whose agents and
+    /// One of `restart`, `activation`, `start`, `spawn`, `agents`, `recovery`, `density`, each measured by itself; or a fleet file, whose agents and
     /// grants stand in the kernel's table, too, and whose lanes are measured (none of it is run).
     #[arg(value_name = "WHAT|FLEET")]
     pub(crate) what: Option<PathBuf>,
@@ -13,13 +13,13 @@ pub(crate) struct BenchArgs {
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub(crate) sets: Vec<String>,
     /// Only these parts, by name or letter: host (a), grant (b), native (c), guest (c2), cross and lanes (d), process and
-    /// power (e), restart, spawn, agents, recovery.
+    /// power (e), restart, activation, start, spawn, agents, recovery.
     #[arg(long, value_name = "TIER", value_delimiter = ',')]
     pub(crate) tier: Vec<String>,
-    /// Agents in the kernel's table; of `density`, agents of the fleet.
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    /// Agents in the kernel's table (10,000 if not said); of `density` (10,000) and `start` (1,000), agents of the fleet.
+    #[arg(long, value_name = "N")]
     #[arg(value_parser = value_parser!(u32).range(..=1_000_000))]
-    pub(crate) agents: u32,
+    pub(crate) agents: Option<u32>,
     /// Grants of each agent.
     #[arg(long, value_name = "N", default_value_t = 20)]
     #[arg(value_parser = value_parser!(u32).range(1..=1_000))]

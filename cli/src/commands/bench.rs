@@ -17,7 +17,8 @@ use std::sync::Arc;
 const DENSITY: &str = "density";
 
 /// Tiers that are measured by themselves when their name stands where a fleet file could.
-const BY_THEMSELVES: [Tier; 4] = [Tier::Restart, Tier::Spawn, Tier::Agents, Tier::Recovery];
+const BY_THEMSELVES: [Tier; 6] =
+    [Tier::Restart, Tier::Activation, Tier::Start, Tier::Spawn, Tier::Agents, Tier::Recovery];
 
 /// Measures, and prints the report.
 pub(super) fn bench(args: &BenchArgs, json: bool) -> Result<Code, CliError> {
@@ -55,7 +56,7 @@ fn density(args: &BenchArgs, json: bool) -> Result<Code, CliError> {
         return Err(CliError::new("usage", exit::USAGE, text));
     }
     let options = Options {
-        agents: args.agents,
+        agents: args.agents.unwrap_or(Options::default().agents),
         dir: args.dir.clone(),
         binary: Some(own_binary()?),
         ..Options::default()
@@ -142,7 +143,8 @@ fn options(args: &BenchArgs, what: &str) -> Result<(Options, Option<String>), Cl
     };
     let options = Options {
         tiers: if tiers.is_empty() { defaults.tiers } else { tiers },
-        agents: args.agents,
+        agents: args.agents.unwrap_or(defaults.agents),
+        starting: args.agents.unwrap_or(defaults.starting),
         grants: args.grants,
         payload: args.payload as usize,
         seconds: args.seconds,
@@ -177,9 +179,13 @@ fn counts(metrics: PrometheusHandle) -> Counts {
         let (name, also) = match counter {
             Counter::Admitted => (loket_runtime::metrics::CALLS, "verdict=\"admitted\""),
             Counter::Answered => (loket_contract::metrics::CALLS_ANSWERED, "result=\"ok\""),
+            Counter::Opened => (loket_store::metrics::STORE_JOBS, "kind=\"open\""),
         };
         let page = metrics.render();
-        let label = format!("capability=\"{capability}\"");
+        let label = match counter {
+            Counter::Opened => String::new(),
+            _ => format!("capability=\"{capability}\""),
+        };
         let rows = page
             .lines()
             .filter(|line| line.starts_with(name) && line.contains(&label) && line.contains(also));

@@ -11,7 +11,7 @@ use loket_agent::{AgentProvider, AgentServices};
 use loket_chaos::ChaosProvider;
 use loket_contract::{ProviderServices, provider_body};
 use loket_fs::FsProvider;
-use loket_host::driver::{AgentPlan, HostServices, LANE_TIME, LaneDoors, agent_body};
+use loket_host::driver::{AgentPlan, Handovers, HostServices, LANE_TIME, LaneDoors, agent_body};
 use loket_host::engine::Background;
 use loket_http::{HttpProvider, StartError};
 use loket_ledger::SqliteLedger;
@@ -195,6 +195,7 @@ pub(super) fn factory(
         .map(|lane| LaneDoors { kernel: lane.kernel().clone(), store: lane.store().clone() });
     let host = HostServices {
         ledger: Arc::clone(&ledger),
+        handovers: Handovers::default(),
         open_turns: Arc::new(Marks(sqlite.open_turns())),
         slots: Slots::new(checked.slots),
         authority: Arc::clone(node.authority()),

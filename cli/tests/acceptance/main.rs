@@ -18,6 +18,7 @@ mod expiry;
 mod fleet;
 mod full_disk;
 mod grants;
+mod handover;
 mod kill_and_tree;
 mod letters;
 #[path = "../../../tests/crash/driver/outside.rs"]

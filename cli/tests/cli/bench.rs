@@ -90,9 +90,13 @@ fn a_tier_is_chosen_and_a_fleet_gives_its_rows() {
 
 #[test]
 fn restarts_spawns_and_messages_between_agents_are_measured() {
-    for (what, unit, many) in
-        [("restart", "restart", None), ("spawn", "agent", Some(4)), ("agents", "message", Some(4))]
-    {
+    for (what, unit, many) in [
+        ("restart", "restart", None),
+        ("activation", "activation", None),
+        ("start", "start", None),
+        ("spawn", "agent", Some(4)),
+        ("agents", "message", Some(4)),
+    ] {
         let report = bench(&[what, "--json"]).json();
         let tiers = report["tiers"].as_array().unwrap();
         assert_eq!((tiers.len(), &tiers[0]["tier"]), (1, &Value::from(what)));

@@ -68,6 +68,9 @@ pub const OPEN_BRAINS_MAX: usize = 512;
 /// The least bound on open brains, whatever the limit of descriptors: below it a fleet would only
 /// open and close.
 pub const OPEN_BRAINS_MIN: usize = 16;
+/// Brains of one shard that may be on their way out while others are opened in their place: so many descriptors more, and who is
+/// opened waits for no fsync of another. A crowd's closings go first again, or they would pile up.
+pub const CLOSED_BESIDE_MAX: usize = 16;
 /// Brains of all shards together that stay open though their turn is parked, or though they were opened only to be brought up
 /// (rule H1): 2 MiB. Enough for chains of calls, whose waits are short; ten thousand turns that wait for a person hold no more.
 pub const RELEASED_OPEN_MAX: usize = 16;

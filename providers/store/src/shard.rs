@@ -73,6 +73,8 @@ struct Inner {
     released: VecDeque<(AgentName, u64)>,
     /// How many of them.
     released_max: usize,
+    /// Brains that are being closed beside the opening of others: open for the system still.
+    beside: usize,
     /// What is remembered of agents without a slot. Forgetting some is safe: only an incarnation whose end the ledger took
     /// commits, and the ledger keeps the fence (rule J4); and it is told once more that a brain is durable.
     past: HashMap<AgentName, Past>,
@@ -100,6 +102,7 @@ impl Shard {
             bound,
             released: VecDeque::new(),
             released_max,
+            beside: 0,
             past: HashMap::new(),
             uses: 0,
             timers: Timers::default(),

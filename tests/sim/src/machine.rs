@@ -11,7 +11,9 @@ use loket_agent::{
     AgentProvider, AgentServices, Pools, Reload, ReloadFuture, Reports, ReportsFuture,
 };
 use loket_contract::{ProviderServices, provider_body};
-use loket_host::driver::{AgentPlan, HostServices, LaneDoors, ModuleSource, Modules, agent_body};
+use loket_host::driver::{
+    AgentPlan, Handovers, HostServices, LaneDoors, ModuleSource, Modules, agent_body,
+};
 use loket_host::engine::{Background, Engine, EngineConfig, LoadLimits};
 use loket_kernel::Moment;
 use loket_ledger::{Durability, Options, SqliteLedger, Steps};
@@ -231,6 +233,7 @@ fn factory(
     let tree = node.control();
     let host = HostServices {
         ledger: Arc::clone(&ledger),
+        handovers: Handovers::default(),
         open_turns: sqlite.open_turns(),
         slots: Slots::new(plan.slots),
         authority: Arc::clone(node.authority()),

@@ -1,7 +1,9 @@
 //! Rule E7: another file in a brain's place.
 
 use super::{NOW_MS, Subject, message, wait};
-use loket_turn::{Epoch, Hash, LedgerError, Life, Snapshot, Switch, Switched, TurnKey, TurnNo};
+use loket_turn::{
+    BrainStanding, Epoch, Hash, LedgerError, Life, Snapshot, Switch, Switched, TurnKey, TurnNo,
+};
 
 fn switch(it: &Subject, name: &str) -> Switch {
     let from = wait(it.ledger.brain_standing(name.into())).expect("a standing");
@@ -26,6 +28,30 @@ pub fn e7_who_works_on_the_old_brain_writes_nothing_more(it: &Subject) {
     let state = wait(it.ledger.open("a".into(), 1)).expect("opened");
     assert_eq!((state.epoch, state.done), (Epoch(1), TurnNo(0)));
     wait(it.ledger.end(it.ending(&turn))).expect("it works on the new file now");
+    it.nothing_lost(0);
+}
+
+/// J4, E7: who takes over from an older standing is refused and fences nobody, so that nothing it has asked for behind it is written.
+pub fn j4_a_take_over_from_an_older_standing_is_refused_and_fences_nobody(it: &Subject) {
+    let turn = it.opened("a");
+    it.accept("a", "x");
+    let standing = || wait(it.ledger.brain_standing("a".into())).expect("stands");
+    let next = TurnKey { incarnation: 2, ..turn.clone() };
+    let refused = |from: BrainStanding| {
+        let (opening, ending) = (it.ledger.open_from(from, 2), it.ledger.end(it.ending(&next)));
+        assert!(matches!(wait(opening), Err(LedgerError::Switched { .. })), "it took over");
+        assert!(matches!(wait(ending), Err(LedgerError::Fenced { .. })), "it ended a turn");
+    };
+    let old = standing();
+    assert_eq!(switched(it, switch(it, "a")), Switched::Done { epoch: Epoch(1), letter: None });
+    refused(old);
+    refused(BrainStanding { done: TurnNo(1), ..standing() });
+    refused(BrainStanding { life: Life(turn.life.0 + 1), ..standing() });
+    refused(BrainStanding { chain: Hash::of(b"other"), ..standing() });
+    let state = wait(it.ledger.open_from(standing(), 2)).expect("it stands so");
+    assert_eq!((state.epoch, state.next.map(|next| next.n)), (Epoch(1), Some(TurnNo(1))));
+    assert!(wait(it.ledger.next("a".into(), 1)).is_err(), "the older one is fenced");
+    wait(it.ledger.end(it.ending(&next))).expect("ended");
     it.nothing_lost(0);
 }
 

@@ -135,7 +135,7 @@ impl Subject {
     /// Pins the kit's begin and enrols agents with room for `rows` messages of 100 bytes each.
     pub fn enrol(&self, names: &[&str], rows: u64) -> Vec<Life> {
         for bytes in [&b"module"[..], b"settings", b"grants"] {
-            wait(self.ledger.pin(Hash::of(bytes), bytes.to_vec())).expect("pinned");
+            wait(self.ledger.pin(Hash::of(bytes), bytes.into())).expect("pinned");
         }
         let agents = names.iter().map(|name| Enrol {
             agent: AgentName::from(*name),

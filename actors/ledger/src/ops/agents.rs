@@ -6,8 +6,8 @@ use crate::book::Agent;
 use crate::codec::{db, un};
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::{
-    AgentName, AgentState, Blame, DynamicChild, Enrol, Enrolled, Epoch, Failure, Hash, LedgerError,
-    Life, Removed, TurnNo,
+    AgentName, AgentState, Blame, BrainStanding, DynamicChild, Enrol, Enrolled, Epoch, Failure,
+    Hash, LedgerError, Life, Removed, TurnNo,
 };
 use rusqlite::params;
 
@@ -159,6 +159,16 @@ impl Engine {
             })
         })?;
         Ok(children.collect::<Result<_, _>>()?)
+    }
+
+    /// See [`loket_turn::Ledger::open_from`].
+    pub(crate) fn open_from(&mut self, from: &BrainStanding, incarnation: u64) -> Op<AgentState> {
+        let stands = self.brain_standing(&from.agent)? == *from;
+        if !stands || self.book.get(&from.agent).is_some_and(|agent| agent.quarantined) {
+            let agent = from.agent.clone();
+            return Err(Fault::refused(LedgerError::Switched { agent }));
+        }
+        self.open_agent(&from.agent, incarnation)
     }
 
     /// See [`loket_turn::Ledger::open`].

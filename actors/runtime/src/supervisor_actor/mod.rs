@@ -1,11 +1,13 @@
 //! A supervisor as an actor: feeds the pure machine with what happens and does what it orders.
 //!
-//! It decides nothing, never waits for a child, and runs on the system arbiter only. It is itself the body of a cell, so that a
-//! supervisor is a child like any other; only its kill differs, for all below it must go first. Start reading at
-//! [`launch_supervisor`].
+//! It decides nothing and never waits for a child. It is at home on the system arbiter; what a child tells at the end of its own
+//! poll is read there and then, on the child's lane, if nobody reads at that moment (see `desk`): a restart crosses no thread. It is
+//! itself the body of a cell, so that a supervisor is a child like any other; only its kill differs, for all below it must go first.
+//! Start reading at [`launch_supervisor`].
 
 mod brought;
 mod children;
+mod desk;
 
 use crate::cell::{self, CellControl, Seed};
 use crate::registry::{Life, Place};
@@ -14,6 +16,7 @@ use crate::signals::{Ask, NewPlan, Signal, Signals};
 use crate::tree::SupervisorNode;
 use crate::{ChildContext, Control, ControlError, Door};
 use brought::{Asked, Code};
+use desk::{After, Desk};
 use loket_supervision::machine::{
     Answer, Blame, Call, Cause, ChildId, Event, Exit, Now, Order, Supervisor, Timer,
 };
@@ -21,9 +24,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
-
-/// Signals that are handled before the system arbiter's other tasks get their turn.
-const BATCH_MAX: usize = 64;
 
 /// Starts a supervisor in its place, by the plan that is there; `parent` hears of its start and its end.
 pub(crate) fn launch_supervisor(
@@ -60,7 +60,8 @@ pub(crate) fn launch_supervisor(
     });
 }
 
-struct Actor {
+/// A supervisor that runs.
+pub(crate) struct Actor {
     shared: Arc<Shared>,
     /// What it starts with next time.
     plan: Arc<SupervisorNode>,
@@ -94,6 +95,10 @@ struct Actor {
     orders: Vec<Order>,
     doomed: bool,
     ended: Option<Exit>,
+    /// Its own start is told here; there once it runs.
+    control: Option<Control>,
+    /// Until when the system arbiter sleeps: what is due before has to wake it.
+    sleeps_until: u64,
 }
 
 impl Actor {
@@ -132,36 +137,25 @@ impl Actor {
             orders: Vec::new(),
             doomed: false,
             ended: None,
+            control: None,
+            sleeps_until: 0,
         })
     }
 
-    async fn run(mut self, mut control: Control) -> Exit {
-        self.feed(Event::Start, &mut control);
+    async fn run(mut self, control: Control) -> Exit {
+        let (signals, clock) = (self.signals.clone(), self.shared.clock.clone());
+        self.control = Some(control);
+        self.feed(Event::Start);
+        let _desk = Desk::of(&signals, self);
         loop {
-            let mut more = true;
-            for _ in 0..BATCH_MAX {
-                self.post_due_timers();
-                if let Some(exit) = self.ended.take() {
-                    return exit;
-                }
-                let Some(signal) = self.signals.pop() else {
-                    more = false;
-                    break;
-                };
-                self.handle(signal, &mut control);
-            }
-            if self.ended.is_some() {
-                continue;
-            }
-            self.close_idle();
-            // What is left of a batch has told of itself already, and tells of itself no more.
-            if !more {
-                let next = self.timers.keys().next().map(|(at, _)| *at);
-                tokio::select! {
+            match signals.attend_at_home() {
+                After::Ended(exit) => return exit,
+                After::More => {}
+                After::Idle(next) => tokio::select! {
                     biased;
-                    () = self.signals.arrived() => {}
-                    () = self.shared.clock.sleep_until(next.unwrap_or(0)), if next.is_some() => {}
-                }
+                    () = signals.arrived() => {}
+                    () = clock.sleep_until(next.unwrap_or(0)), if next.is_some() => {}
+                },
             }
             tokio::task::yield_now().await;
         }
@@ -181,7 +175,7 @@ impl Actor {
         }
     }
 
-    fn handle(&mut self, signal: Signal, control: &mut Control) {
+    fn handle(&mut self, signal: Signal) {
         if let Signal::Machine(
             Event::Exited { id, incarnation, reason }
             | Event::StartFailed { id, incarnation, reason },
@@ -196,14 +190,14 @@ impl Actor {
             return self.end_if_alone();
         }
         match signal {
-            Signal::Machine(event) => self.feed(event, control),
-            Signal::Stop(reason) => self.feed(Event::Stop { reason }, control),
+            Signal::Machine(event) => self.feed(event),
+            Signal::Stop(reason) => self.feed(Event::Stop { reason }),
             Signal::Kill => self.die(),
-            Signal::Api(ask) => self.call(ask, control),
+            Signal::Api(ask) => self.call(ask),
         }
     }
 
-    fn call(&mut self, ask: Ask, control: &mut Control) {
+    fn call(&mut self, ask: Ask) {
         let Ask { call, brought, reply } = ask;
         let tag = self.next_tag;
         self.next_tag += 1;
@@ -221,11 +215,11 @@ impl Actor {
             }
             _ => {}
         }
-        self.feed(Event::Call { tag, call }, control);
+        self.feed(Event::Call { tag, call });
     }
 
     /// One step of the machine and all that follows from it.
-    fn feed(&mut self, event: Event, control: &mut Control) {
+    fn feed(&mut self, event: Event) {
         let mut touched = Vec::new();
         touched.extend(event_child(&event));
         let now = Now(self.shared.clock.monotonic_ms());
@@ -242,12 +236,12 @@ impl Actor {
             self.note(&id);
         }
         for order in orders.drain(..) {
-            self.obey(order, control);
+            self.obey(order);
         }
         self.orders = orders;
     }
 
-    fn obey(&mut self, order: Order, control: &mut Control) {
+    fn obey(&mut self, order: Order) {
         match order {
             Order::Start { id, incarnation } => self.start(&id, incarnation),
             Order::Stop { id, incarnation } => self.reach(&id, incarnation, Life::stop),
@@ -273,7 +267,9 @@ impl Actor {
                 self.shared.reports.report(at, &self.place.name, strategy, report);
             }
             Order::Up => {
-                control.started();
+                if let Some(control) = &mut self.control {
+                    control.started();
+                }
                 if let Some(on_up) = &self.shared.hooks.on_up {
                     on_up(&self.place.name);
                 }

@@ -6,6 +6,7 @@ use super::begin::Pinned;
 use super::body::Next;
 use super::brain::{Brain, CORRUPT, HELD};
 use super::end::{EXCHANGED, Failed, Stopped};
+use super::handover::Opening;
 use super::patience::Patience;
 use super::pause::Pauses;
 use super::turn::{Agent, counted, written};
@@ -105,9 +106,13 @@ impl Agent {
         patience: &mut Patience,
         context: &ChildContext,
     ) -> Result<Next, Exit> {
+        let (next, opening) = match next {
+            Next::HandedOver(it) => (Next::Turn(Box::new(it.turn)), Some(it.opening)),
+            other => (other, None),
+        };
         let done = match next {
             Next::TakeOver => self.take_over().await,
-            Next::Turn(turn) => match self.step(*turn, context).await {
+            Next::Turn(turn) => match self.step(*turn, opening, context).await {
                 Ok(Stepped::On(next)) => {
                     context.control.stuck(false);
                     *patience = Patience::default();
@@ -135,8 +140,16 @@ impl Agent {
 
     /// Pins what it runs, fences older incarnations and learns how far the ledger is (rules B1, J4).
     async fn take_over(&mut self) -> Result<Next, Failed> {
-        self.present.pin(&self.services).await?;
-        let mut state = self.open().await.map_err(|error| Failed::ledger(&error))?;
+        if let Some(left) = self.services.handovers.take(&self.plan.name)
+            && self.life == Life::default()
+            && let Some(next) = self.go_on_from(left)
+        {
+            return Ok(next);
+        }
+        // Asked together, so that they are answered together.
+        let (pinned, state) = tokio::join!(self.present.pin(&self.services), self.open());
+        pinned?;
+        let mut state = state.map_err(|error| Failed::ledger(&error))?;
         let (terms, above) = (self.plan.terms(), self.plan.above());
         if state.has_budgets || !terms.is_empty() || !above.is_empty() {
             let (name, ledger) = (self.plan.name.clone(), &self.services.ledger);
@@ -209,14 +222,23 @@ impl Agent {
         next.map(Next::of).map_err(|error| Failed::ledger(&error))
     }
 
-    /// One turn, and what follows from it.
-    async fn step(&mut self, turn: NextTurn, context: &ChildContext) -> Result<Stepped, Failed> {
+    /// One turn, and what follows from it. `opening`: its take-over, which it did not wait for.
+    async fn step(
+        &mut self,
+        turn: NextTurn,
+        opening: Option<Opening>,
+        context: &ChildContext,
+    ) -> Result<Stepped, Failed> {
         let n = turn.n;
         let ran = match turn.parked_on {
             // It was parked when the process or the incarnation ended, and nothing has come since.
             Some(intent) => Err(Stopped::Parked(intent)),
             None => self.turn(turn, &context.control).await,
         };
+        if let Some(opening) = opening {
+            // Refused, it is the reason of whatever else went wrong: nothing of the turn was written then.
+            opening.await.map_err(|error| Failed::ledger(&error))?;
+        }
         match ran {
             Ok(next) => Ok(Stepped::On(Next::of(next))),
             Err(Stopped::Parked(intent)) => {
@@ -233,6 +255,11 @@ impl Agent {
             Err(Stopped::Failed(failed)) => Ok(Stepped::Ended(self.failed(n, failed).await)),
             Err(Stopped::Quarantined(why)) => Ok(Stepped::Quarantined(why)),
         }
+    }
+
+    /// The chain hash after turn `n`, should it be skipped (rule G3).
+    pub(super) fn chain_if_skipped(&self, n: TurnNo) -> Hash {
+        chain_after(self.chain, n, Hash::default())
     }
 
     /// What follows from a failure that is not the guest's: an order of the fleet file, a wait, a quarantine, or the end.
@@ -296,12 +323,19 @@ impl Agent {
             backtrace: failed.backtrace.clone(),
             max_attempts: self.plan.spec.max_attempts,
             counted: counted(self.purse.as_deref()),
-            chain_if_skipped: chain_after(self.chain, n, Hash::default()),
+            chain_if_skipped: self.chain_if_skipped(n),
             now_ms: self.services.clock.now().0,
         };
-        let noted = self.services.ledger.fail(fail).await;
-        if noted.is_ok() {
+        // Both are asked at once; what comes next is read behind the failed attempt.
+        let ledger = &self.services.ledger;
+        let failing = ledger.fail(fail);
+        let next = ledger.next(self.plan.name.clone(), self.incarnation);
+        let noted = failing.await;
+        if let Ok(verdict) = &noted {
             written(self.purse.as_deref());
+            if let Ok(Some(next)) = next.await {
+                self.hand_over(n, verdict, next);
+            }
         }
         match noted {
             Ok(FailVerdict::Retry { attempts }) => tracing::warn!(

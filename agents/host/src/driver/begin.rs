@@ -65,18 +65,23 @@ impl Pinned {
     }
 
     /// The ledger has all three when this returns: a begin may name them.
-    pub(super) async fn pin(&self, services: &HostServices) -> Result<(), Failed> {
-        let settings = self.settings.as_bytes().to_vec();
+    /// Asked when this is called: what is asked later comes behind it, and is mostly answered with it.
+    pub(super) fn pin(
+        &self,
+        services: &HostServices,
+    ) -> impl Future<Output = Result<(), Failed>> + use<> {
         let pins = [
-            (self.module.hash, self.module.bytes.to_vec()),
-            (self.settings_hash, settings),
-            (self.grants_hash, self.grants_json.to_vec()),
+            (self.module.hash, Arc::clone(&self.module.bytes)),
+            (self.settings_hash, self.settings.as_bytes().into()),
+            (self.grants_hash, Arc::clone(&self.grants_json)),
         ];
-        for (hash, bytes) in pins {
-            let pinned = services.ledger.pin(hash, bytes).await;
-            pinned.map_err(|error| Failed::ledger(&error))?;
+        let asked = pins.map(|(hash, bytes)| services.ledger.pin(hash, bytes));
+        async move {
+            for pinned in asked {
+                pinned.await.map_err(|error| Failed::ledger(&error))?;
+            }
+            Ok(())
         }
-        Ok(())
     }
 
     /// What `begin` names: the present values where they are the same, otherwise those that the ledger kept.

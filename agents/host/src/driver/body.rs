@@ -5,6 +5,7 @@
 
 use super::agent::make;
 use super::end::Failed;
+use super::handover::HandedOver;
 use super::parked::{Over, Waits};
 use super::patience::Patience;
 use super::turn::Agent;
@@ -107,6 +108,8 @@ pub(super) enum Next {
     Woken(Waits),
     /// Handle one.
     Turn(Box<NextTurn>),
+    /// Handle one that the incarnation before has handed over.
+    HandedOver(Box<HandedOver>),
     /// Take none until an operator acts (rule G4).
     Held,
 }

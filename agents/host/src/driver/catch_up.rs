@@ -6,10 +6,23 @@ use super::brain::{CORRUPT, DOWN};
 use super::end::{Failed, Stopped, diverged};
 use super::metrics;
 use super::turn::{Agent, Play};
-use loket_turn::{Blame, EndedTurn, Mode, Quarantine, TurnNo, chain_after};
+use loket_runtime::BrainState;
+use loket_turn::{Blame, EndedTurn, Hash, Mode, Quarantine, TurnNo, chain_after};
 
 /// The cause of a brain that has turns which the ledger does not have.
 const AHEAD: &str = "ahead";
+
+/// Skipped turns in a row that are known by their hash; of more the ledger is asked, a page at a time.
+const SKIPS_MAX: u64 = 64;
+
+/// How a brain was brought up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Brought {
+    /// It has every turn.
+    Level,
+    /// It lacks turns that were skipped, and no other.
+    ButSkips,
+}
 
 impl Agent {
     /// Whether the ledger has moved on without this incarnation: its brain was exchanged, or its turn given up for that (rule E7).
@@ -19,12 +32,13 @@ impl Agent {
         Ok((standing.epoch, standing.done) != (self.epoch, self.done))
     }
 
-    /// Leaves the brain with a transaction open for turn `n`, every turn before it applied.
-    pub(super) async fn bring_up(&mut self, n: TurnNo) -> Result<(), Stopped> {
+    /// Leaves the brain with a transaction open for turn `n`, every turn before it applied: `Level`, or nothing missing but skips,
+    /// which the commit of turn `n` brings along.
+    pub(super) async fn bring_up(&mut self, n: TurnNo) -> Result<Brought, Stopped> {
         let state = self.brain.begin(self.life, self.epoch).await?;
         let before = TurnNo(n.0.saturating_sub(1));
         if state.applied == before && state.chain == self.chain {
-            return Ok(());
+            return Ok(Brought::Level);
         }
         if state.applied > before {
             // Rule F3: at `Power` this is our bug; what to do after a loss of power at `Process` is the operator's. No restart
@@ -39,6 +53,9 @@ impl Agent {
                 self.durable, state.applied
             );
             return Err(self.lost(text));
+        }
+        if self.lacks_skips_only(&state, before) {
+            return Ok(Brought::ButSkips);
         }
         let mut applied = state.applied;
         let mut chain = state.chain;
@@ -74,6 +91,23 @@ impl Agent {
         if chain != self.chain {
             return Err(self.lost("the brain's past is not the ledger's"));
         }
+        Ok(Brought::Level)
+    }
+
+    /// Whether the ledger's chain hash follows from the brain's by skipped turns alone (rule G3): there is nothing to run again then,
+    /// and nothing to ask.
+    fn lacks_skips_only(&self, state: &BrainState, before: TurnNo) -> bool {
+        let missing = state.applied.0 + 1..=before.0;
+        let skipped = |chain, n| chain_after(chain, TurnNo(n), Hash::default());
+        before.0 - state.applied.0 <= SKIPS_MAX && missing.fold(state.chain, skipped) == self.chain
+    }
+
+    /// The same for a brain that no turn follows: skips are committed by themselves.
+    async fn bring_level(&mut self) -> Result<(), Stopped> {
+        if let Brought::ButSkips = self.bring_up(TurnNo(self.done.0 + 1)).await? {
+            self.brain.commit(self.done, self.chain).await?;
+            self.brain.begin(self.life, self.epoch).await?;
+        }
         Ok(())
     }
 
@@ -89,7 +123,7 @@ impl Agent {
     /// to do about it.
     pub(super) async fn bring_up_idle(&mut self) -> Result<Option<Quarantine>, Failed> {
         let _permit = self.services.slots.acquire().await;
-        let brought = self.bring_up(TurnNo(self.done.0 + 1)).await;
+        let brought = self.bring_level().await;
         self.brain.release().await;
         match brought {
             Err(Stopped::Quarantined(why)) => Ok(Some(why)),

@@ -19,6 +19,9 @@ pub const TURN_SECONDS: &str = "loket_turn_run_seconds";
 /// Turns re-run to bring a brain up.
 pub const CAUGHT_UP: &str = "loket_turns_caught_up_total";
 
+/// Turns that an incarnation began with what the one before it had left.
+pub const HANDED_OVER: &str = "loket_turns_handed_over_total";
+
 /// Describes them to the recorder.
 pub fn describe() {
     describe_counter!(TURNS, Unit::Count, "Turns by outcome");
@@ -27,6 +30,8 @@ pub fn describe() {
     describe_gauge!(PAUSED, Unit::Count, "Turns that wait for a provider that is being restarted");
     describe_counter!(PAUSES, Unit::Count, "Pauses of turns by outcome");
     describe_histogram!(TURN_SECONDS, Unit::Seconds, "From a fresh instance to its end");
+    let help = "Turns that began with what the incarnation before had left";
+    describe_counter!(HANDED_OVER, Unit::Count, help);
     describe_counter!(CAUGHT_UP, Unit::Count, "Turns re-run to bring a brain up to the ledger");
 }
 
@@ -89,6 +94,10 @@ pub(super) fn pause(outcome: &'static str) {
 #[expect(clippy::cast_precision_loss, reason = "a turn lasts far less than 2^52 ms")]
 pub(super) fn ran(ms: u64) {
     histogram!(TURN_SECONDS).record(ms as f64 / 1e3);
+}
+
+pub(super) fn handed_over() {
+    counter!(HANDED_OVER).increment(1);
 }
 
 pub(super) fn caught_up() {

@@ -12,6 +12,7 @@ mod brain;
 mod calls;
 mod catch_up;
 mod end;
+mod handover;
 mod lane_time;
 pub mod metrics;
 mod modules;
@@ -25,6 +26,7 @@ mod services;
 mod turn;
 
 pub use body::agent_body;
+pub use handover::Handovers;
 pub use lane_time::LANE_TIME;
 pub use modules::{ModuleSource, Modules};
 pub use services::{AgentPlan, HostServices, LaneDoors, allowances};

@@ -1,6 +1,6 @@
 //! What every agent's driver shares, and what is an agent's own.
 
-use super::Modules;
+use super::{Handovers, Modules};
 use loket_kernel::{GrantSet, Principal};
 use loket_runtime::{
     Authority, CallEnvelope, Clock, Mailbox, ProviderWork, RunningGuests, Slots, StopAll, Waiters,
@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex};
 pub struct HostServices {
     /// The ledger.
     pub ledger: Arc<dyn Ledger>,
+    /// What incarnations that ended by a failed turn leave to the next ones.
+    pub handovers: Handovers,
     /// The note of open turns (rule B2).
     pub open_turns: Arc<dyn OpenTurns>,
     /// Instance slots (rule B3).
@@ -78,6 +80,11 @@ impl AgentPlan {
             })
             .chain(self.spec.per_message.as_deref().map(|budget| terms(Level::Message, budget)))
             .collect()
+    }
+
+    /// Whether nothing that it does is counted against a budget.
+    pub(super) fn is_unbudgeted(&self) -> bool {
+        self.terms().is_empty() && self.spec.draws_on.is_empty()
     }
 
     /// The supervisors above it whose budgets it draws on, the nearest first.

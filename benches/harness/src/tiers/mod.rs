@@ -1,5 +1,6 @@
 //! The tiers: each runs its part of the path for a while and says how often.
 
+mod activations;
 mod agents;
 mod calls;
 mod guests;
@@ -7,8 +8,10 @@ mod host;
 mod recovery;
 mod restarts;
 mod spawns;
+mod starts;
 mod turns;
 
+pub(crate) use activations::Activations;
 pub(crate) use agents::{Agents, in_parallel};
 pub(crate) use calls::Calls;
 pub(crate) use guests::Guests;
@@ -16,6 +19,7 @@ pub(crate) use host::HostCalls;
 pub(crate) use recovery::Recovery;
 pub(crate) use restarts::Restarts;
 pub(crate) use spawns::Spawns;
+pub(crate) use starts::Starts;
 pub(crate) use turns::Turns;
 
 use crate::BenchError;

@@ -1,6 +1,6 @@
 //! `restart`: an agent traps, and its next life handles the next message.
 
-use super::turns::message;
+use super::turns::{ended, message};
 use super::{Load, Measured, Ran};
 use crate::BenchError;
 use crate::bed::{Bed, SILENCE};
@@ -29,13 +29,12 @@ impl Restarts {
         for accepted in both.map(|message| bed.ledger.accept(message)) {
             block_on(accepted).map_err(|error| BenchError::turn(error.to_string()))?;
         }
-        let end = || bed.ends.recv_timeout(SILENCE);
-        let (_, trapped, at) = end().map_err(|_| BenchError::Silent(SILENCE.as_secs()))?;
+        let end = bed.ends.recv_timeout(SILENCE);
+        let (_, trapped, at) = end.map_err(|_| BenchError::Silent(SILENCE.as_secs()))?;
         if trapped.is_ok() {
             return Err(BenchError::turn("the guest was to trap and did not"));
         }
-        let (_, outcome, after) = end().map_err(|_| BenchError::Silent(SILENCE.as_secs()))?;
-        outcome.map_err(|failure| BenchError::turn(failure.to_string()))?;
+        let (_, after) = ended(bed)?;
         Ok(after.saturating_sub(at))
     }
 }

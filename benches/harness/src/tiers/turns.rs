@@ -50,6 +50,14 @@ pub(crate) fn send(bed: &Bed, message: Accept) -> Result<(), BenchError> {
     }
 }
 
+/// Waits for the end of the next message: whose it was, and when it ended.
+pub(crate) fn ended(bed: &Bed) -> Result<(Arc<str>, u64), BenchError> {
+    let end = bed.ends.recv_timeout(SILENCE);
+    let (agent, outcome, at) = end.map_err(|_| BenchError::Silent(SILENCE.as_secs()))?;
+    outcome.map_err(|failure| BenchError::turn(failure.to_string()))?;
+    Ok((agent, at))
+}
+
 impl Measured for Turns {
     fn callers(&self, load: Load) -> Option<usize> {
         Some(if load == Load::One { 1 } else { self.bed.agents.len() })
@@ -80,9 +88,7 @@ impl Turns {
         let (mut ran, mut now) = (Ran::default(), began);
         while now.saturating_sub(began) < budget_ns {
             send(bed, message(&bed.agents[0], WRITE.to_vec(), 0))?;
-            let end = bed.ends.recv_timeout(SILENCE);
-            let (_, outcome, _) = end.map_err(|_| BenchError::Silent(SILENCE.as_secs()))?;
-            outcome.map_err(|failure| BenchError::turn(failure.to_string()))?;
+            ended(bed)?;
             let after = bed.clock.monotonic_ns();
             if let Some(latencies) = latencies.as_deref_mut() {
                 latencies.push(after.saturating_sub(now));
@@ -109,9 +115,7 @@ impl Turns {
         }
         let (mut open, mut ran, mut last) = (AHEAD * bed.agents.len(), Ran::default(), began);
         while open > 0 {
-            let end = bed.ends.recv_timeout(SILENCE);
-            let (agent, outcome, at) = end.map_err(|_| BenchError::Silent(SILENCE.as_secs()))?;
-            outcome.map_err(|failure| BenchError::turn(failure.to_string()))?;
+            let (agent, at) = ended(bed)?;
             if let (Some(latencies), Some(sent)) = (latencies.as_deref_mut(), mail.sent(&agent)) {
                 latencies.push(at.saturating_sub(sent));
             }

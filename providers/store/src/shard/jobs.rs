@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 
 /// What a store thread is asked to do.
 pub(super) enum Job {
-    /// Close one brain, open another and begin its turn.
-    Open { owner: Owner, closing: Option<Closing>, request: BrainRequest },
+    /// Open a brain and begin its turn; another one is closed before that, or beside it.
+    Open { owner: Owner, closing: Option<(Closing, When)>, request: BrainRequest },
     /// Commit a turn with which the log begins anew.
     Commit { brain: Box<Brain>, n: TurnNo, chain: Hash, request: BrainRequest },
     /// Bring one to the disk and tell the ledger (rule E6).
@@ -27,6 +27,15 @@ pub(super) enum Job {
     Close { agent: AgentName, closing: Closing },
     /// A call that may take long.
     Call { brain: Box<Brain>, call: Call, reply: oneshot::Sender<Outcome> },
+}
+
+/// When a brain is closed for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// Before the other is opened: its descriptors are needed, or it is the same agent's.
+    Before,
+    /// Beside it: nobody waits for its fsyncs.
+    Beside,
 }
 
 /// A brain that is to be closed; `behind`: its file is behind its log, or the ledger behind the file.
@@ -54,7 +63,13 @@ pub(super) fn start(shard: &Rc<RefCell<Inner>>, agent: &AgentName, job: Job) {
     let (weak, tools) = of(shard);
     let agent = Arc::clone(agent);
     match job {
+        Job::Open { owner, closing: Some((closing, When::Beside)), request } => {
+            // The one that is waited for first.
+            tokio::task::spawn_local(open(weak.clone(), tools.clone(), owner, None, request));
+            tokio::task::spawn_local(close_beside(weak, tools, closing));
+        }
         Job::Open { owner, closing, request } => {
+            let closing = closing.map(|(closing, _)| closing);
             tokio::task::spawn_local(open(weak, tools, owner, closing, request));
         }
         Job::Durable { agent, brain } => {
@@ -241,6 +256,21 @@ async fn run_call(
     let Ok((brain, outcome)) = done else { return back(&shard, &tools, &agent, None) };
     let _ = reply.send(outcome);
     back(&shard, &tools, &agent, Some(brain));
+}
+
+/// Closes a brain that had to make room, and that nobody has any more.
+async fn close_beside(shard: Weak<RefCell<Inner>>, tools: Tools, closing: Closing) {
+    let report = Arc::clone(&tools.report);
+    let abandoned = move |closed: Option<Closed>| {
+        if let Some(Closed { owner, n }) = closed {
+            drop(report(owner.agent, owner.life, n));
+        }
+    };
+    let closed = tools.threads.run("close", move || closing.close(), abandoned).await;
+    if let Some(inner) = shard.upgrade() {
+        inner.borrow_mut().beside -= 1;
+    }
+    tell(&shard, &tools, closed.ok().flatten()).await;
 }
 
 async fn let_go(shard: Weak<RefCell<Inner>>, tools: Tools, agent: AgentName, closing: Closing) {

@@ -1,9 +1,10 @@
 //! One step for one brain: what is done on the lane at once, and what needs a store thread.
 
-use super::jobs::{Closing, Job};
+use super::jobs::{Closing, Job, When};
 use super::slot::{Place, Slot, Work};
 use super::{Call, Inner};
 use crate::brain::{Brain, OpenError, Owner, TurnError};
+use crate::limits::CLOSED_BESIDE_MAX;
 use crate::metrics;
 use loket_runtime::{BrainAction, BrainError, BrainRequest, BrainState};
 use loket_turn::simulation::{Mutation, broken};
@@ -106,10 +107,10 @@ impl Inner {
                 return None;
             }
             brain.roll_back();
-            closing = slot.closing();
+            closing = slot.closing().map(|closing| (closing, When::Before));
         }
         if closing.is_none() && self.slots.len() > self.bound {
-            closing = self.least_used();
+            closing = self.least_used().map(|closing| (closing, self.when()));
             if closing.is_none() {
                 let reason = format!("all {} brains that may be open are in a turn", self.bound);
                 let agent = Arc::clone(agent);
@@ -119,6 +120,15 @@ impl Inner {
         }
         self.slots.get_mut(agent)?.place = Place::Out;
         Some(Job::Open { owner, closing, request })
+    }
+
+    /// When a brain is closed that has to make room.
+    fn when(&mut self) -> When {
+        if self.beside >= CLOSED_BESIDE_MAX {
+            return When::Before;
+        }
+        self.beside += 1;
+        When::Beside
     }
 
     /// Takes the brain out that was not used for the longest time and has no turn open.

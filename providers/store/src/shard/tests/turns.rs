@@ -103,6 +103,7 @@ fn the_least_used_idle_brain_makes_room_and_one_in_a_turn_never_does() {
         begin("c").await.unwrap().unwrap();
         let open = |agent| bench.shard.inner.borrow().slots.contains_key(agent);
         assert_eq!((open("a"), open("b"), open("c")), (true, false, true));
+        bench.told_times(1).await;
         assert_eq!(bench.told(), [("b".to_owned(), life("b"), 1)], "closed, it is durable");
         let full = begin("b").await.unwrap();
         assert!(matches!(full, Err(BrainError::Environment { .. })), "{full:?}");

@@ -1,0 +1,90 @@
+//! Where a supervisor reads what its children tell: on the lane of who tells, and on the system arbiter for all the rest.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+use common::*;
+use loket_runtime::{ChildContext, Hooks, NodeConfig, WorkerNode};
+use loket_supervision::machine::{Backoff, Blame, Cause, ChildSpec, Context, Exit, First};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
+
+/// Lives that end at once before one stays.
+const LIVES: u64 = 20;
+
+fn crash() -> Exit {
+    Exit::crash(Cause::Other, Blame::Guest, "on purpose")
+}
+
+/// Ends at once as often as that, then stays; tells when it does.
+async fn short_lived(mut context: ChildContext, tell: crossbeam_channel::Sender<String>) -> Exit {
+    context.control.started();
+    if context.incarnation <= LIVES {
+        return crash();
+    }
+    let _ = tell.send(format!("{:?}", thread::current().id()));
+    context.control.stop().await;
+    Exit::Shutdown
+}
+
+/// The threads on which the crashes of one child were reported, and the one it ran on.
+fn reported(in_place: bool) -> (Vec<ThreadId>, String) {
+    let (script, threads) = (Script::new(), Arc::new(Mutex::new(Vec::new())));
+    let tell = script.teller();
+    script.on("c", move |context| short_lived(context, tell.clone()));
+    let keep = Arc::clone(&threads);
+    let on_report = move |row: loket_supervision::story::Row| {
+        if row.report.context == Context::ChildTerminated {
+            keep.lock().unwrap().push(thread::current().id());
+        }
+    };
+    let hooks = Hooks { on_report: Some(Arc::new(on_report)), ..Hooks::default() };
+    let config = NodeConfig { in_place, ..NodeConfig::default() };
+    let root = supervisor("root", lenient(), workers(vec![worker("c")]));
+    let runtime = run_telling(config, &script, root, hooks);
+    let own = script.next();
+    stop(runtime);
+    let threads = threads.lock().unwrap().clone();
+    (threads, own)
+}
+
+#[test]
+fn a_restart_is_begun_on_the_lane_of_the_crash() {
+    let own = |(threads, own): (Vec<ThreadId>, String)| {
+        assert_eq!(threads.len() as u64, LIVES, "each crash is reported once");
+        threads.iter().filter(|id| format!("{id:?}") == own).count() as u64
+    };
+    // The system arbiter may have come first now and then.
+    assert!(own(reported(true)) > LIVES / 2, "restarts cross a thread");
+    assert_eq!(own(reported(false)), 0, "switched off, all is the system arbiter's");
+}
+
+/// What a lane has the machine set for later, the system arbiter has to be woken for.
+#[test]
+fn a_restart_that_is_put_off_on_a_lane_is_begun_in_time() {
+    let script = Script::new();
+    let tell = script.teller();
+    script.on("c", move |context| short_lived(context, tell.clone()));
+    let (first, factor, jitter) = (First::Ms(2), 1.0, 0.0);
+    let backoff = Backoff { first, min_ms: 2, max_ms: 2, factor, jitter, reset_after_ms: 60_000 };
+    let spec = ChildSpec { backoff: Some(backoff), ..ChildSpec::worker("c") };
+    let root = supervisor("root", lenient(), workers(vec![WorkerNode { spec, ..worker("c") }]));
+    let runtime = run(1, &script, root);
+    script.next();
+    stop(runtime);
+}
+
+/// Two lanes tell one supervisor at once: who finds it reading leaves nothing unread.
+#[test]
+fn nothing_is_left_unread_when_many_lanes_tell_at_once() {
+    let script = Script::new();
+    let names: Vec<_> = (0..16).map(|n| format!("c{n}")).collect();
+    for name in &names {
+        let tell = script.teller();
+        script.on(name, move |context| short_lived(context, tell.clone()));
+    }
+    let root = supervisor("root", lenient(), workers(names.iter().map(|n| worker(n)).collect()));
+    let runtime = run(4, &script, root);
+    names.iter().for_each(|_| drop(script.next()));
+    runtime.wait_up().unwrap();
+    stop(runtime);
+}

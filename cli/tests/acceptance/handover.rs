@@ -1,0 +1,70 @@
+//! What a life that ends by a trap leaves to the next one: the turn to begin with, and nothing of its own.
+
+use crate::fleet::{Fleet, PATIENCE, file, free_port, metric, metrics, within};
+use serde_json::json;
+
+const HEIR: &str = include_str!("heir.wat");
+
+/// Counts the turns that were begun with what the life before had left.
+const HANDED_OVER: &str = "loket_turns_handed_over_total";
+
+/// A fleet with this agent, which has a trap and then `behind` in its inbox before its life begins.
+fn trapping(agent: &str, behind: &str) -> (Fleet, u16) {
+    let port = free_port();
+    let mut fleet = Fleet::of(&file(&format!("listen: \"127.0.0.1:{port}\","), agent));
+    fleet.write("heir.wat", HEIR);
+    fleet.start();
+    assert_eq!(fleet.command(&["terminate", "heir"]).exit, 0);
+    for body in ["t", behind] {
+        assert_eq!(fleet.command(&["send", "heir", body]).exit, 0);
+    }
+    assert_eq!(fleet.command(&["restart", "heir"]).exit, 0);
+    (fleet, port)
+}
+
+fn ended(fleet: &Fleet) {
+    within(PATIENCE, "both messages have ended", || {
+        let status = fleet.status();
+        (status["completed"] == 1 && status["letters"] == 1).then_some(())
+    });
+}
+
+#[test]
+fn g1_the_life_after_a_trap_begins_at_once_and_finds_nothing_of_the_trapped_turn() {
+    let agent =
+        r#"Agent(id: "heir", module: "heir.wat", max_attempts: 1, grants: [(cap: "store.brain")])"#;
+    let (mut fleet, port) = trapping(agent, "get");
+    ended(&fleet);
+    assert_eq!(metric(&metrics(port), HANDED_OVER), 1.0);
+    assert_eq!(fleet.child("heir")["restarts"], 1, "nothing else went wrong");
+    // The skipped turn came into the brain with the one behind it, and no word of it.
+    let turn = fleet.command(&["turn", "heir", "2", "--json"]).json();
+    assert_eq!(turn["standing"], "ended", "{turn}");
+    assert_eq!(fleet.call("heir", "get").json(), json!({"value": null}));
+    fleet.stop();
+    fleet.start();
+    assert_eq!(fleet.call("heir", "get").json(), json!({"value": null}), "nor on the disk");
+    assert_eq!(fleet.status()["lost"], 0);
+}
+
+#[test]
+fn g2_a_life_with_other_settings_takes_nothing_over() {
+    let agent = |more: &str| {
+        format!(
+            "Agent(id: \"heir\", module: \"heir.wat\", max_attempts: 1, grants: [(cap: \"store.brain\")], \
+             backoff: (first: \"3s\", max: \"3s\"), {more})"
+        )
+    };
+    let (fleet, port) = trapping(&agent(""), "get");
+    within(PATIENCE, "it waits for its restart", || {
+        (fleet.child("heir")["state"] == "restarting").then_some(())
+    });
+    let listen = format!("listen: \"127.0.0.1:{port}\",");
+    let changed = agent("settings: { \"tone\": \"dry\" }");
+    fleet.write("fleet.ron", file(&listen, &changed));
+    assert_eq!(fleet.command(&["reload"]).exit, 0);
+    ended(&fleet);
+    assert_eq!(metric(&metrics(port), HANDED_OVER), 0.0);
+    assert_eq!(fleet.call("heir", "get").json(), json!({"value": null}));
+    assert_eq!(fleet.child("heir")["restarts"].as_u64().map(|n| n <= 1), Some(true));
+}
