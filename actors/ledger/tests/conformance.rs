@@ -53,6 +53,7 @@ rules! {
     e6_turns_are_kept_until_the_brain_has_them,
     e7_a_file_of_another_state_is_not_taken,
     j4_a_take_over_from_an_older_standing_is_refused_and_fences_nobody,
+    j4_who_may_not_go_on_takes_over_nothing_without_asking,
     e7_an_open_turn_is_given_up_by_its_number_only,
     e7_snapshots_are_noted_and_forgotten,
     e7_who_works_on_the_old_brain_writes_nothing_more,

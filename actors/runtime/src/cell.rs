@@ -8,7 +8,7 @@ use crate::lane::LaneThread;
 use crate::panic::guard;
 use crate::progress::Progress;
 use crate::relations::{ExitSignals, Relations};
-use crate::signals::{Signal, Signals};
+use crate::signals::Signals;
 use crate::{Body, ChildContext, Control, Door, Lane, Running, metrics};
 use futures_util::task::AtomicWaker;
 use loket_supervision::machine::{Blame, ChildId, Event, Exit};
@@ -37,18 +37,11 @@ pub(crate) struct CellControl {
     deaf: bool,
     /// The supervisor has been told of the end.
     told: AtomicBool,
-    /// Something was told in the poll that goes on: who reads it is looked for at the poll's end.
-    spoke: AtomicBool,
     pub(crate) progress: Progress,
     /// The cell's own task.
     waker: AtomicWaker,
     /// What the incarnation reads.
     door: Door,
-}
-
-thread_local! {
-    /// The control of the cell that this thread polls, as an address; 0: of none that may have its supervisor act here.
-    static POLLED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// Values of `birth`.
@@ -77,7 +70,6 @@ impl CellControl {
             relations,
             deaf: false,
             told: AtomicBool::new(false),
-            spoke: AtomicBool::new(false),
             progress: Progress::default(),
             waker: AtomicWaker::new(),
             door,
@@ -153,7 +145,7 @@ impl CellControl {
     /// Its thread is lost: the supervisor is told at once, and the body is dropped whenever the thread goes on.
     pub(crate) fn abandon(&self, reason: Exit) {
         self.end_with(reason.clone());
-        self.ended(reason);
+        self.tell_end(reason);
     }
 
     /// Tells the supervisor that it makes no progress.
@@ -167,7 +159,7 @@ impl CellControl {
         if self.be_born(STARTED) {
             self.door.enter();
             self.relations.up(&self.id, self.incarnation);
-            self.tell(Event::Started { id, incarnation });
+            self.signals.event(Event::Started { id, incarnation });
         }
     }
 
@@ -180,39 +172,30 @@ impl CellControl {
         self.birth.compare_exchange(STARTING, how, order, Ordering::Acquire).is_ok()
     }
 
-    /// Tells the supervisor, once per incarnation.
-    fn ended(&self, reason: Exit) {
+    /// Wakes the supervisor's own task for it.
+    fn tell_end(&self, reason: Exit) {
+        if let Some(end) = self.ended(reason) {
+            self.signals.event(end);
+        }
+    }
+
+    /// What the supervisor is to be told, once per incarnation. All others have been told when this returns: whoever sees the next
+    /// life has been told of this one's end.
+    #[must_use]
+    fn ended(&self, reason: Exit) -> Option<Event> {
         if self.told.swap(true, Ordering::AcqRel) {
-            return;
+            return None;
         }
         let (id, incarnation) = (Arc::clone(&self.id), self.incarnation);
         let orderly = reason.is_orderly();
         let _ = self.end.set(reason.clone());
         self.end_notify.notify_waiters();
-        // Before the supervisor: whoever sees the next life has been told of this one's end.
         self.relations.end(&id, incarnation, &reason);
-        self.tell(match self.birth.load(Ordering::Acquire) {
+        Some(match self.birth.load(Ordering::Acquire) {
             STARTED => Event::Exited { id, incarnation, reason },
             IGNORED if orderly => Event::Ignored { id, incarnation },
             _ => Event::StartFailed { id, incarnation, reason },
-        });
-    }
-
-    /// Tells the supervisor: its own task at once, or, from within the cell's own poll, whoever is free to read when that is over.
-    fn tell(&self, event: Event) {
-        if POLLED.get() == std::ptr::from_ref(self).addr() {
-            self.signals.leave(Signal::Machine(event));
-            self.spoke.store(true, Ordering::Relaxed);
-        } else {
-            self.signals.event(event);
-        }
-    }
-
-    /// The cell's poll is over, and nothing of it is on the stack.
-    fn heard(&self) {
-        if self.spoke.swap(false, Ordering::Relaxed) {
-            self.signals.attend();
-        }
+        })
     }
 }
 
@@ -251,7 +234,7 @@ impl Drop for InFlight {
         if let Some(seed) = self.0.take() {
             let control = Arc::clone(&seed.control);
             let dropped = guard(seed.blame, || drop(seed));
-            control.ended(dropped.err().unwrap_or(Exit::LaneLost));
+            control.tell_end(dropped.err().unwrap_or(Exit::LaneLost));
         }
     }
 }
@@ -288,7 +271,7 @@ struct Cell {
     /// Links are few, and polled whenever the body is.
     linked: Vec<Linked>,
     finished: bool,
-    /// What it tells its supervisor is acted on here, if nobody else reads.
+    /// Its supervisor acts on its end here, if nobody else reads.
     in_place: bool,
 }
 
@@ -348,10 +331,11 @@ impl Cell {
         Poll::Pending
     }
 
-    /// Drops what is left, each part on its own, and tells the supervisor.
-    fn finish(&mut self, exit: Exit) {
+    /// Drops what is left, each part on its own; gives what the supervisor is to be told.
+    #[must_use]
+    fn finish(&mut self, exit: Exit) -> Option<Event> {
         if std::mem::replace(&mut self.finished, true) {
-            return;
+            return None;
         }
         let blame = self.blame;
         let mut bad = None;
@@ -373,7 +357,7 @@ impl Cell {
         self.control.ended(match bad {
             Some(panicked) if exit.is_orderly() => panicked,
             _ => exit,
-        });
+        })
     }
 }
 
@@ -384,24 +368,27 @@ impl Future for Cell {
         let this = self.get_mut();
         this.control.waker.register(cx.waker());
         this.thread.poll_begins(this.place);
-        let here = if this.in_place { Arc::as_ptr(&this.control).addr() } else { 0 };
-        let outer = POLLED.replace(here);
         let ended = match this.control.doom.get() {
             Some(exit) => Poll::Ready(exit.clone()),
             None => this.work(cx),
         };
         let ended = ended.map(|exit| this.finish(exit));
-        POLLED.set(outer);
         this.thread.poll_ends();
-        this.control.heard();
-        ended
+        // Nothing of the child is on the stack any more, and the watchdog counts for it no more.
+        ended.map(|end| match end {
+            Some(end) if this.in_place => this.control.signals.event_here(end),
+            Some(end) => this.control.signals.event(end),
+            None => {}
+        })
     }
 }
 
 impl Drop for Cell {
     /// The lane ends while the child lives.
     fn drop(&mut self) {
-        self.finish(Exit::LaneLost);
+        if let Some(end) = self.finish(Exit::LaneLost) {
+            self.control.signals.event(end);
+        }
     }
 }
 

@@ -82,10 +82,12 @@ impl StartError {
 /// children back. It must not block.
 pub type OnUp = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Called on a thread of the node when a child has ended for good while its supervisor goes on: its name, and why. It must not block.
+/// Called on a thread of the node when a child has ended for good while its supervisor goes on: its name, and why. It must not
+/// block.
 pub type OnGone = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
-/// Called on a thread of the node with each supervisor or progress report, in order, [`Row::boot`] not yet filled in. It must not block.
+/// Called on a thread of the node with each supervisor or progress report, in order, [`Row::boot`] not yet filled in. It must not
+/// block.
 pub type OnReport = Arc<dyn Fn(Row) + Send + Sync>;
 
 /// What whoever assembles a node wants to be told.

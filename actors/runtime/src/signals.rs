@@ -86,8 +86,7 @@ impl Signals {
         self.wake();
     }
 
-    /// Puts one in without waking anybody: [`attend`](Self::attend) follows.
-    pub(crate) fn leave(&self, signal: Signal) {
+    fn leave(&self, signal: Signal) {
         crate::lock(&self.0.queue).push_back(signal);
     }
 
@@ -112,6 +111,12 @@ impl Signals {
         self.push(Signal::Machine(event));
     }
 
+    /// The same, acted on by the calling thread if nobody else reads.
+    pub(crate) fn event_here(&self, event: Event) {
+        self.leave(Signal::Machine(event));
+        self.attend();
+    }
+
     pub(crate) fn timer(&self, timer: Timer) {
         self.event(Event::Timer(timer));
     }
@@ -127,7 +132,12 @@ impl Signals {
     }
 
     pub(crate) fn pop(&self) -> Option<Signal> {
-        let signal = crate::lock(&self.0.queue).pop_front();
+        self.pop_if(|_| true)
+    }
+
+    /// The oldest, if it is one of these.
+    pub(crate) fn pop_if(&self, wanted: fn(&mut Signal) -> bool) -> Option<Signal> {
+        let signal = crate::lock(&self.0.queue).pop_front_if(wanted);
         if matches!(signal, Some(Signal::Api(_))) {
             self.0.api_calls.fetch_sub(1, Ordering::AcqRel);
         }

@@ -3,10 +3,11 @@
 
 mod common;
 use common::*;
-use loket_runtime::{ChildContext, Hooks, NodeConfig, WorkerNode};
+use loket_runtime::{ChildContext, Hooks, LaneChoice, NodeConfig, WorkerNode};
 use loket_supervision::machine::{Backoff, Blame, Cause, ChildSpec, Context, Exit, First};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 /// Lives that end at once before one stays.
 const LIVES: u64 = 20;
@@ -63,13 +64,50 @@ fn a_restart_is_begun_on_the_lane_of_the_crash() {
 fn a_restart_that_is_put_off_on_a_lane_is_begun_in_time() {
     let script = Script::new();
     let tell = script.teller();
-    script.on("c", move |context| short_lived(context, tell.clone()));
+    script.on("c", move |mut context| {
+        let tell = tell.clone();
+        async move {
+            context.control.started();
+            if context.incarnation <= LIVES {
+                // The system arbiter has read of the start, mostly, and sleeps again.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                return crash();
+            }
+            let _ = tell.send("stays".to_owned());
+            context.control.stop().await;
+            Exit::Shutdown
+        }
+    });
     let (first, factor, jitter) = (First::Ms(2), 1.0, 0.0);
     let backoff = Backoff { first, min_ms: 2, max_ms: 2, factor, jitter, reset_after_ms: 60_000 };
     let spec = ChildSpec { backoff: Some(backoff), ..ChildSpec::worker("c") };
     let root = supervisor("root", lenient(), workers(vec![WorkerNode { spec, ..worker("c") }]));
     let runtime = run(1, &script, root);
     script.next();
+    stop(runtime);
+}
+
+/// A child that keeps its lane's thread once it is up: its supervisor is told at once, not when the thread is free again.
+#[test]
+fn who_has_started_is_up_though_its_poll_goes_on() {
+    let script = Script::new();
+    let (open, gate) = crossbeam_channel::bounded::<()>(1);
+    script.on("a", move |mut context| {
+        let gate = gate.clone();
+        async move {
+            context.control.started();
+            let _ = gate.recv();
+            context.control.stop().await;
+            Exit::Shutdown
+        }
+    });
+    let tell = script.teller();
+    script.on("b", move |context| obedient(context, tell.clone()));
+    let on = |lane| WorkerNode { lane: LaneChoice::Lane(lane), ..worker(["a", "b"][lane]) };
+    let root = supervisor("root", lenient(), workers(vec![on(0), on(1)]));
+    let runtime = run(2, &script, root);
+    assert_eq!(script.next(), "b 1 up");
+    open.send(()).unwrap();
     stop(runtime);
 }
 

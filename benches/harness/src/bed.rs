@@ -55,13 +55,16 @@ pub(crate) struct Plan {
     pub(crate) agents: Vec<Guest>,
     /// Whether the table is filled with the options' agents.
     pub(crate) crowded: bool,
+    /// Brains that a lane's store shard has open.
+    pub(crate) open_brains: usize,
 }
 
 impl Plan {
     /// One lane with an echo and nobody else.
     pub(crate) fn one_lane(durability: Durability) -> Self {
         let (callers, agents) = (Vec::new(), Vec::new());
-        Self { lanes: 1, durability, echoes: vec![0], callers, agents, crowded: false }
+        let (echoes, open_brains) = (vec![0], loket_store::open_brains_max());
+        Self { lanes: 1, durability, echoes, callers, agents, crowded: false, open_brains }
     }
 }
 
@@ -127,6 +130,7 @@ impl Bed {
             store_threads: threads.clone(),
             probe: Arc::clone(&probe),
             desks: desks.clone(),
+            open_brains: plan.open_brains,
         };
         let tree = tree(plan, options)?;
         let runtime = node.run(tree, Arc::new(factory), None).map_err(BenchError::setup)?;

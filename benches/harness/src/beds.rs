@@ -51,7 +51,8 @@ impl Beds {
                 Box::new(Restarts::new(Bed::new(&plan, options)?))
             }
             Tier::Activation => {
-                let plan = Plan { agents: vec![Guest::Writing; Activations::agents()], ..plan() };
+                let (agents, open_brains) = Activations::crowd(options);
+                let plan = Plan { agents: vec![Guest::Writing; agents], open_brains, ..plan() };
                 Box::new(Activations::new(Bed::new(&plan, options)?, options)?)
             }
             Tier::Start => Box::new(Starts::new(options)?),

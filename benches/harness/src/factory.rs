@@ -29,6 +29,8 @@ pub(crate) struct Factory {
     pub(crate) store_threads: StoreThreads,
     pub(crate) probe: Arc<Probe>,
     pub(crate) desks: Vec<Desk>,
+    /// Of the one store shard.
+    pub(crate) open_brains: usize,
 }
 
 fn start_failed(message: impl Into<String>) -> Exit {
@@ -53,7 +55,9 @@ impl Factory {
             names::KERNEL => Ok(kernel_body(Arc::clone(&self.authority), clock)),
             names::STORE => {
                 let (dir, threads) = (self.dir.clone(), self.store_threads.clone());
-                let options = StoreOptions { dir, shard: index, threads, ledger, clock };
+                let open_brains = self.open_brains;
+                let options =
+                    StoreOptions { dir, shard: index, threads, ledger, clock, open_brains };
                 Ok(provider_body(services, move |_| Ok(StoreProvider::new(options))))
             }
             names::ECHO => {

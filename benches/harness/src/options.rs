@@ -179,6 +179,8 @@ pub struct Options {
     pub grants: u32,
     /// Agents of the fleet that `start` starts.
     pub starting: u32,
+    /// Agents of `activation`, of which a fifth sleeps.
+    pub sleeping: u32,
     /// Bytes of a call's arguments and of its answer.
     pub payload: usize,
     /// Seconds for each tier, over all repeats.
@@ -213,6 +215,7 @@ impl Default for Options {
             tiers: Tier::PATH.to_vec(),
             agents: 10_000,
             starting: 1_000,
+            sleeping: 640,
             grants: 20,
             payload: 64,
             seconds: 4,

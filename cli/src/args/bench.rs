@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct BenchArgs {
-    /// One of `restart`, `activation`, `start`, `spawn`, `agents`, `recovery`, `density`, each measured by itself; or a fleet file, whose agents and
-    /// grants stand in the kernel's table, too, and whose lanes are measured (none of it is run).
+    /// One of `restart`, `activation`, `start`, `spawn`, `agents`, `recovery`, `density`, each measured by itself; or a fleet
+    /// file, whose agents and grants stand in the kernel's table, too, and whose lanes are measured (none of it is run).
     #[arg(value_name = "WHAT|FLEET")]
     pub(crate) what: Option<PathBuf>,
     /// Replace a parameter's value, after parsing.
@@ -16,7 +16,8 @@ pub(crate) struct BenchArgs {
     /// power (e), restart, activation, start, spawn, agents, recovery.
     #[arg(long, value_name = "TIER", value_delimiter = ',')]
     pub(crate) tier: Vec<String>,
-    /// Agents in the kernel's table (10,000 if not said); of `density` (10,000) and `start` (1,000), agents of the fleet.
+    /// Agents in the kernel's table (10,000 if not said); of `density` (10,000) and `start` (1,000), agents of the fleet; of
+    /// `activation` (640), agents that are asked in turns, a fifth of them asleep at a time.
     #[arg(long, value_name = "N")]
     #[arg(value_parser = value_parser!(u32).range(..=1_000_000))]
     pub(crate) agents: Option<u32>,

@@ -145,6 +145,7 @@ fn options(args: &BenchArgs, what: &str) -> Result<(Options, Option<String>), Cl
         tiers: if tiers.is_empty() { defaults.tiers } else { tiers },
         agents: args.agents.unwrap_or(defaults.agents),
         starting: args.agents.unwrap_or(defaults.starting),
+        sleeping: args.agents.unwrap_or(defaults.sleeping),
         grants: args.grants,
         payload: args.payload as usize,
         seconds: args.seconds,

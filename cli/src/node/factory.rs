@@ -21,7 +21,7 @@ use loket_runtime::{
     Authority, Body, ChildContext, ChildFactory, ChildKind, ChildPlan, Node, Registry, Slots,
     StopAll, TreeControl, Waiters, kernel_body,
 };
-use loket_store::{StoreOptions, StoreProvider, StoreThreads};
+use loket_store::{StoreOptions, StoreProvider, StoreThreads, open_brains_max};
 use loket_supervision::fleet::{AgentSpec, ProviderSpec};
 use loket_supervision::machine::{Blame, Cause, Exit};
 use loket_time::TimeProvider;
@@ -77,6 +77,7 @@ impl Factory {
                     threads: self.store_threads.clone(),
                     ledger: self.host.ledger.clone(),
                     clock: self.host.clock.clone(),
+                    open_brains: open_brains_max(),
                 };
                 Ok(provider_body(services, move |_| Ok(StoreProvider::new(options))))
             }

@@ -47,24 +47,48 @@ fn g1_the_life_after_a_trap_begins_at_once_and_finds_nothing_of_the_trapped_turn
     assert_eq!(fleet.status()["lost"], 0);
 }
 
-#[test]
-fn g2_a_life_with_other_settings_takes_nothing_over() {
-    let agent = |more: &str| {
-        format!(
-            "Agent(id: \"heir\", module: \"heir.wat\", max_attempts: 1, grants: [(cap: \"store.brain\")], \
-             backoff: (first: \"3s\", max: \"3s\"), {more})"
-        )
-    };
-    let (fleet, port) = trapping(&agent(""), "get");
+/// Such an agent whose next life begins some seconds after the trap, with `more` fields.
+fn put_off(more: &str) -> String {
+    format!(
+        "Agent(id: \"heir\", module: \"heir.wat\", max_attempts: 1, grants: [(cap: \"store.brain\")], \
+         backoff: (first: \"3s\", max: \"3s\"), {more})"
+    )
+}
+
+/// Waits until it is between two lives.
+fn between(fleet: &Fleet) {
     within(PATIENCE, "it waits for its restart", || {
         (fleet.child("heir")["state"] == "restarting").then_some(())
     });
+}
+
+#[test]
+fn g2_a_life_with_other_settings_takes_nothing_over() {
+    let (fleet, port) = trapping(&put_off(""), "get");
+    between(&fleet);
     let listen = format!("listen: \"127.0.0.1:{port}\",");
-    let changed = agent("settings: { \"tone\": \"dry\" }");
+    let changed = put_off("settings: { \"tone\": \"dry\" }");
     fleet.write("fleet.ron", file(&listen, &changed));
     assert_eq!(fleet.command(&["reload"]).exit, 0);
     ended(&fleet);
     assert_eq!(metric(&metrics(port), HANDED_OVER), 0.0);
     assert_eq!(fleet.call("heir", "get").json(), json!({"value": null}));
     assert_eq!(fleet.child("heir")["restarts"].as_u64().map(|n| n <= 1), Some(true));
+}
+
+#[test]
+fn e7_a_brain_exchanged_between_two_lives_is_the_one_that_the_next_works_on() {
+    let (fleet, port) = trapping(&put_off(""), "get");
+    between(&fleet);
+    let done = fleet.command(&["brain", "heir", "rewind", "--to", "0", "--json"]).json();
+    assert_eq!(done["epoch"], 1, "{done}");
+    ended(&fleet);
+    assert_eq!(metric(&metrics(port), HANDED_OVER), 1.0, "it was begun, and refused");
+    assert_eq!(fleet.child("heir")["restarts"], 1, "which is no crash");
+    let sql = "SELECT epoch, applied_n FROM loket";
+    within(PATIENCE, "the turn is in the new brain", || {
+        let rows = fleet.command(&["brain", "heir", "query", sql, "--json"]).json();
+        (rows["rows"] == json!([[1, 2]])).then_some(())
+    });
+    assert_eq!(fleet.status()["lost"], 0);
 }

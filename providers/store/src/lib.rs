@@ -19,7 +19,7 @@ mod wait;
 
 pub use limits::STORE_THREADS;
 pub use ops::ENVIRONMENT;
-pub use provider::{OPERATIONS, Prepared, StoreOptions, StoreProvider};
+pub use provider::{OPERATIONS, Prepared, StoreOptions, StoreProvider, open_brains_max};
 #[cfg(feature = "simulation")]
 pub use threads::StoreSteps;
 pub use threads::StoreThreads;

@@ -54,6 +54,8 @@ pub struct StoreOptions {
     pub ledger: Arc<dyn Ledger>,
     /// The node's clock: only for when to make brains durable, never for what a guest sees.
     pub clock: Clock,
+    /// Most brains that the shard has open, [`open_brains_max`] in a node that serves.
+    pub open_brains: usize,
 }
 
 /// One shard of the store: the brains of one lane's agents.
@@ -67,16 +69,16 @@ impl StoreProvider {
     /// # Panics
     /// Outside an arbiter: its background pass is a task of the lane.
     pub fn new(options: StoreOptions) -> Self {
-        let StoreOptions { dir, shard, threads, ledger, clock } = options;
+        let StoreOptions { dir, shard, threads, ledger, clock, open_brains } = options;
         let report: Report = Arc::new(move |agent, life, n| ledger.brain_durable(agent, life, n));
         let files = BrainFiles::new(&dir);
-        tracing::debug!(shard, open_brains_max = open_brains_max(), "store shard");
-        Self::of(Tools { files, threads, report, clock })
+        tracing::debug!(shard, open_brains, "store shard");
+        Self::of(Tools { files, threads, report, clock }, open_brains)
     }
 
-    fn of(tools: Tools) -> Self {
+    fn of(tools: Tools, open_brains: usize) -> Self {
         let released_max = (RELEASED_OPEN_MAX / lanes()).max(1);
-        Self { shard: Shard::new(tools, open_brains_max(), released_max) }
+        Self { shard: Shard::new(tools, open_brains, released_max) }
     }
 }
 
@@ -84,8 +86,9 @@ fn lanes() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Half of the process's descriptors for brains, three each, shared by the lanes.
-fn open_brains_max() -> usize {
+/// Most brains that a shard may have open: half of the process's descriptors for all of them, three each, shared by the lanes.
+#[must_use]
+pub fn open_brains_max() -> usize {
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let brains = usize::try_from(descriptors / 2 / 3).unwrap_or(usize::MAX) / lanes();
     brains.clamp(OPEN_BRAINS_MIN, OPEN_BRAINS_MAX)

@@ -39,7 +39,7 @@ campaign    kill -9 at random between the first acknowledgement and the last com
 calls       kill -9 at random while agents read, write under keys, and write once, in a service outside of the fleet
 points      --kills ends of the process at each fail point of each effect class; the binary is built with the feature failpoints
 same-turn   kill -9 --kills times in a row while one and the same turn is open
-behind      what a loss of power leaves before any brain was synced: the brains of a stopped fleet are gone, and its ledger knows of none
+behind      what a loss of power leaves before any brain was synced: a stopped fleet without brains, whose ledger knows of none
 The last line of standard output is one JSON object; the exit code is 1 when anything was lost, double or damaged.";
 
 /// What goes wrong here is told, and ends the test as failed.

@@ -22,7 +22,7 @@ use loket_runtime::{
     StopAll, Waiters, kernel_body,
 };
 use loket_store::keep::Keeper;
-use loket_store::{StoreOptions, StoreProvider, StoreSteps, StoreThreads};
+use loket_store::{StoreOptions, StoreProvider, StoreSteps, StoreThreads, open_brains_max};
 use loket_supervision::fleet::AgentSpec;
 use loket_supervision::machine::{Blame, Cause, Exit};
 use loket_time::TimeProvider;
@@ -291,7 +291,9 @@ impl Factory {
             "kernel" => kernel_body(Arc::clone(&self.authority), clock),
             "store" => {
                 let (dir, threads) = (self.dir.clone(), self.threads.clone());
-                let options = StoreOptions { dir, shard: index, threads, ledger, clock };
+                let open_brains = open_brains_max();
+                let options =
+                    StoreOptions { dir, shard: index, threads, ledger, clock, open_brains };
                 provider_body(services, move |_| Ok(StoreProvider::new(options)))
             }
             "time" => provider_body(services, move |_| Ok(TimeProvider::new(clock, ledger))),

@@ -1,5 +1,6 @@
 //! Rule E7: another file in a brain's place.
 
+use super::doubts::why;
 use super::{NOW_MS, Subject, message, wait};
 use loket_turn::{
     BrainStanding, Epoch, Hash, LedgerError, Life, Snapshot, Switch, Switched, TurnKey, TurnNo,
@@ -53,6 +54,22 @@ pub fn j4_a_take_over_from_an_older_standing_is_refused_and_fences_nobody(it: &S
     assert!(wait(it.ledger.next("a".into(), 1)).is_err(), "the older one is fenced");
     wait(it.ledger.end(it.ending(&next))).expect("ended");
     it.nothing_lost(0);
+}
+
+/// J4, G4, A4: nor does who was quarantined, or removed, meanwhile.
+pub fn j4_who_may_not_go_on_takes_over_nothing_without_asking(it: &Subject) {
+    let turn = it.opened("a");
+    it.accept("a", "x");
+    let standing = wait(it.ledger.brain_standing("a".into())).expect("stands");
+    let refused = || {
+        let opening = wait(it.ledger.open_from(standing.clone(), 2));
+        assert!(matches!(opening, Err(LedgerError::Switched { .. })), "{opening:?}");
+    };
+    wait(it.ledger.quarantine(turn.clone(), why(&turn, "deaths", None))).expect("noted");
+    assert_eq!(wait(it.ledger.brain_standing("a".into())).as_ref(), Ok(&standing));
+    refused();
+    wait(it.ledger.remove("a".into(), "over".to_owned())).expect("removed");
+    refused();
 }
 
 /// E7: a file that was made for another state is not taken: the agent has ended a turn since, or it was exchanged already.

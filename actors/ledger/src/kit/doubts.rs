@@ -113,7 +113,7 @@ pub fn c4_only_an_operator_resolves_a_doubt(it: &Subject) {
     assert_eq!((failed_with(&outcome), doubts(it)), (Some("resolved_failed"), vec![]));
 }
 
-fn why(turn: &TurnKey, cause: &str, call: Option<u32>) -> Quarantine {
+pub(super) fn why(turn: &TurnKey, cause: &str, call: Option<u32>) -> Quarantine {
     let reason = "call 1: two stories".to_owned();
     Quarantine { cause: cause.to_owned(), reason, n: turn.n, call: call.map(CallNo), at_ms: 6_000 }
 }

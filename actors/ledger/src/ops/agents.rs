@@ -163,8 +163,12 @@ impl Engine {
 
     /// See [`loket_turn::Ledger::open_from`].
     pub(crate) fn open_from(&mut self, from: &BrainStanding, incarnation: u64) -> Op<AgentState> {
-        let stands = self.brain_standing(&from.agent)? == *from;
-        if !stands || self.book.get(&from.agent).is_some_and(|agent| agent.quarantined) {
+        // Whoever was removed meanwhile stands nowhere; the next asking tells so.
+        let stands = match self.book.get(&from.agent) {
+            Some(agent) => !agent.quarantined && self.brain_standing(&from.agent)? == *from,
+            None => false,
+        };
+        if !stands {
             let agent = from.agent.clone();
             return Err(Fault::refused(LedgerError::Switched { agent }));
         }

@@ -1,15 +1,15 @@
-//! Where a supervisor's signals are read: by its own task on the system arbiter, or by the cell of a child that has just told it
-//! something, on the child's lane.
+//! Where a supervisor's signals are read: by its own task on the system arbiter, or by the cell of a child that has just ended, on
+//! the child's lane.
 //!
 //! One reads at a time, in the order of arrival; who finds another one reading leaves, and whoever reads looks once more when it is
-//! done. Nobody waits for the lock, so that no lane keeps the system arbiter. A panic of the actor ends it as a panic of its own
-//! task does. Start reading at [`Signals::attend`].
+//! done. Nobody waits for the lock while the supervisor lives, so that no lane keeps the system arbiter. A panic of the actor ends
+//! it as a panic of its own task does. Start reading at [`Signals::attend`].
 
 use super::Actor;
 use crate::panic::guard;
-use crate::signals::Signals;
+use crate::signals::{Signal, Signals};
 use loket_supervision::machine::{Blame, Exit};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::sync::{MutexGuard, TryLockError};
 
 /// Signals that are handled before the system arbiter's other tasks get their turn.
@@ -18,6 +18,15 @@ const AT_HOME_MAX: usize = 64;
 /// Signals that a lane handles after a poll of its own: the end of one child and the starts that follow from it. A crowd's are the
 /// system arbiter's, for guests wait meanwhile.
 const AWAY_MAX: usize = 8;
+
+/// Who reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// The supervisor's own task.
+    Home,
+    /// A lane. What callers ask for is not its: that may be a whole fleet.
+    Lane,
+}
 
 /// How the actor is left.
 pub(super) enum After {
@@ -53,7 +62,7 @@ impl Signals {
     pub(super) fn attend_at_home(&self) -> After {
         let Some(mut desk) = self.desk_at_home() else { return After::Idle(None) };
         let Some(actor) = desk.as_mut() else { return After::Idle(None) };
-        let after = actor.read(AT_HOME_MAX);
+        let after = actor.read(Reader::Home);
         actor.sleeps_until = match &after {
             After::Idle(next) => next.unwrap_or(u64::MAX),
             _ => 0,
@@ -61,16 +70,18 @@ impl Signals {
         after
     }
 
-    /// Reads where a child has just told something, unless somebody reads already. What is left is the system arbiter's.
+    /// Reads where a child has just ended, unless somebody reads already. What is left is the system arbiter's.
     pub(crate) fn attend(&self) {
         let is_done = match self.try_desk().as_mut().and_then(|desk| desk.as_mut()) {
-            Some(actor) => match actor.read(AWAY_MAX) {
+            Some(actor) => match actor.read(Reader::Lane) {
                 After::Idle(next) => next.is_none_or(|next| next >= actor.sleeps_until),
                 _ => false,
             },
             None => false,
         };
-        // The lock is free again: what came meanwhile is seen here, or by whoever sent it.
+        // The lock is free again: what came meanwhile is seen here, or by whoever sent it. The fence is the other half of the one
+        // in `desk_at_home`: either this one sees that home waits, or home sees the lock free.
+        fence(Ordering::SeqCst);
         if self.home_waits().swap(false, Ordering::SeqCst) || !is_done || !self.is_empty() {
             self.wake();
         }
@@ -80,6 +91,7 @@ impl Signals {
     fn desk_at_home(&self) -> Option<MutexGuard<'_, Option<Box<Actor>>>> {
         self.try_desk().or_else(|| {
             self.home_waits().store(true, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
             // It may be done, and have looked, in between.
             self.try_desk()
         })
@@ -94,9 +106,25 @@ impl Signals {
     }
 }
 
+impl Reader {
+    fn most(self) -> usize {
+        match self {
+            Self::Home => AT_HOME_MAX,
+            Self::Lane => AWAY_MAX,
+        }
+    }
+
+    fn wanted(self) -> fn(&mut Signal) -> bool {
+        match self {
+            Self::Home => |_| true,
+            Self::Lane => |signal| matches!(signal, Signal::Machine(_)),
+        }
+    }
+}
+
 impl Actor {
-    fn read(&mut self, most: usize) -> After {
-        match guard(Blame::Host, || self.read_batch(most)) {
+    fn read(&mut self, reader: Reader) -> After {
+        match guard(Blame::Host, || self.read_batch(reader)) {
             Ok(after) => after,
             Err(exit) => {
                 // Whoever comes before its own task does, reads no more.
@@ -106,14 +134,14 @@ impl Actor {
         }
     }
 
-    fn read_batch(&mut self, most: usize) -> After {
+    fn read_batch(&mut self, reader: Reader) -> After {
         let mut more = true;
-        for _ in 0..most {
+        for _ in 0..reader.most() {
             if let Some(exit) = &self.ended {
                 return After::Ended(exit.clone());
             }
             self.post_due_timers();
-            let Some(signal) = self.signals.pop() else {
+            let Some(signal) = self.signals.pop_if(reader.wanted()) else {
                 more = false;
                 break;
             };

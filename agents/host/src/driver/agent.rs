@@ -236,8 +236,7 @@ impl Agent {
             None => self.turn(turn, &context.control).await,
         };
         if let Some(opening) = opening {
-            // Refused, it is the reason of whatever else went wrong: nothing of the turn was written then.
-            opening.await.map_err(|error| Failed::ledger(&error))?;
+            self.opened(opening.await)?;
         }
         match ran {
             Ok(next) => Ok(Stepped::On(Next::of(next))),
@@ -255,6 +254,15 @@ impl Agent {
             Err(Stopped::Failed(failed)) => Ok(Stepped::Ended(self.failed(n, failed).await)),
             Err(Stopped::Quarantined(why)) => Ok(Stepped::Quarantined(why)),
         }
+    }
+
+    /// The word on a take-over that was not waited for. Refused, it is the reason of whatever else went wrong: nothing of the turn
+    /// was written then, and nothing is known of the agent.
+    fn opened(&mut self, opened: Result<AgentState, LedgerError>) -> Result<(), Failed> {
+        opened.map(drop).map_err(|error| {
+            (self.life, self.level) = (Life::default(), false);
+            Failed::ledger(&error)
+        })
     }
 
     /// The chain hash after turn `n`, should it be skipped (rule G3).

@@ -1,7 +1,8 @@
 //! `activation`: a message for an agent that sleeps: no instance, its brain closed, its file in the page cache.
 //!
-//! There are more agents than brains that may be open, and they are asked one after the other, so that whoever is asked was put to
-//! sleep by those asked since. The store counts the brains that it opens: a message that found its brain open is no activation.
+//! There are a quarter more agents than brains that may be open, and they are asked one after the other, so that whoever is asked
+//! was put to sleep by those asked since. The store counts the brains that it opens: a message that found its brain open is no
+//! activation.
 
 use super::turns::{ended, message, send};
 use super::{Load, Measured, Ran};
@@ -9,10 +10,11 @@ use crate::bed::Bed;
 use crate::guest::WRITE;
 use crate::latencies::Latencies;
 use crate::{BenchError, Counter, Counts, Options};
-use loket_store::limits::OPEN_BRAINS_MAX;
+use loket_store::limits::OPEN_BRAINS_MIN;
+use loket_store::open_brains_max;
 
-/// Agents beside as many as have open brains: who is asked was closed so many messages ago.
-const ASLEEP: usize = 128;
+/// One agent of so many sleeps: who is asked was closed so many messages ago.
+const ONE_SLEEPS_OF: usize = 5;
 
 /// Agents that are asked in turns.
 pub(crate) struct Activations {
@@ -22,15 +24,17 @@ pub(crate) struct Activations {
 }
 
 impl Activations {
-    /// How many agents it takes.
-    pub(crate) fn agents() -> usize {
-        OPEN_BRAINS_MAX + ASLEEP
+    /// How many agents there are, and how many brains may be open.
+    pub(crate) fn crowd(options: &Options) -> (usize, usize) {
+        let least = OPEN_BRAINS_MIN + OPEN_BRAINS_MIN / (ONE_SLEEPS_OF - 1);
+        let agents = usize::try_from(options.sleeping).unwrap_or(usize::MAX).max(least);
+        (agents, (agents - agents / ONE_SLEEPS_OF).min(open_brains_max()))
     }
 
     /// Everybody has a brain when it returns, and those to be asked next sleep.
     pub(crate) fn new(bed: Bed, options: &Options) -> Result<Self, BenchError> {
         let mut all = Self { bed, next: 0, counts: options.counts.clone() };
-        (0..Self::agents()).try_for_each(|_| all.one().map(drop))?;
+        (0..all.bed.agents.len()).try_for_each(|_| all.one().map(drop))?;
         Ok(all)
     }
 

@@ -21,7 +21,7 @@ fn on_a_lane<F: Future<Output = ()>>(test: impl FnOnce(StoreProvider) -> F) {
         clock: Clock::manual(Moment(0)),
     };
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        test(StoreProvider::of(tools)).await;
+        test(StoreProvider::of(tools, open_brains_max())).await;
     });
     threads.stop();
 }
