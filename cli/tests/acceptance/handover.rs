@@ -92,3 +92,33 @@ fn e7_a_brain_exchanged_between_two_lives_is_the_one_that_the_next_works_on() {
     });
     assert_eq!(fleet.status()["lost"], 0);
 }
+
+/// A turn's commit brings the skips before it along. One that waits has none, and its fleet may be stopped for a new version.
+#[test]
+fn e4_a_turn_that_waits_behind_a_dead_letter_leaves_no_brain_behind() {
+    let agent = r#"
+        Provider(id: "llm", use: Llm(models: [(name: "m", api: Extractive)])),
+        Agent(id: "desk", module: "builtin:echo", max_attempts: 1, grants: [
+            (cap: "store.brain"),
+            (cap: "llm.chat", scope: { "models": ["m"] }, approve: ["llm.chat"]),
+        ]),"#;
+    let mut fleet = Fleet::of(&file("", agent));
+    fleet.start();
+    assert_eq!(fleet.call("desk", "count").json(), 1);
+    assert_eq!(fleet.command(&["terminate", "desk"]).exit, 0);
+    let chat = r#"call llm.chat {"model": "m", "messages": [{"role": "user", "content": "Go."}]}"#;
+    for body in ["trap", chat] {
+        assert_eq!(fleet.command(&["send", "desk", body]).exit, 0);
+    }
+    assert_eq!(fleet.command(&["restart", "desk"]).exit, 0);
+    within(PATIENCE, "the call is held", || {
+        let held = fleet.command(&["approvals", "--json"]).json();
+        held["approvals"].as_array()?.first().map(drop)
+    });
+    let sql = "SELECT applied_n FROM loket";
+    within(PATIENCE, "the brain has the skipped turn", || {
+        let rows = fleet.command(&["brain", "desk", "query", sql, "--json"]).json();
+        (rows["rows"] == json!([[2]])).then_some(())
+    });
+    assert_eq!(fleet.child("desk")["restarts"], 1);
+}

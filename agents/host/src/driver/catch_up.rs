@@ -102,6 +102,21 @@ impl Agent {
         before.0 - state.applied.0 <= SKIPS_MAX && missing.fold(state.chain, skipped) == self.chain
     }
 
+    /// Gives the brain back for as long as a turn waits. Whoever stops meanwhile leaves no brain behind the ledger (rule E4): no
+    /// commit of this turn brought the skips before it along.
+    pub(super) async fn leave_brain(&mut self) {
+        if !self.level {
+            match self.bring_level().await {
+                Ok(()) => self.level = true,
+                // Nothing is lost: whoever takes the turn up again finds it so.
+                Err(why) => {
+                    tracing::warn!(agent = %self.plan.name, "the brain is left behind: {why:?}");
+                }
+            }
+        }
+        self.brain.release().await;
+    }
+
     /// The same for a brain that no turn follows: skips are committed by themselves.
     async fn bring_level(&mut self) -> Result<(), Stopped> {
         if let Brought::ButSkips = self.bring_up(TurnNo(self.done.0 + 1)).await? {

@@ -3,6 +3,7 @@
 use super::begin::Pinned;
 use super::brain::Brain;
 use super::calls::Counter;
+use super::catch_up::Brought;
 use super::end::{Failed, Stopped, diverged, sort};
 use super::pause::Pauses;
 use super::{AgentPlan, HostServices, LaneDoors, metrics};
@@ -106,8 +107,7 @@ impl Agent {
         let _open = self.services.open_turns.enter(&self.key(n), alone);
         let brain = self.brain.clone();
         let in_turn = brain.guard();
-        self.bring_up(n).await?;
-        self.level = true;
+        self.level = self.bring_up(n).await? == Brought::Level;
         let (begin, begun) = match &next.begin {
             Some(begin) if broken(Mutation::TimeUnpinned) => {
                 let fresh = self.present.begin(&self.services, &self.plan);
@@ -137,7 +137,7 @@ impl Agent {
             }
             Err(stopped) => {
                 match &stopped {
-                    Stopped::Parked(_) => self.brain.release().await,
+                    Stopped::Parked(_) => self.leave_brain().await,
                     _ => self.brain.roll_back().await,
                 }
                 in_turn.close();
