@@ -66,8 +66,8 @@ pub enum Reply {
         outcome: Outcome,
         /// When it was recorded, Unix milliseconds, when the ledger has it already (rule C2).
         recorded_ms: Option<u64>,
-        /// What was staged.
-        effect: Option<Effect>,
+        /// What was staged; in a box, since few answers have one and every answer is moved.
+        effect: Option<Box<Effect>>,
     },
     /// Another event writes the result under the call's intent: wait for it (rules H1, I1).
     Deferred {

@@ -212,6 +212,8 @@ pub(crate) struct Counts {
     by_name: HashMap<Arc<str>, usize, FxBuildHasher>,
     /// The first is for all other names.
     tallies: Vec<Tally>,
+    /// The tally that was asked for last: the next call is mostly of the same name, which is compared faster than hashed.
+    last: usize,
     time: Histogram,
     until_sample: u32,
 }
@@ -243,11 +245,15 @@ impl Tally {
 impl Counts {
     pub(crate) fn new() -> Self {
         let (by_name, tallies) = (HashMap::default(), vec![Tally::new("other".to_owned())]);
-        Self { by_name, tallies, time: histogram!(ADMIT_TIME), until_sample: ADMIT_SAMPLE }
+        let time = histogram!(ADMIT_TIME);
+        Self { by_name, tallies, last: 0, time, until_sample: ADMIT_SAMPLE }
     }
 
     /// Where calls of this name are counted. Only names that are served become labels: what guests make up cannot grow the set.
     pub(crate) fn of(&mut self, table: &Table, name: &str) -> &mut Tally {
+        if self.last != 0 && self.tallies[self.last].label == name {
+            return &mut self.tallies[self.last];
+        }
         let at = match self.by_name.get(name) {
             Some(at) => *at,
             None if table.route(name).is_some() => {
@@ -257,6 +263,7 @@ impl Counts {
             }
             None => 0,
         };
+        self.last = at;
         &mut self.tallies[at]
     }
 

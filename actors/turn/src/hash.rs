@@ -52,6 +52,9 @@ impl<'de> Deserialize<'de> for Hash {
 /// as much as this.
 const TOGETHER_BYTES: usize = 16 * 1024;
 
+/// Bytes of a successful call beside its name, arguments and result: its number, their lengths, and the mark of a success.
+const CALL_BYTES: usize = 4 + 3 * 8 + 1;
+
 /// The running hash of all calls and results of one turn, Pure ones too (rule D1). A re-run must arrive at the same (rule F1).
 #[derive(Debug, Clone, Default)]
 pub struct RunningHash {
@@ -63,10 +66,40 @@ pub struct RunningHash {
 impl RunningHash {
     /// Adds one finished call.
     pub fn call(&mut self, call: CallNo, capability: &str, args: &[u8], outcome: &Outcome) {
+        match outcome {
+            Ok(result) => self.success(call, capability, args, result),
+            Err(_) => {
+                self.head(call, capability, args);
+                self.outcome(outcome);
+            }
+        }
+    }
+
+    /// Adds one call that succeeded: with a single look at the room, if all of it has room.
+    pub fn success(&mut self, call: CallNo, capability: &str, args: &[u8], result: &[u8]) {
+        let fields = capability.len().saturating_add(args.len()).saturating_add(result.len());
+        let all = fields.saturating_add(CALL_BYTES);
+        if all >= TOGETHER_BYTES - self.waiting.len() {
+            self.head(call, capability, args);
+            self.feed(&[0]);
+            return self.field(result);
+        }
+        let waiting = &mut self.waiting;
+        waiting.reserve(all);
+        waiting.extend_from_slice(&call.0.to_le_bytes());
+        waiting.extend_from_slice(&(capability.len() as u64).to_le_bytes());
+        waiting.extend_from_slice(capability.as_bytes());
+        waiting.extend_from_slice(&(args.len() as u64).to_le_bytes());
+        waiting.extend_from_slice(args);
+        waiting.extend_from_slice(&[0]);
+        waiting.extend_from_slice(&(result.len() as u64).to_le_bytes());
+        waiting.extend_from_slice(result);
+    }
+
+    fn head(&mut self, call: CallNo, capability: &str, args: &[u8]) {
         self.feed(&call.0.to_le_bytes());
         self.field(capability.as_bytes());
         self.field(args);
-        self.outcome(outcome);
     }
 
     /// Adds what the turn answered.
@@ -201,6 +234,21 @@ mod tests {
                 running.call(CallNo(*call), capability, args, outcome);
             }
             assert_eq!(running.finish(), at_once(&calls), "{n} calls");
+        }
+    }
+
+    #[test]
+    fn f1_nor_does_a_call_that_just_fits_among_what_waits() {
+        for left in 0..=2 * CALL_BYTES {
+            let first = TOGETHER_BYTES - CALL_BYTES - left;
+            let lengths = [first, 0, 1, first];
+            let calls = (0_u32..).zip(lengths.map(|length| Ok(vec![7; length])));
+            let calls: Vec<_> = calls.map(|(n, outcome)| (n, "", Vec::new(), outcome)).collect();
+            let mut running = RunningHash::default();
+            for (call, capability, args, outcome) in &calls {
+                running.call(CallNo(*call), capability, args, outcome);
+            }
+            assert_eq!(running.finish(), at_once(&calls), "{left} bytes left");
         }
     }
 }

@@ -186,6 +186,23 @@ impl Journal {
         }))
     }
 
+    /// Notes a live call that succeeded and of which only the running hash keeps something, as [`finish`](Self::finish) would; false,
+    /// with nothing noted, when this is not such a call.
+    pub fn passes(
+        &mut self,
+        live: &Live,
+        class: EffectClass,
+        capability: &str,
+        args: &[u8],
+        result: &[u8],
+    ) -> bool {
+        let passes = live.resend.is_none() && !class.records_success();
+        if passes {
+            self.hash.success(live.call, capability, args, result);
+        }
+        passes
+    }
+
     /// Notes how a live call came out, and gives the outcome back, for the guest. `stamp_ms` is when it was answered; `durable`
     /// that the ledger has intent and result already, so that the end of the turn need not write them.
     pub fn finish(
@@ -226,7 +243,7 @@ impl Journal {
                 outcome: Some(outcome),
                 stamp_ms,
                 intent: durable.then_some(live.key()),
-                effect,
+                effect: effect.map(|effect| *effect),
             };
             self.bytes += record.bytes();
             // A durable result went out with all records before it (rule C2).
@@ -317,8 +334,8 @@ pub struct Answered {
     pub outcome: Outcome,
     /// When, Unix milliseconds.
     pub stamp_ms: u64,
-    /// What was staged.
-    pub effect: Option<Effect>,
+    /// What was staged; in a box, since few calls stage anything.
+    pub effect: Option<Box<Effect>>,
     /// The ledger has intent and result already.
     pub durable: bool,
 }

@@ -62,7 +62,7 @@ fn a_turn() -> (Vec<Record>, Hash) {
     call(&mut it, "log.write", EffectClass::Side, "", 2_100);
     let live = send(&mut it, "agent.send", "args");
     let mut staged = answer(EffectClass::Staged, Ok(b"id".to_vec()), 2_200);
-    staged.effect = Some(Effect::Stop { agent: "x".into() });
+    staged.effect = Some(Box::new(Effect::Stop { agent: "x".into() }));
     let _ = it.finish(&live, "agent.send", b"args", staged);
     let live = send(&mut it, "kv.put", "args");
     let refused = Err(Failure::new("refused", "no grant"));
@@ -114,6 +114,31 @@ fn f1_catch_up_answers_from_the_records_and_arrives_at_the_same_hash() {
     assert_eq!(it.effects(), vec![Effect::Stop { agent: "x".into() }]);
     assert!(it.unwritten().is_empty() && it.unwritten_begin().is_none());
     assert_eq!(it.end(&Ok(b"reply".to_vec())).unwrap(), hash);
+}
+
+#[test]
+fn c1_a_call_that_passes_leaves_what_a_finished_one_does() {
+    use EffectClass::{Keyed, Observe, Once, Pure, Side, Staged};
+    for class in [Pure, Side, Staged, Observe, Keyed, Once] {
+        let both = [true, false].map(|may_pass| {
+            let mut it = journal(Mode::Live, Vec::new());
+            let live = send(&mut it, "a.b", "args");
+            let passes = may_pass && it.passes(&live, class, "a.b", b"args", b"result");
+            assert_eq!(passes, may_pass && matches!(class, Pure | Side), "{class:?}");
+            if !passes {
+                let outcome = Ok(b"result".to_vec());
+                let _ = it.finish(&live, "a.b", b"args", answer(class, outcome, 1_700));
+            }
+            let left = (it.unwritten().to_vec(), it.clock_ms(), it.calls());
+            (left, it.end(&Ok(Vec::new())).unwrap())
+        });
+        assert_eq!(both[0], both[1], "{class:?}");
+    }
+    // One whose intent is out has a record that wants its result, whatever class is told today.
+    let open = Record { call: CallNo(1), outcome: None, ..keyed_record() };
+    let mut it = journal(Mode::Live, vec![open]);
+    let live = send(&mut it, "llm.chat", "args");
+    assert!(!it.passes(&live, Pure, "llm.chat", b"args", b"result"));
 }
 
 #[test]

@@ -185,7 +185,7 @@ fn settle(mut ticket: Ticket, performed: Performed, clock: &Clock) -> Option<InF
                 class,
                 outcome: Ok(result),
                 recorded_ms: None,
-                effect: Some(effect),
+                effect: Some(Box::new(effect)),
             });
             failpoints::hit(Point::AfterReply, Some(class), marked);
             None

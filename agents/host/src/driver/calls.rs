@@ -48,7 +48,7 @@ pub(super) struct Counter {
     /// Names of capabilities that this turn has called, a few.
     pub(super) names: RefCell<Vec<Arc<str>>>,
     /// The call that waits for its answer.
-    pub(super) on_the_way: Cell<Option<OnTheWay>>,
+    pub(super) on_the_way: Cell<Option<Box<OnTheWay>>>,
     /// Set when the turn is stopped from inside a call.
     pub(super) halt: Cell<Option<Halt>>,
 }
@@ -169,7 +169,7 @@ impl Counter {
         class: EffectClass,
         outcome: Outcome,
         recorded_ms: Option<u64>,
-        effect: Option<loket_turn::Effect>,
+        effect: Option<Box<loket_turn::Effect>>,
     ) -> Result<Answered, Halt> {
         if live.pure_only && !matches!(class, EffectClass::Pure | EffectClass::Side) {
             return Err(Halt::Diverged(loket_turn::Diverged {

@@ -4,8 +4,11 @@
 //! thread for as long as its guest is polled, and only then. Whatever is not answered at once goes through [`super::slot`], as
 //! it did before. Start at [`AtOnce`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use super::error::Abort;
 use super::types::Answer;
@@ -13,6 +16,8 @@ use super::types::Answer;
 thread_local! {
     /// What answers the guest that is polled on this thread.
     static ON_DUTY: RefCell<Option<Rc<dyn AtOnce>>> = const { RefCell::new(None) };
+    /// An answer from the host function that has it to the future that wasmtime polls next, on the same stack.
+    static ANSWER: Cell<Option<Answer>> = const { Cell::new(None) };
 }
 
 /// The part of a [`Host`](super::Host) that answers without waiting. It runs on the guest's fibre: its frames have the room that
@@ -41,5 +46,26 @@ impl Drop for OnDuty {
     fn drop(&mut self) {
         // Outside the borrow: what is let go may be the last that holds a turn.
         drop(ON_DUTY.replace(self.0.take()));
+    }
+}
+
+/// A future that is ready with an answer. wasmtime wants it in a box: this one is nothing but a sign where the answer lies, and a box
+/// of nothing costs nothing, where one of an answer would be allocated and filled at each call.
+pub(super) struct Answered(());
+
+impl Answered {
+    pub(super) fn with(answer: Answer) -> Self {
+        ANSWER.set(Some(answer));
+        Self(())
+    }
+}
+
+impl Future for Answered {
+    type Output = wasmtime::Result<(Answer,)>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer =
+            ANSWER.take().ok_or_else(|| wasmtime::format_err!("an answer was taken twice"));
+        Poll::Ready(answer.map(|answer| (answer,)))
     }
 }

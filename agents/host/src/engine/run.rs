@@ -12,7 +12,7 @@ use std::task::Poll;
 use wasmtime::component::{Linker, WasmList, WasmStr};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 
-use super::at_once::{AtOnce, OnDuty};
+use super::at_once::{Answered, AtOnce, OnDuty};
 use super::classify::{Phase, classify};
 use super::error::{Abort, Cause, TurnError};
 use super::limiter::{Ceilings, Limiter};
@@ -109,12 +109,12 @@ pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
         loket_abi::CALL,
         |mut store: StoreContextMut<'_, State>, (capability, args): (WasmStr, WasmList<u8>)| {
             // Before there is a future: one that answers needs nothing else.
-            let called = call(&store, &capability, &args);
+            let event = match call(&store, &capability, &args) {
+                Ok(Called::Answered(answer)) => return Box::new(Answered::with(answer)),
+                Ok(Called::Waits(event)) => event,
+                Err(breach) => return Box::new(std::future::ready(Err(breach))),
+            };
             Box::new(async move {
-                let event = match called? {
-                    Called::Answered(answer) => return Ok((answer,)),
-                    Called::Waits(event) => event,
-                };
                 let asked = store.data().slot.ask(event).await;
                 // While it waited, others ran: it begins a new slice, and is not sent to the end of a queue for
                 // ticks that passed without it. An answer without a wait is part of the old slice.
