@@ -30,7 +30,7 @@ Examples:
   loket bench --html report.html               with plots
   loket bench restart                          a trap, until the next message is handled
   loket bench recovery --callers 100           kill -9, until 100 open turns have ended
-  loket bench density --agents 20000           how many agents a GiB holds";
+  loket bench density --agents 100000          how many agents a GiB holds";
 pub(crate) const RUN: &str = "\
 Examples:
   loket run fleets/quickstart.ron

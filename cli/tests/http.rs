@@ -58,6 +58,14 @@ fn exported(text: &str) -> BTreeSet<String> {
     types.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
 }
 
+/// Kinds of metrics in the exported text and in the documented table.
+fn kinds(
+    lines: &str,
+    row: impl Fn(&str) -> Option<(String, String)>,
+) -> BTreeSet<(String, String)> {
+    lines.lines().filter_map(row).collect()
+}
+
 /// Names of metrics in the documented table.
 fn documented() -> BTreeSet<String> {
     let rows = include_str!("../../docs/metrics.md").lines();
@@ -77,6 +85,16 @@ fn metrics_are_the_documented_ones() {
     let (exported, documented) = (exported(&text), documented());
     let unknown: Vec<_> = exported.difference(&documented).collect();
     assert!(unknown.is_empty(), "exported, but not in docs/metrics.md: {unknown:?}");
+    let told = kinds(&text, |line| {
+        let (name, kind) = line.strip_prefix("# TYPE ")?.split_once(' ')?;
+        Some((name.to_owned(), kind.to_owned()))
+    });
+    let written = kinds(include_str!("../../docs/metrics.md"), |line| {
+        let mut cells = line.strip_prefix("| `")?.split('|');
+        Some((cells.next()?.trim().trim_matches('`').to_owned(), cells.next()?.trim().to_owned()))
+    });
+    let other: Vec<_> = told.difference(&written).collect();
+    assert!(other.is_empty(), "of another kind than docs/metrics.md says: {other:?}");
     for name in [
         "loket_calls_total",
         "loket_restarts_total",

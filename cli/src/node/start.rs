@@ -26,7 +26,7 @@ use loket_runtime::{
 use loket_store::{STORE_THREADS, StoreThreads};
 use loket_supervision::fleet::{self, Durability, Fleet};
 use loket_turn::{Ledger, LedgerEvent};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -179,7 +179,8 @@ pub(super) fn lanes(fleet: &Fleet) -> usize {
 
 /// Installs the recorder of the process's metrics; once.
 pub(crate) fn install_metrics() -> Result<PrometheusHandle, CliError> {
-    let handle = PrometheusBuilder::new().install_recorder().map_err(|error| {
+    let installed = super::metrics::recorder().and_then(|recorder| recorder.install_recorder());
+    let handle = installed.map_err(|error| {
         CliError::new("internal", exit::BUG, format!("metrics cannot be recorded: {error}"))
     })?;
     loket_contract::metrics::describe();

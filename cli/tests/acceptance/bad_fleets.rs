@@ -39,9 +39,9 @@ fn broken_ron() {
     {
         said(&Fleet::of(text)).failed(1, code, &["fleet.ron:1:"]);
     }
-    let long = format!("{}{}", file("", ""), " ".repeat(5 << 20));
+    let long = format!("{}{}", file("", ""), " ".repeat(17 << 20));
     let long = said(&Fleet::of(&long));
-    long.failed(1, "E007", &["4 MiB"]);
+    long.failed(1, "E007", &["16 MiB"]);
     assert!(long.err.len() < 10_000, "the excerpt is cut");
     let deep = said(&Fleet::of(&"(".repeat(100_000)));
     assert_eq!(deep.exit, 1, "{}", &deep.err[..deep.err.len().min(300)]);

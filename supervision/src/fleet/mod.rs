@@ -63,8 +63,8 @@ pub fn parse_duration(text: &str) -> Result<u64, String> {
     units::duration(text)
 }
 
-/// Largest fleet file, in bytes: a thousand children take a tenth of it.
-pub const MAX_TEXT_BYTES: usize = 4 << 20;
+/// Largest fleet file, in bytes: 200,000 children of a line each.
+pub const MAX_TEXT_BYTES: usize = 16 << 20;
 
 /// Reads and checks a fleet file.
 ///
