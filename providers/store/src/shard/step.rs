@@ -123,7 +123,7 @@ impl Inner {
     }
 
     /// When a brain is closed that has to make room.
-    fn when(&mut self) -> When {
+    pub(super) fn when(&mut self) -> When {
         if self.beside >= CLOSED_BESIDE_MAX {
             return When::Before;
         }

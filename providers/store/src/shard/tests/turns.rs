@@ -1,6 +1,8 @@
 //! Turns, incarnations, lives, the bound on open brains.
 
+use super::super::jobs::When;
 use super::*;
+use crate::limits::CLOSED_BESIDE_MAX;
 
 const GET: &str = r#"{"key": "k"}"#;
 const PUT: &str = r#"{"key": "k", "value": "old"}"#;
@@ -105,11 +107,23 @@ fn the_least_used_idle_brain_makes_room_and_one_in_a_turn_never_does() {
         assert_eq!((open("a"), open("b"), open("c")), (true, false, true));
         bench.told_times(1).await;
         assert_eq!(bench.told(), [("b".to_owned(), life("b"), 1)], "closed, it is durable");
+        assert_eq!(bench.shard.inner.borrow().beside, 0);
         let full = begin("b").await.unwrap();
         assert!(matches!(full, Err(BrainError::Environment { .. })), "{full:?}");
         bench.commit("c", 1).await.unwrap();
         assert_eq!(begin("b").await.unwrap().unwrap().applied, TurnNo(1));
         assert_eq!((open("a"), open("b"), open("c")), (true, true, false));
+    });
+}
+
+#[test]
+fn a_crowd_of_brains_is_closed_before_others_are_opened_a_few_beside_them() {
+    on_a_lane(2, |bench| async move {
+        let mut inner = bench.shard.inner.borrow_mut();
+        let when: Vec<_> = (0..=CLOSED_BESIDE_MAX).map(|_| inner.when()).collect();
+        let beside = when.iter().filter(|when| **when == When::Beside).count();
+        assert_eq!((beside, when.last()), (CLOSED_BESIDE_MAX, Some(&When::Before)));
+        assert_eq!(inner.beside, CLOSED_BESIDE_MAX, "only those that are beside are counted");
     });
 }
 
