@@ -123,6 +123,8 @@ pub enum BrainAction {
         n: TurnNo,
         /// The chain hash after it.
         chain: Hash,
+        /// The next turn follows at once: the commit may wait for that one's, if not for long.
+        more: bool,
     },
     /// Drop what the open transaction did (rule G1).
     RollBack,

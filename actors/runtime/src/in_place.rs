@@ -59,11 +59,11 @@ impl<M> Entry<M> {
         if depth >= NESTED_MAX || self.control.takes_no_more() {
             return;
         }
-        NESTED.set(depth + 1);
+        NESTED.with(|nested| nested.set(depth + 1));
         let outer = self.thread.nested_begins(self.place);
         let taken = guard(self.blame, || take(slot));
         self.thread.nested_ends(outer);
-        NESTED.set(depth);
+        NESTED.with(|nested| nested.set(depth));
         if let Err(exit) = taken {
             // As at a poll of its own: the message is lost with the incarnation, what waits is not.
             slot.take();

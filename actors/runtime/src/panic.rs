@@ -66,9 +66,9 @@ fn text_of(payload: &(dyn Any + Send)) -> &str {
 
 /// Runs `work`; a panic in it becomes an exit that says what and where, and blames `blame`.
 pub(crate) fn guard<T>(blame: Blame, work: impl FnOnce() -> T) -> Result<T, Exit> {
-    let outer = GUARDED.replace(true);
+    let outer = GUARDED.with(|guarded| guarded.replace(true));
     let result = catch_unwind(AssertUnwindSafe(work));
-    GUARDED.set(outer);
+    GUARDED.with(|guarded| guarded.set(outer));
     result.map_err(|payload| {
         let noted = NOTED.with(|noted| noted.borrow_mut().take());
         let message = noted.unwrap_or_else(|| text_of(&*payload).to_owned());

@@ -1,6 +1,6 @@
 //! What an agent has done can be looked at, also after its brain has it safely, as long as the fleet file says.
 
-use crate::fleet::{Fleet, PATIENCE, file, within};
+use crate::fleet::{Fleet, PATIENCE, file, free_port, metric, metrics, within};
 use serde_json::json;
 
 const GRANTS: &str = r#"grants: [(cap: "store.brain"), (cap: "time"), (cap: "llm.chat", scope: { "models": ["m"] })]"#;
@@ -69,4 +69,30 @@ fn e6_turns_that_the_brain_has_safely_are_kept_as_many_as_the_file_says() {
         (numbers == [Some(6), Some(5)]).then_some(())
     });
     fleet.stop();
+}
+
+/// D2: an agent that finds eight messages waiting commits its brain for several turns at once; what it knows is the same, and an
+/// orderly stop leaves nothing of it behind.
+#[test]
+fn d2_turns_that_follow_each_other_share_a_commit() {
+    let port = free_port();
+    let agent = r#"Agent(id: "a", module: "builtin:echo", grants: [(cap: "store.brain")])"#;
+    let mut fleet = Fleet::of(&file(&format!("listen: \"127.0.0.1:{port}\","), agent));
+    fleet.start();
+    assert_eq!(fleet.command(&["terminate", "a"]).exit, 0);
+    for n in 1..=8 {
+        assert_eq!(fleet.command(&["send", "a", &format!("put k{n} {n}")]).exit, 0);
+    }
+    assert_eq!(fleet.command(&["restart", "a"]).exit, 0);
+    let known = |fleet: &Fleet| {
+        let sql = "SELECT applied_n, (SELECT count(*) FROM kv) FROM loket";
+        let known = fleet.command(&["brain", "a", "query", sql, "--json"]);
+        (known.exit == 0 && known.json()["rows"] == json!([[8, 8]])).then_some(())
+    };
+    within(PATIENCE, "the brain has all turns", || known(&fleet));
+    // The last one has none behind it, and commits all.
+    assert!(metric(&metrics(port), "loket_brain_turns_held_total") >= 1.0);
+    assert_eq!(metric(&metrics(port), "loket_brain_commits_total"), 8.0);
+    fleet.stop();
+    assert!(known(&fleet).is_some(), "an orderly stop leaves no brain behind");
 }

@@ -90,6 +90,12 @@ pub const COMMITS_BEFORE_DURABLE: u32 = 1_024;
 /// Milliseconds after the first commit that is not on disk when a brain is made durable (rule E6):
 /// an idle brain pins the ledger no longer than this.
 pub const DURABLE_AFTER_MS: u64 = 2_000;
+/// Turns that wait in a brain for the commit of a later one: committing them costs sixteenths then, and that many at most are run
+/// again after a crash.
+pub const HELD_TURNS_MAX: u32 = 15;
+/// Milliseconds after which a turn that waits for a later one's commit is committed: less than [`BUSY_MS`], for the file cannot be
+/// written by another connection meanwhile, and what looks into it sees the turn so late.
+pub const HELD_MS: u64 = 200;
 /// Milliseconds that a store thread waits for a lock that an earlier incarnation's connection still
 /// holds: long enough for it to be closed durably, short enough that brains which a stuck thread
 /// holds do not keep the store threads from the others.
@@ -98,6 +104,7 @@ pub const BUSY_MS: u64 = 250;
 /// of its shard.
 pub const REPORT_MS: u64 = 10_000;
 
+const _: () = assert!(HELD_MS < BUSY_MS && HELD_MS < DURABLE_AFTER_MS);
 const _: () = assert!(TERM_ROWS_MAX <= CANDIDATE_ROWS_MAX && HITS <= HITS_MAX);
 const _: () = assert!(LIST_ENTRIES <= LIST_ENTRIES_MAX && VALUE_BYTES_MAX <= LIST_BYTES_MAX);
 const _: () = assert!(TEXT_BYTES_MAX <= ADD_BYTES_MAX && OPEN_BRAINS_MIN <= OPEN_BRAINS_MAX);

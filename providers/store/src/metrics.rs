@@ -11,6 +11,8 @@ pub const BRAINS_OPEN: &str = "loket_brains_open";
 pub const BRAIN_OPEN_SECONDS: &str = "loket_brain_open_seconds";
 /// Turns committed into brains.
 pub const BRAIN_COMMITS: &str = "loket_brain_commits_total";
+/// Of these, turns whose commit waited for that of a later turn (rule D2).
+pub const BRAIN_TURNS_HELD: &str = "loket_brain_turns_held_total";
 /// Brains brought to the disk (rule E6).
 pub const BRAIN_CHECKPOINTS: &str = "loket_brain_checkpoints_total";
 /// Brain files renewed after a failed fsync (rule J2).
@@ -25,6 +27,8 @@ pub fn describe() {
     describe_gauge!(BRAINS_OPEN, Unit::Count, "Brains that are open");
     describe_histogram!(BRAIN_OPEN_SECONDS, Unit::Seconds, "Time to open a brain");
     describe_counter!(BRAIN_COMMITS, Unit::Count, "Turns committed into brains");
+    let help = "Turns committed into brains together with a later one";
+    describe_counter!(BRAIN_TURNS_HELD, Unit::Count, help);
     describe_counter!(BRAIN_CHECKPOINTS, Unit::Count, "Brains brought to the disk");
     describe_counter!(BRAINS_RENEWED, Unit::Count, "Brain files renewed after a failed fsync");
     let help = "Brains that were looked through because they were not closed well";
@@ -46,6 +50,10 @@ pub(crate) fn open_took(time: Duration) {
 
 pub(crate) fn committed() {
     counter!(BRAIN_COMMITS).increment(1);
+}
+
+pub(crate) fn held() {
+    counter!(BRAIN_TURNS_HELD).increment(1);
 }
 
 pub(crate) fn checkpointed() {

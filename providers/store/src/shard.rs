@@ -6,6 +6,7 @@
 //! [`Shard::request`], then `advance`.
 
 mod durable;
+mod held;
 mod jobs;
 mod slot;
 mod step;

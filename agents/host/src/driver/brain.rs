@@ -44,9 +44,14 @@ impl Brain {
         self.ask(BrainAction::Begin { life, epoch }).await
     }
 
-    /// Commits the transaction as turn `n` (rule D2).
-    pub(super) async fn commit(&self, n: TurnNo, chain: Hash) -> Result<BrainState, Failed> {
-        self.ask_once(BrainAction::Commit { n, chain }).await.unwrap_or_else(|| {
+    /// Commits the transaction as turn `n`, or lets it wait for the next turn's commit if there are `more` turns (rule D2).
+    pub(super) async fn commit(
+        &self,
+        n: TurnNo,
+        chain: Hash,
+        more: bool,
+    ) -> Result<BrainState, Failed> {
+        self.ask_once(BrainAction::Commit { n, chain, more }).await.unwrap_or_else(|| {
             Err(Failed::environment("brain", "the store ended before the brain was committed"))
         })
     }

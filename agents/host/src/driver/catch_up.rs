@@ -82,7 +82,7 @@ impl Agent {
                 if !free && chain_after(chain, n, hash) != expected {
                     return Err(self.lost(format!("turn {n} has another past")));
                 }
-                self.brain.commit(n, expected).await?;
+                self.brain.commit(n, expected, false).await?;
                 (applied, chain) = (n, expected);
                 self.brain.begin(self.life, self.epoch).await?;
                 metrics::caught_up();
@@ -120,7 +120,7 @@ impl Agent {
     /// The same for a brain that no turn follows: skips are committed by themselves.
     async fn bring_level(&mut self) -> Result<(), Stopped> {
         if let Brought::ButSkips = self.bring_up(TurnNo(self.done.0 + 1)).await? {
-            self.brain.commit(self.done, self.chain).await?;
+            self.brain.commit(self.done, self.chain, false).await?;
             self.brain.begin(self.life, self.epoch).await?;
         }
         Ok(())

@@ -293,11 +293,11 @@ impl Agent {
             }
         };
         if broken(Mutation::BrainFirst) {
-            let _ = self.brain.commit(n, chain).await;
+            let _ = self.brain.commit(n, chain, false).await;
         }
         let ending = self.services.ledger.end(end);
         if broken(Mutation::WrittenD2) {
-            let _ = self.brain.commit(n, chain).await;
+            let _ = self.brain.commit(n, chain, false).await;
         }
         let next = match ending.await {
             Ok(next) => next,
@@ -310,8 +310,9 @@ impl Agent {
         failpoints::hit(Point::AfterCompletion, None, marked);
         (self.done, self.chain, self.level) = (n, chain, false);
         metrics::turn("completed");
-        match self.brain.commit(n, chain).await {
-            Ok(_) => self.level = true,
+        match self.brain.commit(n, chain, next.is_some()).await {
+            // One that waits for the next turn's commit is there once that has looked.
+            Ok(_) => self.level = next.is_none(),
             // Nothing is lost: the next turn finds the brain behind and re-runs this one (rule F1).
             Err(failed) => {
                 let agent = &self.plan.name;

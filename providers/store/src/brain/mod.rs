@@ -11,6 +11,7 @@ mod error;
 pub(crate) mod files;
 mod flush;
 pub(crate) mod forget;
+mod held;
 pub(crate) mod kv;
 pub(crate) mod memory;
 pub(crate) mod query;
@@ -49,6 +50,10 @@ pub(crate) struct Brain {
     owner: Owner,
     applied: TurnNo,
     chain: Hash,
+    /// The same of the last commit.
+    in_file: (TurnNo, Hash),
+    /// Turns of the open transaction that have ended, see [`held`].
+    held: u32,
     turn_open: bool,
     /// A call of the open turn had no answer: the transaction may be gone, so it never commits.
     broken: bool,
@@ -117,6 +122,8 @@ impl Brain {
             owner,
             applied,
             chain,
+            in_file: (applied, chain),
+            held: 0,
             turn_open: false,
             broken: false,
             log_is_new: closed_well && !claimed,
@@ -161,7 +168,8 @@ impl Brain {
         self.steps.unlimited();
         let wait = if patient { BUSY_MS } else { 0 };
         self.conn.busy_timeout(Duration::from_millis(wait))?;
-        let begun = self.conn.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([]));
+        let sql = if self.held > 0 { "SAVEPOINT turn" } else { "BEGIN IMMEDIATE" };
+        let begun = self.conn.prepare_cached(sql).and_then(|mut s| s.execute([]));
         self.noting(begun)?;
         self.turn_open = true;
         Ok(())
@@ -178,6 +186,17 @@ impl Brain {
     }
 
     fn try_commit(&mut self, n: TurnNo, chain: Hash) -> Result<(), TurnError> {
+        self.may_commit(n)?;
+        self.steps.unlimited();
+        // What is held is committed with it: a commit releases all savepoints.
+        let done = self.write_state(n, chain);
+        self.noting(done)?;
+        self.turn_open = false;
+        self.committed(n, chain);
+        Ok(())
+    }
+
+    fn may_commit(&self, n: TurnNo) -> Result<(), TurnError> {
         if !self.turn_open {
             return Err(TurnError::NoTurn);
         }
@@ -190,12 +209,6 @@ impl Brain {
             let applied = self.applied;
             return Err(TurnError::Applied { n, applied });
         }
-        self.steps.unlimited();
-        let done = self.write_state(n, chain);
-        self.noting(done)?;
-        self.turn_open = false;
-        self.log_is_new = false;
-        (self.applied, self.chain) = (n, chain);
         Ok(())
     }
 
@@ -205,19 +218,6 @@ impl Brain {
         self.conn.prepare_cached(sql)?.execute(row)?;
         self.conn.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
-    }
-
-    /// Drops what the open turn did, if one is open (rule G1).
-    pub(crate) fn roll_back(&mut self) {
-        self.steps.unlimited();
-        if !self.conn.is_autocommit() {
-            let undone = self.conn.execute_batch("ROLLBACK");
-            // After some errors SQLite has rolled back by itself; if not, the next begin fails and
-            // says why.
-            let _ = self.noting(undone);
-        }
-        self.turn_open = false;
-        self.broken = false;
     }
 
     /// Runs a call within the open turn, with a call's budget of steps.
@@ -244,6 +244,7 @@ impl Brain {
     /// Brings all that is committed to the disk, fsynced (rule E6). Blocks: for store threads.
     /// Tells up to which turn; `None` when another connection was in the way.
     pub(crate) fn make_durable(&mut self) -> rusqlite::Result<Option<TurnNo>> {
+        self.settle()?;
         self.steps.unlimited();
         // With NORMAL, SQLite syncs the log before and the file after it has copied the one into
         // the other.

@@ -17,7 +17,30 @@ pub(super) struct Timers {
     /// Monotonic milliseconds. At most one entry for each time that a brain went from clean to
     /// dirty within [`DURABLE_AFTER_MS`].
     queue: VecDeque<(u64, AgentName)>,
+    /// Brains that hold turns, and when these are committed at the latest; they all wait equally long, too.
+    held: VecDeque<(u64, AgentName)>,
     changed: Rc<Notify>,
+}
+
+impl Timers {
+    /// The next moment at which something is to be done.
+    fn next(&self) -> Option<u64> {
+        let at = |queue: &VecDeque<(u64, AgentName)>| queue.front().map(|(at, _)| *at);
+        at(&self.queue).into_iter().chain(at(&self.held)).min()
+    }
+
+    pub(super) fn hold(&mut self, until: u64, agent: &AgentName) {
+        self.held.push_back((until, Arc::clone(agent)));
+        // The one before is waited for already.
+        if self.held.len() == 1 {
+            self.changed.notify_one();
+        }
+    }
+
+    /// One whose time is over.
+    pub(super) fn held_until(&mut self, now: u64) -> Option<AgentName> {
+        self.held.pop_front_if(|(at, _)| *at <= now).map(|(_, agent)| agent)
+    }
 }
 
 impl Inner {
@@ -67,16 +90,19 @@ pub(super) async fn sweep(shard: Weak<RefCell<Inner>>) {
         let Some(inner) = shard.upgrade() else { return };
         let (next, changed, clock) = {
             let inner = inner.borrow();
-            let next = inner.timers.queue.front().map(|(at, _)| *at);
-            (next, Rc::clone(&inner.timers.changed), inner.tools.clock.clone())
+            (inner.timers.next(), Rc::clone(&inner.timers.changed), inner.tools.clock.clone())
         };
         // Whoever waits must not keep the shard alive.
         drop(inner);
         match next {
             None => changed.notified().await,
-            Some(at) => clock.sleep_until(at).await,
+            Some(at) => tokio::select! {
+                () = changed.notified() => {}
+                () = clock.sleep_until(at) => {}
+            },
         }
         let Some(inner) = shard.upgrade() else { return };
+        inner.borrow_mut().settle_due();
         let due = inner.borrow_mut().due();
         for agent in due {
             advance(&inner, &agent);

@@ -47,6 +47,8 @@ pub(super) struct Slot {
     /// When it was used last, in uses of the shard.
     pub(super) used: u64,
     pub(super) unsynced: Unsynced,
+    /// Since when its brain holds turns that are not committed, monotonic milliseconds.
+    pub(super) held_since: Option<u64>,
     /// Closed as soon as it is idle: it is not needed for a while.
     pub(super) let_go: bool,
 }
@@ -59,6 +61,7 @@ impl Slot {
             waiting: VecDeque::new(),
             used: 0,
             unsynced: Unsynced::default(),
+            held_since: None,
             let_go: false,
         }
     }

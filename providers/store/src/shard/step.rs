@@ -12,7 +12,7 @@ use loket_turn::{AgentName, Epoch, Life, Outcome, TurnNo};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-type Answer = Result<BrainState, BrainError>;
+pub(super) type Answer = Result<BrainState, BrainError>;
 
 impl Inner {
     /// Does one piece of work; gives the job that it takes, the brain already out.
@@ -57,7 +57,12 @@ impl Inner {
                 slot.past.incarnation = request.incarnation;
                 self.begin(agent, life, epoch, request)
             }
-            BrainAction::Commit { n, chain } => {
+            BrainAction::Commit { n, chain, more } => {
+                if more && let Some(answer) = self.hold(agent, request.incarnation, (n, chain)) {
+                    let _ = request.reply.send(answer);
+                    return None;
+                }
+                let slot = self.slots.get_mut(agent)?;
                 if request.incarnation == slot.past.incarnation && slot.commit_syncs() {
                     let brain = slot.take()?;
                     return Some(Job::Commit { brain, n, chain, request });
@@ -69,12 +74,19 @@ impl Inner {
                 None
             }
             BrainAction::RollBack => {
-                let _ = request.reply.send(roll_back(agent, slot, request.incarnation));
+                let answer = roll_back(agent, slot, request.incarnation);
+                if answer.is_ok() {
+                    self.settle(agent);
+                }
+                let _ = request.reply.send(answer);
                 None
             }
             BrainAction::Release => {
                 let answer = roll_back(agent, slot, request.incarnation);
                 let undone = answer.is_ok();
+                if undone {
+                    self.settle(agent);
+                }
                 let _ = request.reply.send(answer);
                 if undone { self.release(agent) } else { None }
             }
@@ -164,6 +176,7 @@ impl Inner {
             slot.place = Place::Closed;
         }
         if done {
+            slot.held_since = None;
             metrics::committed();
             self.note_commit(agent);
             if broken(Mutation::PurgeEarly) {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod disk;
+mod held;
 mod order;
 mod turns;
 
@@ -92,7 +93,8 @@ impl Bench {
     }
 
     pub(super) async fn commit(&self, agent: &str, n: u64) -> Answer {
-        let what = BrainAction::Commit { n: TurnNo(n), chain: Hash::of(&n.to_le_bytes()) };
+        let what =
+            BrainAction::Commit { n: TurnNo(n), chain: Hash::of(&n.to_le_bytes()), more: false };
         self.ask(agent, 1, what).await.unwrap()
     }
 

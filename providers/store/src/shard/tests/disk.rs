@@ -170,7 +170,7 @@ fn e1_the_commit_that_begins_the_log_is_not_made_on_the_lane() {
         bench.begin("ada").await;
         let gate = bench.hold_the_thread();
         settle().await;
-        let commit = |n| BrainAction::Commit { n: TurnNo(n), chain: Hash::default() };
+        let commit = |n| BrainAction::Commit { n: TurnNo(n), chain: Hash::default(), more: false };
         let mut first = bench.ask("ada", 1, commit(2));
         // What comes while it is out keeps its order.
         let next = bench.ask("ada", 1, begin_of(1));

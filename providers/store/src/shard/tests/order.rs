@@ -25,7 +25,7 @@ fn work_for_a_brain_keeps_its_order_while_it_is_out_and_others_go_on() {
         let Called::Later(second) = bench.call("ada", 1, "kv.put", &put(2)) else {
             panic!("the brain is out");
         };
-        let what = BrainAction::Commit { n: TurnNo(1), chain: Hash::default() };
+        let what = BrainAction::Commit { n: TurnNo(1), chain: Hash::default(), more: false };
         let committed = bench.ask("ada", 1, what);
         // Another brain is here and answers at once.
         let Called::Now(other) = bench.call("bob", 1, "kv.put", &put(9)) else {

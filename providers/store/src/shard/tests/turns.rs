@@ -48,7 +48,7 @@ fn j4_an_older_incarnation_is_fenced_and_what_it_left_is_gone() {
         // The new one has asked for nothing but its begin.
         bench.asks_to_begin("ada", 4).await.unwrap().unwrap();
         let fenced = Err(BrainError::Fenced("ada".into()));
-        let commit = BrainAction::Commit { n: TurnNo(1), chain: Hash::default() };
+        let commit = BrainAction::Commit { n: TurnNo(1), chain: Hash::default(), more: false };
         assert_eq!(bench.ask("ada", 3, commit.clone()).await.unwrap(), fenced);
         assert_eq!(bench.ask("ada", 3, BrainAction::RollBack).await.unwrap(), fenced);
         assert_eq!(bench.asks_to_begin("ada", 3).await.unwrap(), fenced);
