@@ -41,6 +41,11 @@ pub(crate) fn json(value: &Value) -> Code {
     line(&serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
+/// A text from outside as a cell of a table: one line, whatever is in it, so that nobody writes a row of their own.
+pub(crate) fn cell(text: &str) -> String {
+    loket_supervision::visible(text, &[])
+}
+
 /// Control characters, and those that turn the order of reading around, in names and texts from outside are shown, never sent to the
 /// terminal.
 pub(crate) fn safe(text: &str) -> String {

@@ -28,6 +28,8 @@ pub struct Living {
     pub done: TurnNo,
     /// The chain hash after it.
     pub chain: Hash,
+    /// The last turn that its brain is known to have on the disk (rule E6); the first epoch's 0: none yet.
+    pub durable: TurnNo,
 }
 
 /// When an epoch began: with the turn after this one (rule E7).
@@ -72,8 +74,7 @@ impl Past {
     /// # Errors
     /// [`OpenError::Sqlite`], as all that read.
     pub fn living(&self) -> Result<Vec<Living>, OpenError> {
-        let sql =
-            "SELECT name, life, epoch, done_n, chain FROM agents WHERE gone = 0 ORDER BY name";
+        let sql = "SELECT name, life, epoch, done_n, chain, durable_n FROM agents WHERE gone = 0 ORDER BY name";
         self.read(|conn| {
             let mut rows = conn.prepare(sql)?;
             let rows = rows.query_map([], living_at)?;
@@ -185,6 +186,7 @@ fn living_at(row: &Row<'_>) -> rusqlite::Result<Living> {
         epoch: Epoch(un(row.get(2)?)),
         done: TurnNo(un(row.get(3)?)),
         chain: Hash(codec::array(row.get(4)?)?),
+        durable: TurnNo(un(row.get(5)?)),
     })
 }
 

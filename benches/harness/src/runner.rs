@@ -15,6 +15,9 @@ use loket_runtime::Clock;
 /// The parts of a repeat's time: plain with one, single ones timed, many at once.
 const SHARES: u64 = 4;
 
+/// Milliseconds that the end of a lane's poll is waited for, from the last answer: on a busy machine it takes some.
+const COUNTED_WITHIN_MS: u64 = 5_000;
+
 /// What is told while it goes on.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
@@ -114,7 +117,9 @@ impl Running {
                 made += self.timed(load, budget_ns / 2)?;
             }
         }
-        if let (Some(before), Some(after)) = (before, self.counted(options)) {
+        if let Some(before) = before
+            && let Some(after) = self.counted_all(options, before, made)
+        {
             let proof = self.proof.get_or_insert(Proof { calls: 0, admitted: 0, answered: 0 });
             proof.calls += made;
             proof.admitted += after.0.saturating_sub(before.0);
@@ -127,6 +132,21 @@ impl Running {
     fn counted(&self, options: &Options) -> Option<(u64, u64)> {
         let counts = options.counts.as_ref().filter(|_| self.tier.is_proven())?;
         Some((counts(Counter::Admitted, ECHO), counts(Counter::Answered, ECHO)))
+    }
+
+    /// The same once the calls made since are counted: a lane tells of them when the poll that made them is over, which may be after
+    /// the last answer is here. Never waits for long: what is missing then is missing.
+    fn counted_all(&self, options: &Options, before: (u64, u64), made: u64) -> Option<(u64, u64)> {
+        let clock = Clock::machine(Moment(0));
+        let until = clock.monotonic_ms() + COUNTED_WITHIN_MS;
+        loop {
+            let after = self.counted(options)?;
+            let all = after.0 >= before.0 + made && after.1 >= before.1 + made;
+            if all || clock.monotonic_ms() >= until {
+                return Some(after);
+            }
+            std::thread::yield_now();
+        }
     }
 
     fn plain(&mut self, options: &Options, load: Load, budget_ns: u64) -> Result<u64, BenchError> {

@@ -63,7 +63,8 @@ fn within(bounds: QueryBounds) -> Bounds {
 }
 
 fn known(living: Living) -> Whose {
-    Whose { agent: living.agent, life: living.life, epoch: living.epoch }
+    let Living { agent, life, epoch, durable, .. } = living;
+    Whose { agent, life, epoch, durable }
 }
 
 fn living(data: &Path) -> Result<Vec<Living>, CliError> {
@@ -83,7 +84,7 @@ fn told(answer: Result<Answer, QueryError>, json: bool) -> Result<Code, CliError
         let exit = match error {
             QueryError::NotAllowed(_) | QueryError::Sql(_) => exit::USAGE,
             QueryError::TimeOut(_) => exit::TRY_AGAIN,
-            QueryError::Unreadable { .. } => exit::DATA,
+            QueryError::Unreadable { .. } | QueryError::Gone { .. } => exit::DATA,
             _ => exit::FAILED,
         };
         CliError::new(error.code(), exit, error.to_string())
@@ -102,7 +103,7 @@ fn told(answer: Result<Answer, QueryError>, json: bool) -> Result<Code, CliError
 
 /// Columns as wide as what is in them; a cell is one line.
 fn table(answer: &Answer) -> String {
-    let cell = |text: String| output::safe(&text.replace('\n', "\\n"));
+    let cell = |text: String| output::cell(&text);
     let head: Vec<String> = answer.columns.iter().cloned().map(cell).collect();
     let rows = answer.rows.iter().map(|row| row.iter().map(|it| cell(it.to_string())).collect());
     let lines: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();

@@ -71,7 +71,7 @@ fn show(answer: &Value) -> Code {
         word(&answer["blame"]),
         word(&answer["reason"]),
         word(&letter["id"]),
-        word(&letter["kind"]),
+        output::cell(&word(&letter["kind"])),
         word(&letter["sender"]),
         word(&letter["body"]).replace('\n', "\n  "),
     );

@@ -173,7 +173,7 @@ fn list_quarantines(answer: &Value) -> Code {
             word(&row["cause"]),
             row["n"].to_string(),
             row["waiting"].to_string(),
-            word(&row["reason"]),
+            output::cell(&word(&row["reason"])),
         ));
     }
     output::line(&output::safe(&text))

@@ -31,7 +31,7 @@ fn list(answer: &Value) -> Code {
     if all.is_empty() {
         return output::line("no timers");
     }
-    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let word = |value: &Value| output::cell(value.as_str().unwrap_or_default());
     let mut text = format!("{:<24} {:<32} {:<20} {:<12} again", "due", "timer", "agent", "kind");
     for timer in all {
         let due = loket_time::rfc3339(timer["due_ms"].as_u64().unwrap_or_default());

@@ -44,7 +44,7 @@ fn list(answer: &Value) -> Code {
             turn["attempts"].to_string(),
             turn["parks"].to_string(),
             turn["calls"].to_string(),
-            word(&turn["kind"]),
+            output::cell(word(&turn["kind"])),
             word(&turn["sender"]),
         ));
     }
@@ -73,7 +73,7 @@ fn show(turn: &Value) -> Code {
         turn["attempts"],
         turn["parks"],
         word(&turn["message"]),
-        word(&turn["kind"]),
+        output::cell(word(&turn["kind"])),
         word(&turn["sender"]),
         indented(word(&turn["body"])),
     );

@@ -176,7 +176,7 @@ fn h1_timers_outlive_the_process() {
         {"call": "time.after", "args": {"ms": 1_500, "kind": "wake", "body": "up"}},
         {"call": "time.after", "args": {"ms": 3_600_000, "kind": "wake", "body": "far"}},
         {"call": "time.cancel", "args": {"timer": "$1/timer"}},
-        {"call": "time.cron", "args": {"expr": "0 0 1 1 *", "tz": "Europe/Berlin", "kind": "year"}},
+        {"call": "time.cron", "args": {"expr": "0 0 1 1 *", "tz": "Europe/Berlin", "kind": "year\nof"}},
         {"call": "time.cron", "args": {"expr": "61 * * * *"}},
     ]);
     let outcome = fleet.call("clerk", &set.to_string()).json();
@@ -197,7 +197,9 @@ fn h1_timers_outlive_the_process() {
     let left = fleet.command(&["timers", "clerk", "--json"]).json();
     let left = left["timers"].as_array().unwrap().clone();
     assert_eq!(left.len(), 1, "{left:?}");
-    assert_eq!((&left[0]["kind"], &left[0]["tz"]), (&json!("year"), &json!("Europe/Berlin")));
+    assert_eq!((&left[0]["kind"], &left[0]["tz"]), (&json!("year\nof"), &json!("Europe/Berlin")));
+    let table = fleet.command(&["timers"]).out;
+    assert_eq!(table.lines().count(), 2, "nobody writes a row of their own: {table}");
     let timer = left[0]["id"].as_str().unwrap();
     assert_eq!(fleet.command(&["timers", "--cancel", timer]).exit, 0);
     assert_eq!(fleet.command(&["timers"]).out.trim(), "no timers");

@@ -4,7 +4,7 @@
 //! SQLite joins ten files at most, so the rows of those tables that the question names are copied into memory first, brain by brain.
 
 use super::guard::{self, prepare};
-use super::{Answer, Bounds, QueryError, Whose, answer, unreadable};
+use super::{Answer, Bounds, QueryError, Whose, answer, in_time, unreadable};
 use crate::brain::BrainFiles;
 use crate::wait::Deadline;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -59,6 +59,16 @@ pub struct Places<'a> {
 /// # Errors
 /// [`QueryError`].
 pub fn query_fleet(places: &Places<'_>, sql: &str, bounds: Bounds) -> Result<Answer, QueryError> {
+    let (data, ledger) = (places.data.to_owned(), places.ledger.to_owned());
+    let (brains, glob) = (places.brains.to_owned(), places.glob.map(str::to_owned));
+    let sql = sql.to_owned();
+    in_time(bounds.time, move || {
+        let glob = glob.as_deref();
+        ask_all(&Places { data: &data, ledger: &ledger, brains: &brains, glob }, &sql, bounds)
+    })
+}
+
+fn ask_all(places: &Places<'_>, sql: &str, bounds: Bounds) -> Result<Answer, QueryError> {
     let &Places { data, ledger, brains, glob } = places;
     let until = Deadline::after(bounds.time);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -73,12 +83,13 @@ pub fn query_fleet(places: &Places<'_>, sql: &str, bounds: Bounds) -> Result<Ans
     if named != 0 {
         let files = BrainFiles::new(data);
         for whose in brains {
-            let file = files.path(whose.life, whose.epoch);
             if until.is_over() {
                 return Err(QueryError::TimeOut(bounds.time));
             }
             let meant = meant(&conn, &whose.agent, glob);
-            if meant.map_err(|error| unreadable(in_memory, &error))? && file.exists() {
+            if meant.map_err(|error| unreadable(in_memory, &error))?
+                && let Some(file) = whose.file(&files)?
+            {
                 copy(&conn, &file, &whose.agent, named).map_err(|error| copied(&file, &error))?;
             }
         }
@@ -95,13 +106,14 @@ fn make(conn: &Connection) -> rusqlite::Result<()> {
     TABLES.iter().try_for_each(|(_, definition, _)| conn.execute_batch(definition))
 }
 
-/// Which tables of brains the question reads, a bit each. It is prepared, not run.
+/// Which tables of brains the question reads, a bit each. It is prepared, not run. Of a table of which no column is read, as in
+/// `count(*)`, SQLite names the database only where the question does.
 fn named(conn: &mut Connection, sql: &str) -> rusqlite::Result<usize> {
     let found = Arc::new(AtomicUsize::new(0));
     let noted = Arc::clone(&found);
     conn.authorizer(Some(move |asked: AuthContext<'_>| {
         if let AuthAction::Read { table_name, .. } = asked.action
-            && asked.database_name == Some("main")
+            && asked.database_name.is_none_or(|name| name == "main")
             && let Some(at) = TABLES.iter().position(|(name, ..)| *name == table_name)
         {
             noted.fetch_or(1 << at, Ordering::Relaxed);

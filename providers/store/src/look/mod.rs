@@ -13,7 +13,7 @@ pub use answer::{Answer, Cell};
 pub use fleet::{Places, query_fleet};
 
 use crate::brain::BrainFiles;
-use loket_turn::{AgentName, Epoch, Life};
+use loket_turn::{AgentName, Epoch, Life, TurnNo};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,6 +36,20 @@ pub struct Whose {
     pub life: Life,
     /// The epoch of its file (rule E7).
     pub epoch: Epoch,
+    /// The last turn that the ledger knows to be on the disk in it (rule E6).
+    pub durable: TurnNo,
+}
+
+impl Whose {
+    /// The brain's file; `None` while it is not made yet.
+    fn file(&self, files: &BrainFiles) -> Result<Option<PathBuf>, QueryError> {
+        let file = files.path(self.life, self.epoch);
+        match (file.exists(), self.durable) {
+            (true, _) => Ok(Some(file)),
+            (false, TurnNo(0)) => Ok(None),
+            (false, durable) => Err(QueryError::Gone { agent: self.agent.clone(), file, durable }),
+        }
+    }
 }
 
 /// What a question may use.
@@ -70,9 +84,23 @@ pub enum QueryError {
         /// What to do.
         help: &'static str,
     },
+    /// The machine has no thread for it.
+    #[error("no thread for the question: {0}")]
+    NoThread(String),
     /// The agent has no brain yet.
     #[error("{0} has no brain yet: it is made with its first turn")]
     NoBrain(AgentName),
+    /// The file of a brain that was on the disk is not there.
+    #[error("the brain of {agent} is gone: {} held its turns up to {durable}; put the file back, or have it made anew: \
+             `loket brain {agent} restore`", file.display())]
+    Gone {
+        /// Whose.
+        agent: AgentName,
+        /// Which.
+        file: PathBuf,
+        /// The last turn that was on the disk.
+        durable: TurnNo,
+    },
     /// A file cannot be read.
     #[error("{}: {reason}", file.display())]
     Unreadable {
@@ -92,7 +120,9 @@ impl QueryError {
             Self::TimeOut(_) => "Q003",
             Self::TooLarge { .. } => "Q004",
             Self::NoBrain(_) => "Q005",
+            Self::NoThread(_) => "Q008",
             Self::Unreadable { .. } => "Q006",
+            Self::Gone { .. } => "Q007",
         }
     }
 
@@ -116,6 +146,22 @@ impl QueryError {
     }
 }
 
+/// How much longer than its time a question is waited for: SQLite looks at the clock between two steps, and stops by itself.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Asks on a thread of its own, and waits no longer than the time for it: one step of SQLite's can be a function over megabytes, which
+/// nothing interrupts. The thread then ends with the process, or when the function does.
+fn in_time<F>(time: Duration, ask: F) -> Result<Answer, QueryError>
+where
+    F: FnOnce() -> Result<Answer, QueryError> + Send + 'static,
+{
+    let (tell, told) = crossbeam_channel::bounded(1);
+    let asker = move || drop(tell.send(ask()));
+    let made = std::thread::Builder::new().name("loket-question".to_owned()).spawn(asker);
+    made.map_err(|error| QueryError::NoThread(error.to_string()))?;
+    told.recv_timeout(time.saturating_add(GRACE)).unwrap_or(Err(QueryError::TimeOut(time)))
+}
+
 /// Answers a question about one brain. Blocks; never on a lane.
 ///
 /// # Errors
@@ -126,16 +172,20 @@ pub fn query_brain(
     sql: &str,
     bounds: Bounds,
 ) -> Result<Answer, QueryError> {
-    let file = BrainFiles::new(data).path(whose.life, whose.epoch);
-    if !file.exists() {
+    let Some(file) = whose.file(&BrainFiles::new(data))? else {
         return Err(QueryError::NoBrain(whose.agent.clone()));
-    }
+    };
+    let sql = sql.to_owned();
+    in_time(bounds.time, move || ask_file(&file, &sql, bounds))
+}
+
+fn ask_file(file: &Path, sql: &str, bounds: Bounds) -> Result<Answer, QueryError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let opened = Connection::open_with_flags(&file, flags);
+    let opened = Connection::open_with_flags(file, flags);
     let opened = opened.and_then(|conn| guard::prepare(&conn).map(|()| conn));
-    let mut conn = opened.map_err(|error| unreadable(&file, &error))?;
+    let mut conn = opened.map_err(|error| unreadable(file, &error))?;
     let until = crate::wait::Deadline::after(bounds.time);
-    guard::close(&mut conn, until).map_err(|error| unreadable(&file, &error))?;
+    guard::close(&mut conn, until).map_err(|error| unreadable(file, &error))?;
     answer::ask(&conn, sql, bounds)
 }
 

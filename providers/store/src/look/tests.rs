@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 const BOUNDS: Bounds = Bounds { time: Duration::from_secs(60), rows: 100 };
 
 fn whose(agent: &str, life: u64) -> Whose {
-    Whose { agent: agent.into(), life: Life(life), epoch: Epoch(0) }
+    Whose { agent: agent.into(), life: Life(life), epoch: Epoch(0), durable: TurnNo(0) }
 }
 
 /// A brain with one entry and one text, committed; open still, as in a running fleet.
@@ -109,6 +109,10 @@ fn a_question_without_end_is_stopped_and_a_large_answer_is_said() {
     let bounds = Bounds { time: Duration::from_millis(20), rows: 1 };
     let stopped = query_brain(dir.path(), &whose("ada", 1), endless, bounds).unwrap_err();
     assert_eq!(stopped.code(), "Q003", "{stopped}");
+    // One function that takes seconds: nothing interrupts it.
+    let long = "SELECT instr(replace(hex(zeroblob(800000)), '0', 'a'), replace(hex(zeroblob(400000)), '0', 'a') || 'b')";
+    let stopped = query_brain(dir.path(), &whose("ada", 1), long, bounds).unwrap_err();
+    assert_eq!(stopped.code(), "Q003", "{stopped}");
     let ten =
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10) SELECT i FROM n";
     let bounds = Bounds { rows: 3, ..BOUNDS };
@@ -135,6 +139,22 @@ fn a_brain_that_is_not_made_yet_is_told() {
 }
 
 #[test]
+fn e6_a_brain_that_was_on_the_disk_and_is_gone_is_told_and_not_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = ledger(dir.path());
+    let gone = Whose { durable: TurnNo(13), ..whose("ada", 1) };
+    let error = query_brain(dir.path(), &gone, "SELECT 1", BOUNDS).unwrap_err();
+    assert_eq!(error.code(), "Q007", "{error}");
+    assert!(error.to_string().contains("up to 13"), "{error}");
+    let brains = [gone];
+    let places = Places { data: dir.path(), ledger: &ledger, brains: &brains, glob: None };
+    let error = query_fleet(&places, "SELECT count(*) FROM kv", BOUNDS).unwrap_err();
+    assert_eq!(error.code(), "Q007", "{error}");
+    let others = Places { glob: Some("pool/*"), ..places };
+    assert!(query_fleet(&others, "SELECT count(*) FROM kv", BOUNDS).is_ok());
+}
+
+#[test]
 fn one_question_reads_the_ledger_and_all_brains() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = ledger(dir.path());
@@ -145,6 +165,12 @@ fn one_question_reads_the_ledger_and_all_brains() {
     let places = Places { data: dir.path(), ledger: &ledger, brains: &brains, glob: None };
     let sql = "SELECT b.agent, b.applied_n, k.value, a.done_n FROM brains b JOIN kv k USING (agent)
                  LEFT JOIN agents a ON a.name = b.agent ORDER BY b.agent";
+    for rows in
+        ["SELECT count(*) FROM kv", "SELECT count(*) FROM main.kv", "SELECT sum(1) FROM brains"]
+    {
+        let found = query_fleet(&places, rows, BOUNDS).unwrap();
+        assert_eq!(found.rows, [[Cell::Integer(2)]], "no column is read: {rows}");
+    }
     let found = query_fleet(&places, sql, BOUNDS).unwrap();
     let ada = vec![text("ada"), Cell::Integer(1), text("1"), Cell::Integer(9)];
     let bob = vec![text("pool/bob"), Cell::Integer(1), text("2"), Cell::Null];
