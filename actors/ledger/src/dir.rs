@@ -57,6 +57,17 @@ pub(crate) fn sync(path: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// Refuses a directory without a ledger, or with an empty file in its place: SQLite would make a new one there, and throw away a log
+/// that stands beside it.
+pub(crate) fn must_be_there(dir: &Path) -> Result<(), OpenError> {
+    let file = dir.join(LEDGER_FILE);
+    match std::fs::metadata(&file) {
+        Ok(meta) if meta.len() > 0 => Ok(()),
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(io(&file)(why)),
+        _ => Err(OpenError::Lost { file }),
+    }
+}
+
 /// The write-ahead log beside the ledger's file.
 pub(crate) fn wal_path(dir: &Path) -> PathBuf {
     dir.join(format!("{LEDGER_FILE}-wal"))

@@ -33,6 +33,9 @@ fn ready(options: Options) -> Result<Ready, OpenError> {
     let io = |source| OpenError::Io { path: dir.clone(), source };
     dir::create(&dir)?;
     let lock = dir::lock(&dir)?;
+    if options.must_be_there {
+        dir::must_be_there(&dir)?;
+    }
     let mut engine = Engine::open(options)?;
     let leftovers = open_turns::leftovers(&dir).map_err(io)?;
     engine.begin();

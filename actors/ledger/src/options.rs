@@ -38,10 +38,14 @@ pub struct Options {
     pub keep_turns: u64,
     /// The clock.
     pub clock: Clock,
+    /// Whether a ledger that is missing or empty is an error, and not made anew: the directory holds what only its ledger knows, and
+    /// a new one would count lives from the first again (rule E3).
+    pub must_be_there: bool,
 }
 
 impl Options {
-    /// The defaults for a data directory: `Power`, 8 GiB, no turns kept longer than needed, the machine's clock.
+    /// The defaults for a data directory: `Power`, 8 GiB, no turns kept longer than needed, the machine's clock, made if
+    /// it is not there.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -50,6 +54,7 @@ impl Options {
             hard_limit_bytes: None,
             keep_turns: 0,
             clock: Arc::new(crate::clock::unix_ms),
+            must_be_there: false,
         }
     }
 }
@@ -82,6 +87,16 @@ pub enum OpenError {
     /// The file is an SQLite database, but no ledger.
     #[error("{} is not a ledger of loket", file.display())]
     NotALedger {
+        /// The file.
+        file: PathBuf,
+    },
+    /// It had to be there ([`Options::must_be_there`]), and there is none, or an empty file.
+    #[error(
+        "{} is missing or empty, but there are brains that only their ledger knows: put it back from a backup; to begin anew on \
+         purpose, start with another --data, or move brains/ away",
+        file.display()
+    )]
+    Lost {
         /// The file.
         file: PathBuf,
     },
@@ -120,6 +135,7 @@ impl OpenError {
             Self::NotALedger { .. } => "L103",
             Self::Io { .. } | Self::Sync { .. } => "L104",
             Self::Sqlite { .. } => "L105",
+            Self::Lost { .. } => "L106",
         }
     }
 }

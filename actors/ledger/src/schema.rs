@@ -47,6 +47,10 @@ pub(crate) fn open(options: &Options) -> Result<Connection, OpenError> {
     if application != APPLICATION_ID && objects > 0 {
         return Err(OpenError::NotALedger { file });
     }
+    if found == 0 && options.must_be_there {
+        // A database without anything in it, as it is when its log alone is lost before the first checkpoint.
+        return Err(OpenError::Lost { file });
+    }
     if found == 0 {
         // Only here: on a file that is there already this writes, and a full disk must not keep it
         // from being opened (rule J3).

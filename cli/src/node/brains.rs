@@ -85,6 +85,7 @@ where
     let mut options = Options::new(data);
     // How many turns are kept is for the fleet file to say.
     options.keep_turns = u64::MAX;
+    options.must_be_there = true;
     let ledger = SqliteLedger::open(options, Box::new(|_| {}))
         .map_err(|error| CliError::new(error.code(), exit::DATA, error.to_string()))?;
     let clock = Clock::machine(Moment(ledger.high_water_ms()));

@@ -8,6 +8,7 @@ mod brains;
 mod builtins;
 mod catalog;
 mod console;
+mod directory;
 mod dynamic;
 mod emergency;
 mod endings;

@@ -12,7 +12,7 @@ use super::obituaries::{Obituaries, remove, remove_below};
 use super::operator::Outsider;
 use super::reload::Reloader;
 use super::ticks::Beats;
-use super::{builtins, console, file, http, past, socket};
+use super::{builtins, console, directory, file, http, past, socket};
 use crate::exit::{self, CliError, Code};
 use loket_agent::Pools;
 use loket_host::driver::Modules;
@@ -23,11 +23,11 @@ use loket_runtime::{
     Clock, Hooks, Listening, Node, NodeConfig, OnGone, Runtime, StartError, StopAll, Waiters,
     WatchdogConfig,
 };
+use loket_store::keep::holds_brains;
 use loket_store::{STORE_THREADS, StoreThreads};
 use loket_supervision::fleet::{self, Durability, Fleet};
 use loket_turn::{Ledger, LedgerEvent};
 use metrics_exporter_prometheus::PrometheusHandle;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -133,7 +133,7 @@ fn check(options: &RunOptions) -> Result<Checked, CliError> {
         let text = format!("the engine does not start: {error}");
         CliError::new(error.code(), exit::BUG, text)
     })?;
-    make_data_directory(&data)?;
+    directory::make(&data)?;
     let cache = cache_in(&data);
     let modules = Arc::new(Modules::new(engine, LoadLimits::default(), cache, builtins::modules()));
     let (fleet, warnings) = parse(&FileCatalog::with(&options.fleet, Arc::clone(&modules)))?;
@@ -142,22 +142,6 @@ fn check(options: &RunOptions) -> Result<Checked, CliError> {
     }
     let file = options.fleet.clone();
     Ok(Checked { fleet, folder, data, slots, modules, file, sets })
-}
-
-/// Nobody else may look into it: it holds what agents know, and the control socket. A directory that is there keeps its mode, for it
-/// may have other uses; that others may look into it is told.
-fn make_data_directory(data: &Path) -> Result<(), CliError> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
-    let mode = made.and_then(|()| Ok(std::fs::metadata(data)?.permissions().mode() & 0o777));
-    let mode = mode.map_err(|error| {
-        let text = format!("the data directory {} cannot be made: {error}", data.display());
-        CliError::new("L104", exit::DATA, text)
-    })?;
-    if mode & 0o077 != 0 {
-        let data = data.display().to_string();
-        tracing::warn!(data, "others may look into the data directory (mode {mode:o}): chmod 700");
-    }
-    Ok(())
 }
 
 /// Compiled code is kept in the data directory; without a place for it, it is compiled at each start.
@@ -212,6 +196,8 @@ fn open_ledger(
         },
         clock: Arc::new(move || clock.now().0),
         keep_turns: checked.fleet.keep_turns.into(),
+        // Looked for before the lock is held: brains are only ever made once there is a ledger.
+        must_be_there: holds_brains(&checked.data).map_err(|error| past::of_file(&error))?,
         ..Options::new(&checked.data)
     };
     let (registry, waiters) = (Arc::clone(node.registry()), Arc::clone(waiters));

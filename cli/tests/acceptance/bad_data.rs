@@ -2,7 +2,7 @@
 
 use crate::fleet::{Fleet, PATIENCE, READER, file, finish, read, within};
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const ECHO: &str = r#"Agent(id: "desk", module: "builtin:echo", grants: [(cap: "store.brain")]),"#;
 
@@ -92,6 +92,77 @@ fn a_data_directory_that_is_none() {
     let said = finish(fleet.run());
     assert_eq!(said.exit, 73, "{said:?}");
     assert!(said.err.contains("error[L") && !said.err.contains("panicked"), "{said:?}");
+}
+
+/// All that lies in the data directory and tells of agents: ledger and brains.
+fn kept(fleet: &Fleet) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut all = Vec::new();
+    for folder in [fleet.data(), fleet.data().join("brains/01")] {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().unwrap().to_string_lossy().contains(".db") {
+                all.push((path.clone(), std::fs::read(path).unwrap()));
+            }
+        }
+    }
+    all.sort();
+    all
+}
+
+fn put_back(whole: &[(PathBuf, Vec<u8>)]) {
+    for (path, bytes) in whole {
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
+fn lose_ledger(fleet: &Fleet) {
+    for end in ["", "-wal", "-shm"] {
+        drop(std::fs::remove_file(fleet.data().join(format!("ledger.db{end}"))));
+    }
+    assert!(!fleet.data().join("ledger.db").exists());
+}
+
+#[test]
+fn e3_a_lost_ledger_is_no_new_fleet() {
+    let mut fleet = Fleet::running(ECHO);
+    assert_eq!(fleet.call("desk", "count").json(), 1);
+    fleet.stop();
+    let (ledger, whole) = (fleet.data().join("ledger.db"), kept(&fleet));
+    for empty in [false, true] {
+        if empty {
+            std::fs::write(&ledger, "").unwrap();
+            fleet.command(&["brain", "desk", "snapshot"]).failed(73, "L106", &["ledger.db"]);
+        } else {
+            lose_ledger(&fleet);
+        }
+        let before = kept(&fleet);
+        finish(fleet.run()).failed(73, "L106", &["ledger.db", "backup", "--data"]);
+        assert_eq!(kept(&fleet), before, "something was written");
+    }
+    // Back from a backup it goes on.
+    put_back(&whole);
+    fleet.start();
+    assert_eq!(fleet.call("desk", "count").json(), 2);
+    fleet.stop();
+    // Anew, on purpose.
+    std::fs::rename(fleet.data().join("brains"), fleet.path("brains.old")).unwrap();
+    lose_ledger(&fleet);
+    fleet.start();
+    assert_eq!(fleet.call("desk", "count").json(), 1);
+}
+
+#[test]
+fn e3_a_first_start_that_was_cut_off_begins_again() {
+    for left in [&[][..], &["1.making", "1.template", "1.template-wal"]] {
+        let mut fleet = Fleet::of(&file("", ECHO));
+        std::fs::create_dir_all(fleet.data().join("brains/01")).unwrap();
+        for name in left {
+            std::fs::write(fleet.data().join("brains/01").join(name), "half a brain").unwrap();
+        }
+        std::fs::write(fleet.data().join("ledger.db"), "").unwrap();
+        fleet.start();
+        assert_eq!(fleet.call("desk", "count").json(), 1);
+    }
 }
 
 /// Agents whose last turn is not known to be in their brain on the disk.

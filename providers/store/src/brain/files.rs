@@ -35,6 +35,11 @@ impl BrainFiles {
         Self { root: data.join("brains"), template: Arc::default(), suspects: Arc::default() }
     }
 
+    /// The directory that holds all of them.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The file of a life in an epoch.
     pub(crate) fn path(&self, life: Life, epoch: Epoch) -> PathBuf {
         let name = match epoch {

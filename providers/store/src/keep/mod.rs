@@ -5,12 +5,14 @@
 //! [`Keeper`]; `scratch.rs` is a brain beside the fleet, to run turns again in.
 
 mod error;
+mod found;
 mod look_through;
 mod scratch;
 #[cfg(test)]
 mod tests;
 
 pub use error::KeepError;
+pub use found::holds_brains;
 pub use scratch::{Scratch, ScratchStore};
 
 use crate::brain::{BrainFiles, files, schema};

@@ -1,0 +1,21 @@
+//! The data directory of a fleet that starts.
+
+use crate::exit::{self, CliError};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+
+/// Makes it. Nobody else may look into it: it holds what agents know, and the control socket. A directory that is there keeps its mode,
+/// for it may have other uses; that others may look into it is told.
+pub(super) fn make(data: &Path) -> Result<(), CliError> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+    let mode = made.and_then(|()| Ok(std::fs::metadata(data)?.permissions().mode() & 0o777));
+    let mode = mode.map_err(|error| {
+        let text = format!("the data directory {} cannot be made: {error}", data.display());
+        CliError::new("L104", exit::DATA, text)
+    })?;
+    if mode & 0o077 != 0 {
+        let data = data.display().to_string();
+        tracing::warn!(data, "others may look into the data directory (mode {mode:o}): chmod 700");
+    }
+    Ok(())
+}
