@@ -1,6 +1,8 @@
 //! The data directory of a fleet that starts.
 
+use super::past;
 use crate::exit::{self, CliError};
+use loket_store::keep::remove_unfinished;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
@@ -16,6 +18,15 @@ pub(super) fn make(data: &Path) -> Result<(), CliError> {
     if mode & 0o077 != 0 {
         let data = data.display().to_string();
         tracing::warn!(data, "others may look into the data directory (mode {mode:o}): chmod 700");
+    }
+    Ok(())
+}
+
+/// Removes what an earlier process began to copy and did not end. The ledger's lock is held, and nobody copies yet.
+pub(super) fn clear(data: &Path) -> Result<(), CliError> {
+    let removed = remove_unfinished(data).map_err(|error| past::of_file(&error))?;
+    if removed > 0 {
+        tracing::info!(removed, "unfinished files of brains were removed");
     }
     Ok(())
 }

@@ -88,6 +88,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
     let ledger = open_ledger(&checked, &node, &waiters, &spawner)?;
     node.clock().raise(Moment(ledger.high_water_ms()));
     let started = past::no_brain_behind_other_rules(&checked.data)
+        .and_then(|()| directory::clear(&checked.data))
         .and_then(|()| start(&checked, node, lanes, waiters, Arc::clone(&ledger), &spawner));
     let (runtime, spare) = started.inspect_err(|_| ledger.stop())?;
     let serving = serve(&checked, &runtime, metrics, &spare);

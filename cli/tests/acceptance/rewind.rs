@@ -2,6 +2,7 @@
 
 use crate::fleet::{Fleet, PATIENCE, file, within};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 const DESK: &str = r#"
     Provider(id: "llm", use: Llm(models: [(name: "m", api: Extractive)])),
@@ -145,6 +146,36 @@ fn e7_an_exported_brain_becomes_anothers() {
     let no = fleet.command(&["brain", "twin", "import", odd.to_str().unwrap()]);
     assert!(no.exit == 1 && no.err.contains("error[S0"), "{no:?}");
     assert_eq!(fleet.call("twin", "count").json(), 3, "nothing was touched");
+    fleet.stop();
+}
+
+/// Files beside the brains that are none.
+fn unfinished(fleet: &Fleet) -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(fleet.data().join("brains")).unwrap();
+    let files = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+    let files = files.map(|file| file.unwrap().path());
+    files.filter(|path| path.to_string_lossy().contains(".making")).collect()
+}
+
+#[test]
+fn e7_a_refused_import_leaves_nothing_and_a_start_removes_what_a_crash_left() {
+    let mut fleet = fleet();
+    assert_eq!(count(&fleet), 1);
+    let out = fleet.path("out.db");
+    let out = out.to_str().unwrap();
+    assert_eq!(fleet.command(&["brain", "desk", "export", out]).exit, 0);
+    let odd = rusqlite::Connection::open(out).unwrap();
+    odd.execute_batch("CREATE TRIGGER t AFTER INSERT ON kv BEGIN DELETE FROM memory; END").unwrap();
+    odd.close().unwrap();
+    fleet.command(&["brain", "desk", "import", out]).failed(1, "S010", &["trigger"]);
+    assert_eq!(unfinished(&fleet), [""; 0].map(PathBuf::from), "of a running fleet");
+    fleet.stop();
+    fleet.command(&["brain", "desk", "import", out]).failed(1, "S010", &["trigger"]);
+    assert_eq!(unfinished(&fleet), [""; 0].map(PathBuf::from), "of a stopped one");
+    std::fs::write(fleet.data().join("brains/01/1-4.making"), "half a brain").unwrap();
+    fleet.start();
+    assert_eq!(unfinished(&fleet), [""; 0].map(PathBuf::from), "of an earlier process");
+    assert_eq!(count(&fleet), 2);
     fleet.stop();
 }
 

@@ -12,7 +12,7 @@ mod scratch;
 mod tests;
 
 pub use error::KeepError;
-pub use found::holds_brains;
+pub use found::{holds_brains, remove_unfinished};
 pub use scratch::{Scratch, ScratchStore};
 
 use crate::brain::{BrainFiles, files, schema};
@@ -72,10 +72,12 @@ impl Keeper {
     pub fn snapshot(&self, life: Life, epoch: Epoch) -> Result<(String, FileState), KeepError> {
         files::make_folder(&self.snapshots).map_err(KeepError::io(&self.snapshots))?;
         let making = self.snapshots.join(format!("{life}-{epoch}.making"));
-        let state = copy(&self.brain(life, epoch), &making)?;
-        let name = format!("{life}-{epoch}-{}.db", state.n);
-        settle(&making, &self.snapshots.join(&name))?;
-        Ok((name, state))
+        or_remove(&making, || {
+            let state = copy(&self.brain(life, epoch), &making)?;
+            let name = format!("{life}-{epoch}-{}.db", state.n);
+            settle(&making, &self.snapshots.join(&name))?;
+            Ok((name, state))
+        })
     }
 
     /// Removes a snapshot's file; that it is gone already is no error.
@@ -96,9 +98,11 @@ impl Keeper {
             return Err(KeepError::Exists { file: to.to_owned() });
         }
         let making = to.with_extension("loket-making");
-        let state = copy(&self.brain(life, epoch), &making)?;
-        settle(&making, to)?;
-        Ok(state)
+        or_remove(&making, || {
+            let state = copy(&self.brain(life, epoch), &making)?;
+            settle(&making, to)?;
+            Ok(state)
+        })
     }
 
     /// Makes the file of the next epoch out of another one, fsynced with its directory: a switch in the ledger may name it (rule E7).
@@ -113,28 +117,16 @@ impl Keeper {
             files::make_folder(folder).map_err(KeepError::io(folder))?;
         }
         let making = path.with_extension("making");
-        copy(from, &making)?;
-        look_through::whole(&making)?;
-        let write = || {
-            let conn = Connection::open_with_flags(&making, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-            conn.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
-            let sql = "UPDATE loket SET life = ?1, epoch = ?2, applied_n = ?3, chain = ?4, pure_version = ?5";
-            let (life, mut n, mut chain) =
-                (at.life.0.cast_signed(), at.done.0.cast_signed(), at.chain);
-            if broken(Mutation::RewindUndone) {
-                let said = said(&conn)?;
-                (n, chain) = (said.n.0.cast_signed(), said.chain);
+        or_remove(&making, || {
+            copy(from, &making)?;
+            look_through::whole(&making)?;
+            give_to(&making, at)?;
+            for side in ["db-wal", "db-shm"] {
+                let side = path.with_extension(side);
+                files::remove_if_there(&side).map_err(KeepError::io(&side))?;
             }
-            let row = params![life, epoch.0.cast_signed(), n, chain.0, crate::PURE_VERSION];
-            conn.execute(sql, row)?;
-            conn.close().map_err(|(_, error)| error)
-        };
-        write().map_err(KeepError::sqlite(&making))?;
-        for side in ["db-wal", "db-shm"] {
-            let side = path.with_extension(side);
-            files::remove_if_there(&side).map_err(KeepError::io(&side))?;
-        }
-        settle(&making, &path)
+            settle(&making, &path)
+        })
     }
 
     /// Removes the files of epochs before `epoch`'s predecessor: that one may still be open.
@@ -188,12 +180,7 @@ fn read(file: &Path) -> Result<Connection, KeepError> {
 fn copy(from: &Path, to: &Path) -> Result<FileState, KeepError> {
     let source = read(from)?;
     schema::check(&source).map_err(|error| KeepError::open(from, &error))?;
-    for side in ["", "-wal", "-shm", "-journal"] {
-        let mut name = to.as_os_str().to_owned();
-        name.push(side);
-        let side = PathBuf::from(name);
-        files::remove_if_there(&side).map_err(KeepError::io(&side))?;
-    }
+    clear(to)?;
     let work = || {
         let mut target = Connection::open(to)?;
         let backup = Backup::new(&source, &mut target)?;
@@ -211,6 +198,48 @@ fn copy(from: &Path, to: &Path) -> Result<FileState, KeepError> {
     };
     let copied = work().map_err(KeepError::sqlite(from))?;
     copied.ok_or_else(|| KeepError::Busy { file: from.to_owned() })
+}
+
+/// Writes into a copy that it is the brain of this agent's next epoch.
+fn give_to(making: &Path, at: &BrainStanding) -> Result<(), KeepError> {
+    let write = || {
+        let conn = Connection::open_with_flags(making, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        conn.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
+        let sql =
+            "UPDATE loket SET life = ?1, epoch = ?2, applied_n = ?3, chain = ?4, pure_version = ?5";
+        let (life, epoch) = (at.life.0.cast_signed(), at.epoch.0.cast_signed() + 1);
+        let (mut n, mut chain) = (at.done.0.cast_signed(), at.chain);
+        if broken(Mutation::RewindUndone) {
+            let said = said(&conn)?;
+            (n, chain) = (said.n.0.cast_signed(), said.chain);
+        }
+        conn.execute(sql, params![life, epoch, n, chain.0, crate::PURE_VERSION])?;
+        conn.close().map_err(|(_, error)| error)
+    };
+    write().map_err(KeepError::sqlite(making))
+}
+
+/// Makes a file under another name than it will have. When that comes to nothing, what there is of it is removed: nobody else would.
+fn or_remove<T>(
+    making: &Path,
+    make: impl FnOnce() -> Result<T, KeepError>,
+) -> Result<T, KeepError> {
+    make().inspect_err(|_| {
+        if let Err(error) = clear(making) {
+            tracing::warn!("an unfinished copy stays until the next start: {error}");
+        }
+    })
+}
+
+/// Removes a file and what SQLite keeps beside it; what is not there is no error.
+fn clear(file: &Path) -> Result<(), KeepError> {
+    for side in ["", "-wal", "-shm", "-journal"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(side);
+        let side = PathBuf::from(name);
+        files::remove_if_there(&side).map_err(KeepError::io(&side))?;
+    }
+    Ok(())
 }
 
 /// Brings a file that is made to the disk under its name (rule E1).

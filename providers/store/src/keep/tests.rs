@@ -67,6 +67,52 @@ fn e7_a_file_of_a_later_epoch_that_is_gone_is_not_made_empty() {
     assert!(!gone.may_pass(), "no wait brings it back");
 }
 
+/// Names of files that are no brains, wherever they lie.
+fn unfinished(data: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for folder in [data.join("brains/01"), data.join(SNAPSHOTS), data.to_owned()] {
+        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        let all = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.extend(all.filter(|name| name.contains("making") || name.contains("template")));
+    }
+    names.sort();
+    names
+}
+
+#[test]
+fn e7_a_copy_that_comes_to_nothing_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let keeper = Keeper::new(dir.path());
+    let mut brain = Brain::open(&BrainFiles::new(dir.path()), owner(1, 0)).unwrap();
+    put(&mut brain, 1, "1");
+    // The name that the copy is to have is a folder's.
+    std::fs::create_dir_all(dir.path().join("snapshots/1-0-1.db/full")).unwrap();
+    assert_eq!(keeper.snapshot(Life(1), Epoch(0)).unwrap_err().code(), "S006");
+    let next = keeper.brain(Life(1), Epoch(1));
+    std::fs::create_dir_all(next.join("full")).unwrap();
+    let refused = keeper.adopt(&keeper.brain(Life(1), Epoch(0)), &standing(0, 1)).unwrap_err();
+    assert_eq!((refused.code(), unfinished(dir.path())), ("S006", vec![]));
+}
+
+#[test]
+fn e7_what_a_crash_left_unfinished_is_removed_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(remove_unfinished(dir.path()).unwrap(), 0, "a new directory");
+    let keeper = Keeper::new(dir.path());
+    let mut brain = Brain::open(&BrainFiles::new(dir.path()), owner(1, 0)).unwrap();
+    put(&mut brain, 1, "1");
+    let (name, _) = keeper.snapshot(Life(1), Epoch(0)).unwrap();
+    let stray = ["brains/01/1-4.making", "brains/01/1-4.making-journal", "snapshots/1-0.making"];
+    let renewal = dir.path().join("brains/01/1.db.making-anew");
+    for file in stray.map(|it| dir.path().join(it)).iter().chain([&renewal]) {
+        std::fs::write(file, "half").unwrap();
+    }
+    assert_eq!(remove_unfinished(dir.path()).unwrap(), 3);
+    assert_eq!(unfinished(dir.path()), ["1.db.making-anew"], "a renewal is ended elsewhere");
+    assert_eq!(get(&mut brain).as_deref(), Some("1"));
+    assert_eq!(state_of(&keeper.snapshot_file(&name)).unwrap().n, TurnNo(1));
+}
+
 #[test]
 fn e7_what_is_no_whole_brain_is_not_taken() {
     let dir = tempfile::tempdir().unwrap();
@@ -91,6 +137,7 @@ fn e7_what_is_no_whole_brain_is_not_taken() {
         Connection::open(&odd).unwrap().execute_batch(sql).unwrap();
         let said = code(&odd);
         assert!(said == wanted || (sql.starts_with("DELETE") && said == "S007"), "{sql}: {said}");
+        assert_eq!(unfinished(dir.path()), [""; 0], "{sql}");
     }
     std::fs::write(&out, b"no database at all, but long enough to have a head").unwrap();
     assert!(["S005", "S007", "S002"].contains(&code(&out)));
