@@ -94,6 +94,7 @@ impl Orders {
         let args: Value = serde_json::from_str(doubt["args"].as_str().unwrap_or("{}"))?;
         let url = args["url"].as_str().unwrap_or_default();
         let path = url.splitn(4, '/').nth(3).map(|path| format!("/{path}")).unwrap_or_default();
+        self.outside.has_read_all()?;
         let seen = self.outside.count(&path);
         let how = if seen > 0 {
             self.done += 1;
@@ -225,8 +226,10 @@ impl Orders {
                 two_bodies +=
                     usize::from(key.is_empty() || keys.insert(key, path.clone()).is_some());
             }
-            if path.starts_with("/once/") {
+            if path.starts_with("/once/") && seen.len() > 1 {
                 repeated += seen.len() - 1;
+                let again = if self.again.contains(path) { ", once by an operator" } else { "" };
+                println!("{path} was seen {} times{again}", seen.len());
             }
         }
         let missing = |class: &str, order: &Order| {

@@ -6,6 +6,13 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// What the outside asks itself, and keeps no record of.
+const PROBE: &str = "/probe";
+
+/// How long requests that are on their way are waited for: those of a dead process are there, those of a living one come at once.
+const READ_WITHIN: Duration = Duration::from_secs(10);
 
 /// A request as it came, once all of it was there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +28,8 @@ struct Record {
     seen: Vec<Seen>,
     /// No request is answered while it is set.
     held: bool,
+    /// Connections that were taken and of which no whole request has been read yet.
+    reading: usize,
 }
 
 /// The server. Its threads end with the process.
@@ -39,10 +48,24 @@ impl Outside {
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let kept = Arc::clone(&kept);
+                kept.0.lock().unwrap_or_else(PoisonError::into_inner).reading += 1;
                 std::thread::spawn(move || serve(stream, &kept));
             }
         });
         Ok(Self { host, record })
+    }
+
+    /// Waits until every request that was sent before this call is in the record, or was never sent whole: what a killed process had
+    /// sent may still lie in a connection that nobody has read. Connections are taken in their order, so a last one finds all earlier
+    /// ones taken.
+    pub(crate) fn has_read_all(&self) -> std::io::Result<()> {
+        let mut probe = TcpStream::connect(&self.host)?;
+        probe.write_all(format!("GET {PROBE} HTTP/1.1\r\n\r\n").as_bytes())?;
+        let _ = probe.read(&mut [0; 16])?;
+        let kept = self.record.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.record.1.wait_timeout_while(kept, READ_WITHIN, |kept| kept.reading > 0);
+        drop(all);
+        Ok(())
     }
 
     /// From now on requests are kept without an answer, or answered again, those that wait too.
@@ -69,9 +92,17 @@ impl Outside {
 }
 
 fn serve(stream: TcpStream, record: &(Mutex<Record>, Condvar)) {
-    let Some((seen, mut stream)) = read(stream) else { return };
+    let request = read(stream);
     let mut kept = record.0.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.reading -= 1;
+    record.1.notify_all();
+    let Some((seen, mut stream)) = request else { return };
     let path = seen.path.clone();
+    if path == PROBE {
+        drop(kept);
+        let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+        return;
+    }
     kept.seen.push(seen);
     let n = kept.seen.iter().filter(|seen| seen.path == path).count();
     while kept.held {
