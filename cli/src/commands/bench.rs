@@ -13,6 +13,9 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Bytes of a report at most: a hundred times one with every tier.
+const REPORT_BYTES_MAX: usize = 4 << 20;
+
 /// What is no tier: it has figures of its own.
 const DENSITY: &str = "density";
 
@@ -98,8 +101,13 @@ fn print(report: &Report, comparison: Option<&Comparison>) -> Result<Code, CliEr
 
 /// The report of an earlier run; read before anything is measured, so that a wrong file costs no time.
 fn earlier(file: &Path) -> Result<Report, CliError> {
-    let text = std::fs::read_to_string(file).map_err(|error| cannot("read", file, &error))?;
-    let report: Report = serde_json::from_str(&text).map_err(|error| {
+    let bytes = node::read_within(file, REPORT_BYTES_MAX);
+    let bytes = bytes.map_err(|error| cannot("read", file, &error))?;
+    if bytes.len() > REPORT_BYTES_MAX {
+        let text = format!("{} has more than {REPORT_BYTES_MAX} bytes", file.display());
+        return Err(CliError::new("bench_against", exit::USAGE, text));
+    }
+    let report: Report = serde_json::from_slice(&bytes).map_err(|error| {
         let file = file.display();
         let text = format!("{file} is no report of `loket bench --json`: {error}");
         CliError::new("bench_against", exit::USAGE, text)

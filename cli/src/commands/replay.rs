@@ -3,8 +3,9 @@
 use crate::args::ReplayArgs;
 use crate::client;
 use crate::exit::{self, CliError, Code};
-use crate::node::Workshop;
+use crate::node::{Workshop, read_within};
 use crate::output;
+use loket_host::engine::MAX_MODULE_BYTES;
 use loket_host::rerun::{By, End, Made, Ran};
 use loket_ledger::LEDGER_FILE;
 use loket_turn::{Outcome, RanTurn, Record, TurnNo};
@@ -15,6 +16,7 @@ use std::time::Duration;
 /// Runs a turn again. Exits with 1 when it does not agree, or when the other code does something else.
 pub(super) fn replay(args: ReplayArgs, json: bool) -> Result<Code, CliError> {
     let data = client::find_data_with(args.target.data, LEDGER_FILE)?;
+    let other = args.module.as_deref().map(read).transpose()?;
     let time = Duration::from_secs(args.timeout);
     let workshop = Workshop::open(&data, &args.agent, time)?;
     let n = TurnNo(args.turn);
@@ -30,10 +32,10 @@ pub(super) fn replay(args: ReplayArgs, json: bool) -> Result<Code, CliError> {
     let again = workshop.again(&scratch, n, &ran, &module, By::Number)?;
     scratch.roll_back();
     let whose = Whose { agent: &args.agent, n, reply: workshop.reply(n)? };
-    let (found, text) = match &args.module {
+    let (found, text) = match other {
         None => strict(&whose, &ran, &again),
-        Some(file) => {
-            let other = workshop.loaded(read(file)?)?;
+        Some(bytes) => {
+            let other = workshop.loaded(bytes)?;
             scratch.begin().map_err(|error| crate::node::of_file(&error))?;
             let new = workshop.again(&scratch, n, &ran, &other, By::Call)?;
             scratch.roll_back();
@@ -45,10 +47,16 @@ pub(super) fn replay(args: ReplayArgs, json: bool) -> Result<Code, CliError> {
     Ok(if same || printed != exit::OK { printed } else { exit::FAILED })
 }
 
+/// The module of a file. Bytes beyond the limit are not read.
 fn read(file: &Path) -> Result<Vec<u8>, CliError> {
-    let bytes = std::fs::read(file);
-    bytes
-        .map_err(|error| CliError::new("M001", exit::USAGE, format!("{}: {error}", file.display())))
+    let name = file.display();
+    let bytes = read_within(file, MAX_MODULE_BYTES)
+        .map_err(|error| CliError::new("C020", exit::USAGE, format!("{name}: {error}")))?;
+    if bytes.len() > MAX_MODULE_BYTES {
+        let text = format!("{name}: it has more bytes than a module may have: {MAX_MODULE_BYTES}");
+        return Err(CliError::new("M003", exit::USAGE, text));
+    }
+    Ok(bytes)
 }
 
 /// Which turn.

@@ -35,7 +35,7 @@ mod walk;
 pub(crate) use brains::at_rest;
 pub(crate) use catalog::FileCatalog;
 pub(crate) use facts::{FleetFacts, facts};
-pub(crate) use file::{parse_fleet, read_fleet, sets};
+pub(crate) use file::{parse_fleet, read_fleet, read_within, sets};
 pub(crate) use history::kept_in;
 pub(crate) use past::{Workshop, of_file, of_ledger};
 pub(crate) use start::{RunOptions, install_metrics, run};

@@ -17,6 +17,7 @@ mod doubt;
 mod expiry;
 mod fleet;
 mod full_disk;
+mod given_files;
 mod grants;
 mod handover;
 mod kill_and_tree;

@@ -125,7 +125,7 @@ fn other_code_is_compared_call_by_call() {
     assert!(same.exit == 0 && same.out.contains("the new code does the same"), "{same:?}");
     let text = fleet.command(&["replay", "desk", "3", "--module", module]).out;
     assert!(text.contains("- ") && text.contains("+      answer failure"), "{text}");
-    fleet.command(&["replay", "desk", "3", "--module", "none.wasm"]).failed(2, "M001", &["none"]);
+    fleet.command(&["replay", "desk", "3", "--module", "none.wasm"]).failed(2, "C020", &["none"]);
     fleet.stop();
 }
 

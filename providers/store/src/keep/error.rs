@@ -13,6 +13,12 @@ pub enum KeepError {
         /// Which.
         file: PathBuf,
     },
+    /// It is a pipe, a device or a folder: opening it may wait for ever.
+    #[error("{} is not a regular file", file.display())]
+    NotAFile {
+        /// Which.
+        file: PathBuf,
+    },
     /// It would be written over.
     #[error("{} is there already: name another file", file.display())]
     Exists {
@@ -69,6 +75,7 @@ impl KeepError {
             Self::Exists { .. } => "S009",
             Self::NotWhole { .. } => "S010",
             Self::Busy { .. } => "S011",
+            Self::NotAFile { .. } => "S012",
             Self::Unusable { code, .. } => code,
             Self::Io { .. } => "S006",
             Self::Sqlite { .. } => "S007",

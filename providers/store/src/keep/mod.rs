@@ -165,8 +165,11 @@ fn said(conn: &Connection) -> rusqlite::Result<FileState> {
 }
 
 fn read(file: &Path) -> Result<Connection, KeepError> {
-    if !file.exists() {
-        return Err(KeepError::Gone { file: file.to_owned() });
+    // Before SQLite opens it: it would wait for who writes to a pipe.
+    match std::fs::metadata(file) {
+        Err(_) => return Err(KeepError::Gone { file: file.to_owned() }),
+        Ok(meta) if !meta.is_file() => return Err(KeepError::NotAFile { file: file.to_owned() }),
+        Ok(_) => {}
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = Connection::open_with_flags(file, flags).and_then(|conn| {
