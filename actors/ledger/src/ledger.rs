@@ -1,9 +1,9 @@
 //! The handle that the node shares: requests in, futures out.
 
 use crate::board::Board;
-use crate::engine::Engine;
+use crate::ready::{Ready, ready};
 use crate::writer::{self, Queue};
-use crate::{OpenError, OpenTurns, Options, dir, open_turns};
+use crate::{OpenError, OpenTurns, Options};
 use loket_turn::{
     Accept, AcceptError, Accepted, AgentName, AgentState, Allowance, Approval, ApprovalId, Ask,
     Asked, BrainStanding, Budget, CallState, Decide, Doubt, DoubtId, DynamicChild, End, Ended,
@@ -19,34 +19,6 @@ use std::thread::JoinHandle;
 /// Told what has become durable, from the writer's thread, after the commit: it only hands on and
 /// never blocks.
 pub type Events = Box<dyn Fn(LedgerEvent) + Send>;
-
-/// A ledger that is open and has no writer yet.
-struct Ready {
-    engine: Engine,
-    lock: dir::Lock,
-    open_turns: OpenTurns,
-}
-
-/// Takes the lock, fsyncs and reads what an earlier process left, notes the start.
-fn ready(options: Options) -> Result<Ready, OpenError> {
-    let dir = options.dir.clone();
-    let io = |source| OpenError::Io { path: dir.clone(), source };
-    dir::create(&dir)?;
-    let lock = dir::lock(&dir)?;
-    if options.must_be_there {
-        dir::must_be_there(&dir)?;
-    }
-    let mut engine = Engine::open(options)?;
-    let leftovers = open_turns::leftovers(&dir).map_err(io)?;
-    engine.begin();
-    let started = engine.request::<_, LedgerError>(|engine| engine.start(&leftovers));
-    started.and(engine.commit()).map_err(|why| OpenError::Sqlite {
-        file: dir.join(dir::LEDGER_FILE),
-        reason: why.to_string(),
-    })?;
-    let open_turns = OpenTurns::create(&dir, engine.boots).map_err(io)?;
-    Ok(Ready { engine, lock, open_turns })
-}
 
 /// The embedded ledger. Dropping it stops it.
 pub struct SqliteLedger {

@@ -27,6 +27,7 @@ pub mod open_turns;
 mod ops;
 mod options;
 mod past;
+mod ready;
 mod schema;
 #[cfg(feature = "simulation")]
 mod steps;
