@@ -109,10 +109,12 @@ fn a_question_without_end_is_stopped_and_a_large_answer_is_said() {
     let bounds = Bounds { time: Duration::from_millis(20), rows: 1 };
     let stopped = query_brain(dir.path(), &whose("ada", 1), endless, bounds).unwrap_err();
     assert_eq!(stopped.code(), "Q003", "{stopped}");
-    // One function that takes seconds: nothing interrupts it.
-    let long = "SELECT instr(replace(hex(zeroblob(800000)), '0', 'a'), replace(hex(zeroblob(400000)), '0', 'a') || 'b')";
+    // One function that takes minutes: nothing interrupts it.
+    let long = "SELECT instr(replace(hex(zeroblob(4000000)), '0', 'a'), replace(hex(zeroblob(2000000)), '0', 'a') || 'b')";
+    let soon = crate::wait::Deadline::after(Duration::from_secs(30));
     let stopped = query_brain(dir.path(), &whose("ada", 1), long, bounds).unwrap_err();
     assert_eq!(stopped.code(), "Q003", "{stopped}");
+    assert!(!soon.is_over(), "its end was waited for");
     let ten =
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10) SELECT i FROM n";
     let bounds = Bounds { rows: 3, ..BOUNDS };
