@@ -28,7 +28,7 @@ pub struct Living {
     pub done: TurnNo,
     /// The chain hash after it.
     pub chain: Hash,
-    /// The last turn that its brain is known to have on the disk (rule E6); the first epoch's 0: none yet.
+    /// The last turn that its brain is known to have on the disk (rule E6); 0: none yet.
     pub durable: TurnNo,
 }
 

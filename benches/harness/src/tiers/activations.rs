@@ -5,7 +5,7 @@
 //! activation.
 
 use super::turns::{ended, message, send};
-use super::{Load, Measured, Ran};
+use super::{Load, Measured, Ran, one_by_one};
 use crate::bed::Bed;
 use crate::guest::WRITE;
 use crate::latencies::Latencies;
@@ -63,18 +63,12 @@ impl Measured for Activations {
         &mut self,
         _: Load,
         budget_ns: u64,
-        mut latencies: Option<&mut Latencies>,
+        latencies: Option<&mut Latencies>,
     ) -> Result<Ran, BenchError> {
-        let (before, began) = (self.opened(), self.bed.clock.monotonic_ns());
-        let mut ran = Ran::default();
-        while ran.made == 0 || self.bed.clock.monotonic_ns().saturating_sub(began) < budget_ns {
-            let took = self.one()?;
-            if let Some(latencies) = latencies.as_deref_mut() {
-                latencies.push(took);
-            }
-            (ran.made, ran.ns) = (ran.made + 1, ran.ns + took);
-        }
-        ran.counted = ran.made;
+        let clock = self.bed.clock.clone();
+        let (before, began) = (self.opened(), clock.monotonic_ns());
+        let in_time = |_: &Ran| clock.monotonic_ns().saturating_sub(began) < budget_ns;
+        let ran = one_by_one(latencies, in_time, || self.one())?;
         let opened = self.opened().zip(before).map(|(after, before)| after.saturating_sub(before));
         match opened {
             Some(opened) if opened != ran.made => {

@@ -63,3 +63,21 @@ pub(crate) trait Measured {
         latencies: Option<&mut Latencies>,
     ) -> Result<Ran, BenchError>;
 }
+
+/// Makes single ones, one after the other, at least one, as long as `goes_on` says so of what was made.
+fn one_by_one(
+    mut latencies: Option<&mut Latencies>,
+    goes_on: impl Fn(&Ran) -> bool,
+    mut one: impl FnMut() -> Result<u64, BenchError>,
+) -> Result<Ran, BenchError> {
+    let mut ran = Ran::default();
+    while ran.made == 0 || goes_on(&ran) {
+        let took = one()?;
+        if let Some(latencies) = latencies.as_deref_mut() {
+            latencies.push(took);
+        }
+        (ran.made, ran.ns) = (ran.made + 1, ran.ns + took);
+    }
+    ran.counted = ran.made;
+    Ok(ran)
+}

@@ -3,7 +3,7 @@
 //! Each turn waits for the answer of an agent that the operator has terminated: so it is open for certain when the process dies, and
 //! ends once the next one has brought both agents up, and has run the turn again against its records.
 
-use super::{Load, Measured, Ran, in_parallel};
+use super::{Load, Measured, Ran, in_parallel, one_by_one};
 use crate::bed::SILENCE;
 use crate::fleet::{Running, Since, Site, connections, look_again, recoverable, terminate};
 use crate::latencies::Latencies;
@@ -78,19 +78,10 @@ impl Measured for Recovery {
         &mut self,
         load: Load,
         budget_ns: u64,
-        mut latencies: Option<&mut Latencies>,
+        latencies: Option<&mut Latencies>,
     ) -> Result<Ran, BenchError> {
         let pairs = if load == Load::One { 1 } else { self.pairs };
-        let mut ran = Ran::default();
-        while ran.made == 0 || ran.ns < budget_ns {
-            let took = self.kill(pairs)?;
-            if let Some(latencies) = latencies.as_deref_mut() {
-                latencies.push(took);
-            }
-            (ran.made, ran.ns) = (ran.made + 1, ran.ns + took);
-        }
-        ran.counted = ran.made;
-        Ok(ran)
+        one_by_one(latencies, |ran| ran.ns < budget_ns, || self.kill(pairs))
     }
 }
 

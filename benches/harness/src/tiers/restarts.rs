@@ -1,7 +1,7 @@
 //! `restart`: an agent traps, and its next life handles the next message.
 
 use super::turns::{ended, message};
-use super::{Load, Measured, Ran};
+use super::{Load, Measured, Ran, one_by_one};
 use crate::BenchError;
 use crate::bed::{Bed, SILENCE};
 use crate::guest::{TRAP, WRITE};
@@ -48,18 +48,11 @@ impl Measured for Restarts {
         &mut self,
         _: Load,
         budget_ns: u64,
-        mut latencies: Option<&mut Latencies>,
+        latencies: Option<&mut Latencies>,
     ) -> Result<Ran, BenchError> {
-        let began = self.bed.clock.monotonic_ns();
-        let mut ran = Ran::default();
-        while ran.made == 0 || self.bed.clock.monotonic_ns().saturating_sub(began) < budget_ns {
-            let took = self.one()?;
-            if let Some(latencies) = latencies.as_deref_mut() {
-                latencies.push(took);
-            }
-            (ran.made, ran.ns) = (ran.made + 1, ran.ns + took);
-        }
-        ran.counted = ran.made;
-        Ok(ran)
+        let clock = self.bed.clock.clone();
+        let began = clock.monotonic_ns();
+        let in_time = |_: &Ran| clock.monotonic_ns().saturating_sub(began) < budget_ns;
+        one_by_one(latencies, in_time, || self.one())
     }
 }

@@ -3,7 +3,7 @@
 //! Modules are compiled, and agents are known to the ledger, from an earlier start: what is measured is what an operator waits for
 //! who starts a fleet again.
 
-use super::{Load, Measured, Ran};
+use super::{Load, Measured, Ran, one_by_one};
 use crate::fleet::{Since, Site, standing};
 use crate::latencies::Latencies;
 use crate::{BenchError, Options};
@@ -59,17 +59,8 @@ impl Measured for Starts {
         &mut self,
         _: Load,
         budget_ns: u64,
-        mut latencies: Option<&mut Latencies>,
+        latencies: Option<&mut Latencies>,
     ) -> Result<Ran, BenchError> {
-        let mut ran = Ran::default();
-        while ran.made == 0 || ran.ns < budget_ns {
-            let took = self.one()?;
-            if let Some(latencies) = latencies.as_deref_mut() {
-                latencies.push(took);
-            }
-            (ran.made, ran.ns) = (ran.made + 1, ran.ns + took);
-        }
-        ran.counted = ran.made;
-        Ok(ran)
+        one_by_one(latencies, |ran| ran.ns < budget_ns, || self.one())
     }
 }
