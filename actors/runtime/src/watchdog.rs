@@ -1,7 +1,7 @@
 //! One thread that ticks the guests' epochs and sees lanes that do not yield.
 //!
-//! It ticks only while a guest runs, and otherwise looks at the lanes now and then. It reports what keeps a lane; children with
-//! bounds of their own it also ends (see `ladder`). Start reading at [`Watchdog::start`].
+//! It ticks while guests run and for a moment after the last one, and otherwise looks at the lanes now and then. It reports what keeps
+//! a lane; children with bounds of their own it also ends (see `ladder`). Start reading at [`Watchdog::start`].
 
 use crate::ladder::{Ladder, Rung};
 use crate::lane::LaneThread;
@@ -15,6 +15,10 @@ use std::time::Duration;
 
 /// How often lanes are looked at, milliseconds.
 const LOOK_EVERY_MS: u64 = 50;
+
+/// How many ticks it stays awake after the last guest: a lane with turns one after the other wakes it once, not at each of them.
+/// A millisecond of slices, which is longer than the gap between two durable turns of one agent.
+const LINGER_TICKS: u32 = 5;
 
 /// How often the depths of mailboxes are written down, milliseconds: what a scrape every few seconds needs.
 const MEASURE_EVERY_MS: u64 = 1_000;
@@ -63,7 +67,29 @@ pub struct RunningGuests(Arc<Guests>);
 #[derive(Debug, Default)]
 struct Guests {
     running: AtomicUsize,
+    /// Whether the watchdog sleeps for longer than a tick, and is to be woken by the next guest.
+    asleep: AtomicBool,
     watchdog: OnceLock<Thread>,
+}
+
+impl Guests {
+    /// Whether this guest is the one that has to wake the watchdog: it sleeps, and nobody else has woken it.
+    ///
+    /// Either the guest sees here that the watchdog is about to sleep, or that one sees the guest in [`doze`](Self::doze): each
+    /// writes its own word before it reads the other's, in one order of both for all threads.
+    fn wakes(&self) -> bool {
+        self.running.fetch_add(1, Ordering::SeqCst);
+        self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst)
+    }
+
+    /// Lets the watchdog sleep for `long`, unless a guest runs.
+    fn doze(&self, long: Duration) {
+        self.asleep.store(true, Ordering::SeqCst);
+        if self.running.load(Ordering::SeqCst) == 0 {
+            std::thread::park_timeout(long);
+        }
+        self.asleep.store(false, Ordering::SeqCst);
+    }
 }
 
 /// A guest that runs, until it is dropped.
@@ -73,7 +99,7 @@ pub struct RunningGuest(Arc<Guests>);
 impl RunningGuests {
     /// Notes that a guest is about to run.
     pub fn enter(&self) -> RunningGuest {
-        if self.0.running.fetch_add(1, Ordering::AcqRel) == 0
+        if self.0.wakes()
             && let Some(watchdog) = self.0.watchdog.get()
         {
             watchdog.unpark();
@@ -191,13 +217,16 @@ impl Round {
             Duration::from_millis(LOOK_EVERY_MS),
         );
         let (mut looked_ms, mut measured_ms) = (0, 0);
+        let mut idle_ticks = LINGER_TICKS;
         while !self.over.load(Ordering::Acquire) {
-            if self.guests.count() > 0 {
+            let runs = self.guests.count() > 0;
+            idle_ticks = if runs { 0 } else { idle_ticks.saturating_add(1) };
+            if idle_ticks > LINGER_TICKS {
+                self.guests.0.doze(look);
+            } else {
                 // A pause, not a wait for something: the tick is the event.
                 std::thread::park_timeout(tick);
                 (self.config.tick)();
-            } else {
-                std::thread::park_timeout(look);
             }
             let now_ms = self.clock.monotonic_ms();
             if now_ms.saturating_sub(looked_ms) >= LOOK_EVERY_MS {
@@ -275,6 +304,48 @@ mod tests {
         }
         drop(two);
         assert_eq!(guests.count(), 0);
+        drop(dog);
+        lanes.stop(30_000).unwrap();
+    }
+
+    #[test]
+    fn only_a_sleeping_watchdog_is_woken_and_once() {
+        let guests = Guests::default();
+        assert!(!guests.wakes(), "it is awake and sees the guest by itself");
+        guests.asleep.store(true, Ordering::SeqCst);
+        assert!(guests.wakes(), "it sleeps");
+        assert!(!guests.wakes(), "another has woken it");
+        assert_eq!(guests.running.load(Ordering::SeqCst), 3);
+        // With a guest that runs there is no sleep: this would not return otherwise.
+        guests.doze(Duration::MAX);
+        assert!(!guests.asleep.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn guests_one_after_the_other_leave_the_watchdog_awake() {
+        let (tell, told) = crossbeam_channel::bounded(1);
+        let tick: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
+            let _ = tell.try_send(());
+        });
+        // A slice so long that the watchdog, once awake, does not fall asleep again before this has ended.
+        let config = WatchdogConfig { tick, tick_us: 60_000_000, ..WatchdogConfig::default() };
+        let lanes = crate::Lanes::start(1).unwrap();
+        let quarantine = Quarantine::of(&lanes, 0);
+        let clock = Clock::machine(Moment(0));
+        let dog = Watchdog::start(config, Vec::new(), quarantine, clock).unwrap();
+        let guests = dog.guests().clone();
+        let first = guests.enter();
+        let awake = (0..3_000).any(|_| {
+            // Ends a slice that has begun: a tick says that it had.
+            guests.0.watchdog.get().unwrap().unpark();
+            told.recv_timeout(Duration::from_millis(10)).is_ok()
+        });
+        assert!(awake, "it ticks while a guest runs");
+        drop(first);
+        for _ in 0..10_000 {
+            assert!(!guests.0.wakes(), "a turn woke a watchdog that was awake");
+            guests.0.running.fetch_sub(1, Ordering::AcqRel);
+        }
         drop(dog);
         lanes.stop(30_000).unwrap();
     }

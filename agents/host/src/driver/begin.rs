@@ -2,6 +2,7 @@
 
 use super::end::Failed;
 use super::modules::Loaded;
+use super::seed::seed;
 use super::{AgentPlan, HostServices};
 use loket_kernel::{Grant, GrantId, GrantSet};
 use loket_turn::simulation::{Mutation, broken, chance};
@@ -136,7 +137,7 @@ impl Pinned {
     /// The begin of a new turn.
     pub(super) fn begin(&self, services: &HostServices, plan: &AgentPlan) -> Result<Begin, Failed> {
         let limits = &plan.spec.limits;
-        let seed = chance().map_or_else(getrandom::u64, Ok);
+        let seed = chance().map_or_else(seed, Ok);
         let seed = seed.map_err(|error| Failed::environment("entropy", error.to_string()))?;
         Ok(Begin {
             module: self.module.hash,

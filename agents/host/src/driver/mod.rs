@@ -21,6 +21,7 @@ mod patience;
 mod pause;
 #[cfg(feature = "simulation")]
 pub mod script;
+mod seed;
 mod sending;
 mod services;
 mod turn;

@@ -309,7 +309,7 @@ impl Agent {
         written(context.purse.as_deref());
         failpoints::hit(Point::AfterCompletion, None, marked);
         (self.done, self.chain, self.level) = (n, chain, false);
-        metrics::turn("completed");
+        metrics::completed();
         match self.brain.commit(n, chain, next.is_some()).await {
             // One that waits for the next turn's commit is there once that has looked.
             Ok(_) => self.level = next.is_none(),

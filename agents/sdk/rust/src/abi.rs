@@ -1,4 +1,4 @@
-//! The canonical ABI of the world `loket:agent/agent@1.0.0`, spoken by hand; the only module with
+//! The canonical ABI of the world `loket:agent/agent@1.0.0`, spoken by hand; beside `room` the only module with
 //! `unsafe`.
 //!
 //! A core module imports `call` from `loket:agent/counter@1.0.0` and exports `memory`,

@@ -19,8 +19,10 @@
 //!
 //! It must never hold state between messages (every turn is a fresh instance; what is to be known
 //! later belongs in the brain, see [`store`]), nor reach for a clock, a file or randomness but
-//! through [`call`]. All `unsafe` is in `abi`. On any target but wasm the counter is [`fake`], so
-//! an agent's logic is tested with plain `cargo test`.
+//! through [`call`]. All `unsafe` is in `abi` and in `room`, the module's allocator. On any target but
+//! wasm the counter is [`fake`], so an agent's logic is tested with plain `cargo test`.
+//!
+//! An agent that brings an allocator of its own leaves out this crate's feature `room`.
 //!
 //! Start reading at [`Message`] and [`call`]; the bytes on the wire are in `abi`.
 
@@ -35,6 +37,8 @@ pub mod groups;
 pub mod llm;
 pub mod log;
 mod message;
+#[cfg(all(target_arch = "wasm32", feature = "room"))]
+mod room;
 pub mod store;
 mod value;
 pub mod watch;
