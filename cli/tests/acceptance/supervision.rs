@@ -240,7 +240,10 @@ fn a4_an_ended_temporary_child_comes_back_with_its_restarted_supervisor() {
         "a group restart brings no ended child back"
     );
     assert_eq!(fleet.command(&["kill", "team"]).exit, 0);
-    settled(&fleet, "team", "running");
+    within(PATIENCE, "the supervisor is back, its child with it", || {
+        (fleet.child("team")["incarnation"] == 2 && fleet.child("job")["state"] == "running")
+            .then_some(())
+    });
     assert_eq!(fleet.call("job", "count").json(), 1);
     assert_eq!(fleet.call("lead", "count").json(), 1);
     assert_eq!(fleet.child("team")["incarnation"], 2);
