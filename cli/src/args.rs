@@ -1,10 +1,12 @@
 //! The command line as it is typed.
 
 mod brains;
+mod compile;
 mod files;
 mod people;
 
 pub(crate) use brains::{BrainArgs, BrainVerb, ExchangeArgs, QueryArgs, QueryBounds, ReplayArgs};
+pub(crate) use compile::CompileArgs;
 pub(crate) use files::{CheckArgs, DiffArgs, FmtArgs, SimulateArgs};
 pub(crate) use people::{
     AnswerArgs, ApprovalsArgs, ApprovalsVerb, BudgetsArgs, LettersArgs, LettersVerb, TimersArgs,
@@ -132,6 +134,9 @@ pub(crate) enum Command {
     /// Explain an error code or finding.
     #[command(after_help = examples::EXPLAIN)]
     Explain(ExplainArgs),
+    /// Compile a module for a fleet, from standard input to standard output: a fleet calls this itself.
+    #[command(hide = true)]
+    CompileModule(CompileArgs),
     /// Print version, data format and engine versions.
     Version,
 }

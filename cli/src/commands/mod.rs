@@ -7,6 +7,7 @@ mod brain;
 mod brain_files;
 mod budgets;
 mod check;
+mod compile;
 mod explain;
 mod form;
 mod history;
@@ -69,6 +70,7 @@ pub(crate) fn dispatch(args: Args) -> Result<Code, CliError> {
         Command::Stop(stop) => stop::stop(stop, json),
         Command::Bench(bench) => bench::bench(&bench, json),
         Command::Explain(explain) => explain::explain(&explain, json),
+        Command::CompileModule(order) => compile::compile(&order),
         Command::Version => Ok(version::version(json)),
     }
 }

@@ -2,10 +2,11 @@
 
 use super::assemble::names;
 use super::builtins;
-use crate::exit::{self, CliError};
+use super::compiler::engine;
+use crate::exit::CliError;
 use loket_contract::facts;
 use loket_host::driver::{ModuleSource, Modules};
-use loket_host::engine::{Engine, EngineConfig, LoadLimits};
+use loket_host::engine::LoadLimits;
 use loket_runtime::ScopeHints;
 use loket_supervision::fleet::{CapabilityFact, Catalog, ConfigError, ModuleFact, ProviderFacts};
 use std::path::{Path, PathBuf};
@@ -24,10 +25,7 @@ pub(crate) struct FileCatalog {
 impl FileCatalog {
     /// For `check`: modules are compiled without a cache, so that checking writes nothing.
     pub(crate) fn new(fleet: &Path) -> Result<Self, CliError> {
-        let engine = Engine::new(EngineConfig::with_slots(1)).map_err(|error| {
-            CliError::new(error.code(), exit::BUG, format!("the engine does not start: {error}"))
-        })?;
-        let modules = Modules::new(engine, LoadLimits::default(), None, builtins::modules());
+        let modules = Modules::new(engine(1)?, LoadLimits::default(), None, builtins::modules());
         Ok(Self::with(fleet, Arc::new(modules)))
     }
 

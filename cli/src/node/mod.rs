@@ -7,6 +7,7 @@ mod assemble;
 mod brains;
 mod builtins;
 mod catalog;
+mod compiler;
 mod console;
 mod directory;
 mod dynamic;

@@ -4,11 +4,12 @@
 //! Start reading at [`Workshop::brain_after`].
 
 use super::builtins;
+use super::compiler::engine;
 use super::start::cache_in;
 use crate::exit::{self, CliError};
 use loket_contract::rerun::{PureServer, Sandbox};
 use loket_host::driver::Modules;
-use loket_host::engine::{Engine, EngineConfig, LoadLimits, Module, SLICE};
+use loket_host::engine::{LoadLimits, Module, SLICE};
 use loket_host::rerun::{Again, By, End, Ran, run_again};
 use loket_kernel::Moment;
 use loket_ledger::{Living, OpenError, Past};
@@ -73,12 +74,8 @@ impl Workshop {
             let text = format!("no agent {agent:?} in the ledger; `loket tree` names them");
             CliError::new("no_such_agent", exit::FAILED, text)
         })?;
-        let engine = Engine::new(EngineConfig::with_slots(1)).map_err(|error| {
-            let text = format!("the engine does not start: {error}");
-            CliError::new(error.code(), exit::BUG, text)
-        })?;
         let cache = cache_in(data);
-        let modules = Modules::new(engine, LoadLimits::default(), cache, builtins::modules());
+        let modules = Modules::new(engine(1)?, LoadLimits::default(), cache, builtins::modules());
         let (keeper, folder) = (Keeper::new(data), Folder::new(data)?);
         let clock = Clock::machine(Moment(0));
         let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);

@@ -2,6 +2,7 @@
 
 use super::assemble::{self, names};
 use super::catalog::{FileCatalog, folder_of, scope_hints};
+use super::compiler::engine;
 use super::dynamic::{Spawner, Templates, remove_unnamed, static_agents};
 use super::emergency::Emergency;
 use super::factory::factory;
@@ -16,7 +17,7 @@ use super::{builtins, console, directory, file, http, past, socket};
 use crate::exit::{self, CliError, Code};
 use loket_agent::Pools;
 use loket_host::driver::Modules;
-use loket_host::engine::{Cache, Engine, EngineConfig, LoadLimits, SLICE};
+use loket_host::engine::{Cache, LoadLimits, SLICE};
 use loket_kernel::Moment;
 use loket_ledger::{Options, SqliteLedger};
 use loket_runtime::{
@@ -130,10 +131,7 @@ fn check(options: &RunOptions) -> Result<Checked, CliError> {
     let (first, _) = parse(&FileCatalog::believing(&options.fleet))?;
     let data = options.data.clone().unwrap_or_else(|| folder.join(&first.data));
     let slots = first.slots.unwrap_or(SLOTS_DEFAULT);
-    let engine = Engine::new(EngineConfig::with_slots(slots)).map_err(|error| {
-        let text = format!("the engine does not start: {error}");
-        CliError::new(error.code(), exit::BUG, text)
-    })?;
+    let engine = engine(slots)?;
     directory::make(&data)?;
     let cache = cache_in(&data);
     let modules = Arc::new(Modules::new(engine, LoadLimits::default(), cache, builtins::modules()));

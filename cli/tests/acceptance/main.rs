@@ -13,6 +13,7 @@ mod bad_files;
 mod bad_fleets;
 mod budget_levels;
 mod budgets;
+mod compiled_apart;
 mod doubt;
 mod expiry;
 mod fleet;

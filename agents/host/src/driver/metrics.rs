@@ -1,5 +1,6 @@
 //! Metrics of the turn driver: names, units and help in one place.
 
+use crate::engine::{LoadError, Made};
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
     gauge, histogram,
@@ -23,6 +24,9 @@ pub const CAUGHT_UP: &str = "loket_turns_caught_up_total";
 /// Turns that an incarnation began with what the one before it had left.
 pub const HANDED_OVER: &str = "loket_turns_handed_over_total";
 
+/// Modules loaded, by `outcome`: `cached`, `compiled_apart`, `compiled_here`, `refused`, `compiler_lost`.
+pub const MODULES: &str = "loket_modules_loaded_total";
+
 /// Describes them to the recorder.
 pub fn describe() {
     describe_counter!(TURNS, Unit::Count, "Turns by outcome");
@@ -33,6 +37,7 @@ pub fn describe() {
     describe_histogram!(TURN_SECONDS, Unit::Seconds, "From a fresh instance to its end");
     let help = "Turns that began with what the incarnation before had left";
     describe_counter!(HANDED_OVER, Unit::Count, help);
+    describe_counter!(MODULES, Unit::Count, "Modules loaded, by where their code came from");
     describe_counter!(CAUGHT_UP, Unit::Count, "Turns re-run to bring a brain up to the ledger");
 }
 
@@ -124,4 +129,16 @@ pub(super) fn handed_over() {
 
 pub(super) fn caught_up() {
     counter!(CAUGHT_UP).increment(1);
+}
+
+/// Counts a module that was loaded, or was not.
+pub(super) fn loaded(made: Result<Made, &LoadError>) {
+    let outcome = match made {
+        Ok(Made::Before) => "cached",
+        Ok(Made::Apart) => "compiled_apart",
+        Ok(Made::Here) => "compiled_here",
+        Err(LoadError::CompilerLost { .. }) => "compiler_lost",
+        Err(_) => "refused",
+    };
+    counter!(MODULES, "outcome" => outcome).increment(1);
 }

@@ -1,17 +1,22 @@
 //! Loaded modules: each content is compiled once, on a thread that may block, and shared by all agents that run it.
 
-use crate::engine::{Cache, Engine, LoadLimits, Module};
+use super::metrics;
+use crate::engine::{Cache, Engine, LoadLimits, Made, Module};
 use loket_turn::Hash;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// Modules kept in memory at most. A fleet uses tens; beyond it any one is let go, and loaded again from the
 /// disk cache when it is needed.
 const KEPT_MAX: usize = 512;
+
+/// Modules loaded at a time on threads of their own, and so the processes that compile for running agents: each may take a core
+/// and some GiB, and one that takes long must not hold the others up.
+const LOADS_MAX: usize = 4;
 
 /// Where a module's bytes come from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -44,6 +49,7 @@ pub struct Modules {
     builtins: HashMap<&'static str, &'static [u8]>,
     kept: Mutex<HashMap<Hash, Loaded>>,
     sources: Mutex<HashMap<ModuleSource, Hash>>,
+    loads: Arc<Semaphore>,
 }
 
 impl Modules {
@@ -54,7 +60,9 @@ impl Modules {
         cache: Option<Cache>,
         builtins: HashMap<&'static str, &'static [u8]>,
     ) -> Self {
-        Self { engine, limits, cache, builtins, kept: Mutex::default(), sources: Mutex::default() }
+        let (kept, sources) = (Mutex::default(), Mutex::default());
+        let loads = Arc::new(Semaphore::new(LOADS_MAX));
+        Self { engine, limits, cache, builtins, kept, sources, loads }
     }
 
     /// The engine.
@@ -163,10 +171,13 @@ impl Modules {
         if let Some(loaded) = self.kept(hash) {
             return Ok(loaded);
         }
-        let module = self
-            .engine
-            .load(&bytes, &self.limits, self.cache.as_ref())
-            .map_err(|error| format!("{}: {error}", error.code()))?;
+        let loaded = self.engine.load(&bytes, &self.limits, self.cache.as_ref());
+        metrics::loaded(loaded.as_ref().map(Module::made));
+        let module = loaded.map_err(|error| format!("{}: {error}", error.code()))?;
+        if module.made() != Made::Before {
+            let apart = module.made() == Made::Apart;
+            tracing::info!(module = %hash, bytes = bytes.len(), apart, "a module was compiled");
+        }
         let loaded = Loaded {
             hash,
             bytes,
@@ -189,7 +200,7 @@ impl Modules {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned()
     }
 
-    /// Compiles on a thread of its own, so that no lane waits for Cranelift.
+    /// Compiles on a thread of its own, so that no lane waits for Cranelift; [`LOADS_MAX`] at a time.
     ///
     /// # Errors
     /// What `work` says, or that there was no thread.
@@ -197,14 +208,48 @@ impl Modules {
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<Loaded, String> + Send + 'static,
     ) -> Result<Loaded, String> {
+        let permit = Arc::clone(&self.loads).acquire_owned().await.map_err(|e| e.to_string())?;
         let (done, answer) = oneshot::channel();
         let modules = Arc::clone(self);
         std::thread::Builder::new()
             .name("loket-compile".to_owned())
             .spawn(move || {
                 let _ = done.send(work(&modules));
+                // Held to the end of the work, whether somebody waits for it or not.
+                drop(permit);
             })
             .map_err(|error| format!("no thread to compile on: {error}"))?;
         answer.await.unwrap_or_else(|_| Err("the compiler panicked".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::EngineConfig;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test]
+    async fn so_many_are_loaded_at_a_time_and_no_more() {
+        let engine = Engine::new(EngineConfig::with_slots(1)).unwrap();
+        let modules = Modules::new(engine, LoadLimits::default(), None, HashMap::new());
+        let modules = Arc::new(modules);
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        // Each waits until as many as may are there: with fewer it would not end, with more there are more at once.
+        let together = Arc::new(Barrier::new(LOADS_MAX));
+        let loads = (0..LOADS_MAX * 8).map(|_| {
+            let (now, most, together) =
+                (Arc::clone(&now), Arc::clone(&most), Arc::clone(&together));
+            modules.apart(move |_| {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                together.wait();
+                now.fetch_sub(1, Ordering::SeqCst);
+                Err("done".to_owned())
+            })
+        });
+        let ended = futures_util::future::join_all(loads).await;
+        assert_eq!(ended.len(), LOADS_MAX * 8);
+        assert_eq!(most.load(Ordering::SeqCst), LOADS_MAX);
     }
 }

@@ -5,20 +5,12 @@
 //! an entry, it is as if it were not there.
 
 use std::fs::{DirBuilder, File, Permissions};
-use std::hash::{Hash, Hasher};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// First bytes of an entry; the digit counts versions of its layout.
-const MAGIC: &[u8; 8] = b"LOKETAO1";
-
-/// Magic, key, hash of the artifact.
-const HEADER_BYTES: usize = 8 + 32 + 32;
-
-/// Largest entry that is read, bytes: machine code is at most some five times its module.
-const MAX_ENTRY_BYTES: u64 = 256 << 20;
+use super::entry::{Entry, Key, MAX_ENTRY_BYTES};
 
 /// The folder's mode: nobody else may even look.
 const DIR_MODE: u32 = 0o700;
@@ -66,9 +58,6 @@ pub struct Cache {
     dir: PathBuf,
 }
 
-/// Names one module as compiled by one engine.
-pub(super) struct Key([u8; 32]);
-
 impl Cache {
     /// Opens the cache in `dir`, which is made if absent and closed to everyone but this user.
     ///
@@ -94,37 +83,23 @@ impl Cache {
         Ok(Self { dir })
     }
 
-    /// The key of the module with this content hash. Compiler version, settings, processor features and the contract are
-    /// part of it, so that a change of any is simply a miss.
-    pub(super) fn key(&self, engine: &wasmtime::Engine, content: &[u8; 32]) -> Key {
-        let mut hasher = Blake(blake3::Hasher::new());
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        hasher.0.update(blake3::hash(loket_abi::WIT.as_bytes()).as_bytes());
-        hasher.0.update(content);
-        Key(*hasher.0.finalize().as_bytes())
-    }
-
     fn path(&self, key: &Key) -> PathBuf {
-        self.dir.join(hex::encode(key.0))
+        self.dir.join(key.name())
     }
 
-    /// The artifact, if there is one and every byte of it is what [`Cache::put`] wrote for this key.
-    pub(super) fn get(&self, key: &Key) -> Option<Vec<u8>> {
+    /// The entry of this key, if there is one and it is whole.
+    pub(super) fn get(&self, key: &Key) -> Option<Entry> {
         let file = File::open(self.path(key)).ok()?;
-        let mut entry = Vec::new();
-        file.take(MAX_ENTRY_BYTES + 1).read_to_end(&mut entry).ok()?;
-        let (header, artifact) = entry.split_at_checked(HEADER_BYTES)?;
-        let whole = entry.len() as u64 <= MAX_ENTRY_BYTES;
-        (whole && header == header_of(key, artifact)).then(|| entry.split_off(HEADER_BYTES))
+        let mut read = Vec::new();
+        file.take(MAX_ENTRY_BYTES + 1).read_to_end(&mut read).ok()?;
+        Entry::verified(key, read)
     }
 
     /// Writes an entry beside its place and moves it there, so that no reader ever sees half of one. Best effort.
-    pub(super) fn put(&self, key: &Key, artifact: &[u8]) {
+    pub(super) fn put(&self, key: &Key, entry: &Entry) {
         let temporary = temporary(&self.dir);
         let write = || -> std::io::Result<()> {
-            let mut file = File::create_new(&temporary)?;
-            file.write_all(&header_of(key, artifact))?;
-            file.write_all(artifact)?;
+            File::create_new(&temporary)?.write_all(entry.bytes())?;
             std::fs::rename(&temporary, self.path(key))
         };
         if let Err(e) = write() {
@@ -137,27 +112,4 @@ impl Cache {
 fn temporary(dir: &Path) -> PathBuf {
     let n = TEMPORARY.fetch_add(1, Ordering::Relaxed);
     dir.join(format!(".{}-{n}.tmp", std::process::id()))
-}
-
-fn header_of(key: &Key, artifact: &[u8]) -> [u8; HEADER_BYTES] {
-    let mut header = [0; HEADER_BYTES];
-    header[..8].copy_from_slice(MAGIC);
-    header[8..40].copy_from_slice(&key.0);
-    header[40..].copy_from_slice(blake3::hash(artifact).as_bytes());
-    header
-}
-
-/// The standard hashers are not the same from one process to the next.
-struct Blake(blake3::Hasher);
-
-impl Hasher for Blake {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        let mut first = [0; 8];
-        first.copy_from_slice(&self.0.finalize().as_bytes()[..8]);
-        u64::from_le_bytes(first)
-    }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
+use super::compiler::Compiler;
 use super::run::{self, State};
 
 /// How often the watchdog should tick: the length of a slice of guest code on a lane.
@@ -120,6 +121,8 @@ pub struct Engine {
     pub(super) wasm: wasmtime::Engine,
     pub(super) linker: Arc<Linker<State>>,
     pub(super) memory_bytes: usize,
+    /// Who compiles; without one, this process does.
+    pub(super) compiler: Option<Arc<Compiler>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -157,7 +160,14 @@ impl Engine {
         let start = |e: wasmtime::Error| EngineError::Start(format!("{e:#}"));
         let wasm = wasmtime::Engine::new(&settings(config)).map_err(start)?;
         let linker = run::linker(&wasm).map_err(start)?;
-        Ok(Self { wasm, linker: Arc::new(linker), memory_bytes: config.memory_bytes })
+        let (linker, memory_bytes) = (Arc::new(linker), config.memory_bytes);
+        Ok(Self { wasm, linker, memory_bytes, compiler: None })
+    }
+
+    /// From here on modules are compiled in processes apart, by this program.
+    #[must_use]
+    pub fn compiled_by(self, compiler: Compiler) -> Self {
+        Self { compiler: Some(Arc::new(compiler)), ..self }
     }
 
     /// The handle that ends slices; see [`SLICE`].

@@ -1,4 +1,4 @@
-//! From bytes to a [`Module`]: look, wrap, compile or take from the cache, link, check the types.
+//! From bytes to a [`Module`]: look, take from the cache or compile (here, or in a process apart), link, check the types.
 //!
 //! A module that loads can import nothing but the loket, exports a `handle` of the contract's type, and fits an instance
 //! slot. Start at [`Engine::load`].
@@ -10,7 +10,9 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
 use super::cache::Cache;
+use super::compiler::{Order, Unmade};
 use super::config::Engine;
+use super::entry::{Entry, Key};
 use super::load_error::LoadError;
 use super::run::State;
 use super::scan::{self, Facts, Form};
@@ -48,6 +50,18 @@ impl Default for LoadLimits {
     }
 }
 
+/// Where a module's machine code came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Made {
+    /// From the cache.
+    Before,
+    /// Compiled by a process apart.
+    Apart,
+    /// Compiled by this process.
+    Here,
+}
+
 /// A guest, compiled and linked. Cheap to clone; made once, run for every turn on any thread.
 #[derive(Clone)]
 pub struct Module(pub(super) Arc<Inner>);
@@ -58,6 +72,7 @@ pub(super) struct Inner {
     pub(super) memory_bytes: usize,
     hash: [u8; 32],
     imports: Vec<String>,
+    made: Made,
 }
 
 impl std::fmt::Debug for Module {
@@ -78,14 +93,42 @@ impl Module {
     pub fn imports(&self) -> &[String] {
         &self.0.imports
     }
+
+    /// Where its machine code came from.
+    #[must_use]
+    pub fn made(&self) -> Made {
+        self.0.made
+    }
+}
+
+/// What a look at a module's bytes has shown.
+pub(super) struct Looked<'a> {
+    given: &'a [u8],
+    /// The binary form.
+    wasm: Cow<'a, [u8]>,
+    facts: Facts,
+    /// Of what was given.
+    hash: [u8; 32],
+}
+
+/// Looks at bytes, before anything is compiled.
+pub(super) fn look<'a>(given: &'a [u8], limits: &LoadLimits) -> Result<Looked<'a>, LoadError> {
+    fits(given.len(), limits)?;
+    let hash = *blake3::hash(given).as_bytes();
+    let wasm = binary(given)?;
+    fits(wasm.len(), limits)?;
+    let form = scan::form(&wasm).ok_or(LoadError::NotWasm)?;
+    let facts = scan::scan(&wasm, form, limits)?;
+    Ok(Looked { given, wasm, facts, hash })
 }
 
 impl Engine {
     /// Makes a guest of `bytes`: a component, a core module in the world's canonical ABI, or the text of either.
     ///
     /// Blocks its thread for as long as compiling takes (milliseconds for a small guest, seconds for an interpreter; bounded
-    /// only by the limits on size), so call it on a thread of its own, never on a lane. With a cache, the second time takes
-    /// about a millisecond. A cache that cannot be read or written costs time, never the module.
+    /// by the limits on size, and by time where a process apart does it), so call it on a thread of its own, never on a lane.
+    /// With a cache, the second time takes about a millisecond. A cache that cannot be read or written costs time, never the
+    /// module.
     ///
     /// # Errors
     /// [`LoadError`], with a code and what to do.
@@ -95,48 +138,81 @@ impl Engine {
         limits: &LoadLimits,
         cache: Option<&Cache>,
     ) -> Result<Module, LoadError> {
-        fits(bytes.len(), limits)?;
-        let hash = *blake3::hash(bytes).as_bytes();
-        let wasm = binary(bytes)?;
-        fits(wasm.len(), limits)?;
-        let form = scan::form(&wasm).ok_or(LoadError::NotWasm)?;
-        let facts = scan::scan(&wasm, form, limits)?;
-        let component = self.compiled(&wasm, &facts, &hash, cache)?;
-        self.link(component, hash, facts.imports)
+        let looked = look(bytes, limits)?;
+        let (component, made) = self.compiled(&looked, limits, cache)?;
+        self.link(component, looked, made)
     }
 
     fn compiled(
         &self,
-        wasm: &[u8],
-        facts: &Facts,
-        hash: &[u8; 32],
+        looked: &Looked<'_>,
+        limits: &LoadLimits,
         cache: Option<&Cache>,
-    ) -> Result<Component, LoadError> {
-        let key = cache.map(|c| c.key(&self.wasm, hash));
-        if let (Some(cache), Some(key)) = (cache, &key)
-            && let Some(component) = precompiled::take(&self.wasm, cache, key)
-        {
-            return Ok(component);
+    ) -> Result<(Component, Made), LoadError> {
+        let key = self.key(looked);
+        let kept = cache.and_then(|cache| cache.get(&key));
+        if let Some(component) = kept.and_then(|entry| precompiled::component(&self.wasm, &entry)) {
+            return Ok((component, Made::Before));
         }
-        let wasm = match facts.form {
-            Form::Component => Cow::Borrowed(wasm),
-            Form::Core => Cow::Owned(wrap::wrap(wasm.to_vec(), facts.described)?),
-        };
-        let component = Component::from_binary(&self.wasm, &wasm).map_err(|e| refused(&e))?;
-        if let (Some(cache), Some(key)) = (cache, &key) {
-            match component.serialize() {
-                Ok(artifact) => cache.put(key, &artifact),
-                Err(e) => tracing::warn!(error = %e, "a compiled module could not be cached"),
+        let (component, entry, made) = match self.apart(looked, limits, &key) {
+            Some(apart) => {
+                let (component, entry) = apart?;
+                (component, Some(entry), Made::Apart)
             }
+            None => {
+                let component = self.compile(looked)?;
+                let entry = cache.and_then(|_| serialized(&component, &key));
+                (component, entry, Made::Here)
+            }
+        };
+        if let (Some(cache), Some(entry)) = (cache, entry) {
+            cache.put(&key, &entry);
         }
-        Ok(component)
+        Ok((component, made))
+    }
+
+    /// Lets a process apart compile, if there is a program for it that starts. What that process does not survive is never
+    /// tried here.
+    fn apart(
+        &self,
+        looked: &Looked<'_>,
+        limits: &LoadLimits,
+        key: &Key,
+    ) -> Option<Result<(Component, Entry), LoadError>> {
+        let order = Order { memory_bytes: self.memory_bytes, limits: *limits };
+        let answer = match self.compiler.as_ref()?.compile(&order, looked.given) {
+            Ok(answer) => answer,
+            Err(Unmade::Refused(error)) => return Some(Err(error)),
+            Err(Unmade::NotStarted(error)) => {
+                tracing::warn!(%error, "no process apart to compile in: a module is compiled in this one");
+                return None;
+            }
+        };
+        let entry = Entry::verified(key, answer);
+        let made = entry.and_then(|e| Some((precompiled::component(&self.wasm, &e)?, e)));
+        let unreadable = || LoadError::lost("what it made is not for this module and this version");
+        Some(made.ok_or_else(unreadable))
+    }
+
+    /// The key of what was looked at.
+    pub(super) fn key(&self, looked: &Looked<'_>) -> Key {
+        Key::of(&self.wasm, &looked.hash)
+    }
+
+    /// Wraps and compiles, in this process.
+    pub(super) fn compile(&self, looked: &Looked<'_>) -> Result<Component, LoadError> {
+        let wasm = match looked.facts.form {
+            Form::Component => Cow::Borrowed(&*looked.wasm),
+            Form::Core => Cow::Owned(wrap::wrap(looked.wasm.to_vec(), looked.facts.described)?),
+        };
+        Component::from_binary(&self.wasm, &wasm).map_err(|e| refused(&e))
     }
 
     fn link(
         &self,
         component: Component,
-        hash: [u8; 32],
-        imports: Vec<String>,
+        looked: Looked<'_>,
+        made: Made,
     ) -> Result<Module, LoadError> {
         let mut linker = (*self.linker).clone();
         stubs::deny_wasi(&mut linker, &component).map_err(LoadError::wrong_type)?;
@@ -152,8 +228,19 @@ impl Engine {
             _ => return Err(missing()),
         }
         let handle = component.get_export_index(None, loket_abi::HANDLE).ok_or_else(missing)?;
-        let memory_bytes = self.memory_bytes;
-        Ok(Module(Arc::new(Inner { pre, handle, memory_bytes, hash, imports })))
+        let (memory_bytes, hash, imports) = (self.memory_bytes, looked.hash, looked.facts.imports);
+        Ok(Module(Arc::new(Inner { pre, handle, memory_bytes, hash, imports, made })))
+    }
+}
+
+/// The entry of a component; without one it is compiled again the next time.
+pub(super) fn serialized(component: &Component, key: &Key) -> Option<Entry> {
+    match component.serialize() {
+        Ok(artifact) => Some(Entry::of(key, &artifact)),
+        Err(error) => {
+            tracing::warn!(%error, "a compiled module could not be kept");
+            None
+        }
     }
 }
 

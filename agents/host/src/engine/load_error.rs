@@ -88,6 +88,15 @@ pub enum LoadError {
         /// The engine's words.
         message: String,
     },
+    /// Compiling it, in a process apart, came to no end of its own.
+    #[error(
+        "compiling the module took down the compiler, which is a process apart: {how}; split its large functions, or build it \
+         with fewer optimisations and less inlining"
+    )]
+    CompilerLost {
+        /// How the process ended.
+        how: String,
+    },
 }
 
 impl LoadError {
@@ -105,7 +114,32 @@ impl LoadError {
             Self::Invalid { .. } => "M008",
             Self::DoesNotFit { .. } => "M009",
             Self::FunctionTooLarge { .. } => "M010",
+            Self::CompilerLost { .. } => "M011",
         }
+    }
+
+    /// The message's variable part, of those refusals that only the compiler finds.
+    pub(super) fn found(&self) -> Option<&str> {
+        match self {
+            Self::WrongType { message }
+            | Self::Invalid { message }
+            | Self::DoesNotFit { message } => Some(message),
+            _ => None,
+        }
+    }
+
+    /// What the compiler found, as a process apart has told it.
+    pub(super) fn told(code: &str, message: String) -> Option<Self> {
+        match code {
+            "M007" => Some(Self::WrongType { message }),
+            "M008" => Some(Self::Invalid { message }),
+            "M009" => Some(Self::DoesNotFit { message }),
+            _ => None,
+        }
+    }
+
+    pub(super) fn lost(how: impl Into<String>) -> Self {
+        Self::CompilerLost { how: how.into() }
     }
 
     pub(super) fn wrong_type(e: impl std::fmt::Display) -> Self {

@@ -10,7 +10,9 @@
 mod at_once;
 mod cache;
 mod classify;
+mod compiler;
 mod config;
+mod entry;
 mod error;
 mod floor;
 mod heavy;
@@ -28,6 +30,7 @@ mod wrap;
 
 pub use at_once::AtOnce;
 pub use cache::{Cache, CacheError};
+pub use compiler::{Compiler, Order, OrderError, carry_out, confine};
 pub use config::{
     Engine, EngineConfig, EngineError, MAX_INSTANCE_MEMORY_BYTES, MAX_WASM_STACK_BYTES, SLICE,
     Ticker,
@@ -35,7 +38,7 @@ pub use config::{
 pub use error::{Abort, Blame, Cause, TrapKind, TurnError};
 pub use floor::{Answerer, FLOOR_BYTES_MAX, Floor};
 pub use heavy::{HEAVY, LaneTime, REST};
-pub use load::{LoadLimits, MAX_FUNCTION_BYTES, MAX_FUNCTIONS, MAX_MODULE_BYTES, Module};
+pub use load::{LoadLimits, MAX_FUNCTION_BYTES, MAX_FUNCTIONS, MAX_MODULE_BYTES, Made, Module};
 pub use load_error::LoadError;
 pub use run::{Host, MAX_ARGS_BYTES, MAX_CAPABILITY_BYTES, RunLimits, SliceVerdict};
 pub use slices::{Background, Sliced};
