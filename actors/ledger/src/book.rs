@@ -54,8 +54,8 @@ pub(crate) struct Agent {
     pub(crate) held: Vec<Held>,
     /// The call of its open turn that has no result yet, and the life of who is called (rule H2).
     pub(crate) waits: Option<(IntentId, u64)>,
-    /// The Once call of its open turn that has no result yet (rule C4).
-    pub(crate) once: Option<OnceCall>,
+    /// The Once call of its open turn that has no result yet (rule C4). Boxed: few have one.
+    pub(crate) once: Option<Box<OnceCall>>,
 }
 
 impl Agent {

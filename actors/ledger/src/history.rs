@@ -5,7 +5,7 @@
 //! report means: that is a text. Start reading at [`HistoryFile`].
 
 use crate::metrics::HISTORY_DROPPED;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use rusqlite::{Connection, OpenFlags, params};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -21,7 +21,8 @@ pub const HISTORY_ROWS_MAX: u64 = 100_000;
 /// Reports that one question gets at most: what fits an answer, and more than anybody reads.
 pub const HISTORY_ANSWER_ROWS_MAX: usize = 10_000;
 
-/// Reports and questions that wait for the thread: all the restarts of ten thousand agents at once.
+/// Reports and questions that wait for the thread, and a few more when many threads ask at once: all the restarts of ten thousand
+/// agents at once. The queue takes room as it fills: nearly always nothing waits.
 const QUEUE: usize = 32_768;
 
 /// Reports of one transaction.
@@ -63,10 +64,10 @@ pub struct HistoryQuery {
 /// Reports with the run of the process each is of, in the order they came; or why there are none.
 pub type HistoryAnswer = Result<Vec<(u64, HistoryRecord)>, String>;
 
-/// Small, for the queue is there as a whole from the beginning.
+/// What the thread is asked.
 enum Ask {
-    Keep(Box<HistoryRecord>),
-    Read(Box<HistoryQuery>, oneshot::Sender<HistoryAnswer>),
+    Keep(HistoryRecord),
+    Read(HistoryQuery, oneshot::Sender<HistoryAnswer>),
     Stop,
 }
 
@@ -83,13 +84,17 @@ impl HistoryFile {
     ///
     /// # Errors
     /// When there is no thread.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "`ask` keeps the bound; a bounded queue would be a MiB at all times"
+    )]
     pub fn open(dir: &Path) -> std::io::Result<Self> {
         let file = dir.join(HISTORY_FILE);
         let opened = open(&file).or_else(|error| {
             tracing::warn!(file = %file.display(), "reports are not kept beyond this run: {error}");
             Connection::open_in_memory().and_then(|conn| prepare(conn).map(|conn| (conn, 1)))
         });
-        let (asks, asked) = bounded(QUEUE);
+        let (asks, asked) = unbounded();
         let thread = std::thread::Builder::new().name("history".to_owned());
         let thread = thread.spawn(move || match opened {
             Ok((conn, boot)) => serve(&conn, boot, &asked),
@@ -100,7 +105,7 @@ impl HistoryFile {
 
     /// Keeps a report. Never waits.
     pub fn keep(&self, record: HistoryRecord) {
-        if self.asks.try_send(Ask::Keep(Box::new(record))).is_err() {
+        if !self.ask(Ask::Keep(record)) {
             metrics::counter!(HISTORY_DROPPED).increment(1);
         }
     }
@@ -111,10 +116,15 @@ impl HistoryFile {
     /// In words, why they cannot be read.
     pub async fn read(&self, query: HistoryQuery) -> HistoryAnswer {
         let (reply, answer) = oneshot::channel();
-        if self.asks.try_send(Ask::Read(Box::new(query), reply)).is_err() {
+        if !self.ask(Ask::Read(query, reply)) {
             return Err("too much waits to be kept; ask again".to_owned());
         }
         answer.await.unwrap_or_else(|_| Err("reports are not kept any more".to_owned()))
+    }
+
+    /// Whether it will be done.
+    fn ask(&self, ask: Ask) -> bool {
+        self.asks.len() < QUEUE && self.asks.send(ask).is_ok()
     }
 
     /// Writes what waits and ends the thread.
@@ -197,7 +207,7 @@ fn serve(conn: &Connection, boot: i64, asked: &Receiver<Ask>) {
         let mut ends = false;
         while let Some(ask) = next.take() {
             match ask {
-                Ask::Keep(record) => batch.push(*record),
+                Ask::Keep(record) => batch.push(record),
                 Ask::Read(query, reply) => {
                     write(conn, boot, &mut batch, &mut left);
                     let _ = reply.send(rows(conn, &query).map_err(|error| error.to_string()));

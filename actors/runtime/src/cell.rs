@@ -26,12 +26,13 @@ pub(crate) struct CellControl {
     signals: Signals,
     birth: AtomicU8,
     stopping: AtomicBool,
-    pub(crate) stop_notify: Notify,
+    /// It is asked to stop, or has ended.
+    changed: Notify,
     /// The exit that it shall end with before its next poll.
-    pub(crate) doom: OnceLock<Exit>,
+    /// Boxed, as the next: most incarnations wait for years, and are ten thousands.
+    pub(crate) doom: OnceLock<Box<Exit>>,
     /// The exit that it did end with.
-    end: OnceLock<Exit>,
-    end_notify: Notify,
+    end: OnceLock<Box<Exit>>,
     relations: Relations,
     /// Links do not reach it: a supervisor hears its parent only.
     deaf: bool,
@@ -63,10 +64,9 @@ impl CellControl {
             signals,
             birth: AtomicU8::new(STARTING),
             stopping: AtomicBool::new(false),
-            stop_notify: Notify::new(),
+            changed: Notify::new(),
             doom: OnceLock::new(),
             end: OnceLock::new(),
-            end_notify: Notify::new(),
             relations,
             deaf: false,
             told: AtomicBool::new(false),
@@ -84,7 +84,7 @@ impl CellControl {
     /// Asks the body to end.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.stop_notify.notify_waiters();
+        self.changed.notify_waiters();
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -115,7 +115,7 @@ impl CellControl {
 
     /// The first reason counts.
     fn end_with(&self, reason: Exit) {
-        let _ = self.doom.set(reason);
+        let _ = self.doom.set(Box::new(reason));
         self.waker.wake();
     }
 
@@ -125,13 +125,23 @@ impl CellControl {
     }
 
     /// Ready with the reason of its end, once it has ended.
-    pub(crate) async fn end(&self) -> Exit {
+    pub(crate) fn end(&self) -> impl Future<Output = Exit> {
+        self.once(|this| this.end.get().map(|end| Exit::clone(end)))
+    }
+
+    /// Ready once it is asked to stop.
+    pub(crate) fn stopping(&self) -> impl Future<Output = ()> {
+        self.once(|this| this.is_stopping().then_some(()))
+    }
+
+    /// Looks until there is something, each time that something has changed.
+    async fn once<T>(&self, look: impl Fn(&Self) -> Option<T>) -> T {
         loop {
-            let mut notified = std::pin::pin!(self.end_notify.notified());
+            let mut notified = std::pin::pin!(self.changed.notified());
             // From here on `notify_waiters` reaches us.
             notified.as_mut().enable();
-            if let Some(end) = self.end.get() {
-                return end.clone();
+            if let Some(seen) = look(self) {
+                return seen;
             }
             notified.await;
         }
@@ -188,8 +198,8 @@ impl CellControl {
         }
         let (id, incarnation) = (Arc::clone(&self.id), self.incarnation);
         let orderly = reason.is_orderly();
-        let _ = self.end.set(reason.clone());
-        self.end_notify.notify_waiters();
+        let _ = self.end.set(Box::new(reason.clone()));
+        self.changed.notify_waiters();
         self.relations.end(&id, incarnation, &reason);
         Some(match self.birth.load(Ordering::Acquire) {
             STARTED => Event::Exited { id, incarnation, reason },
@@ -369,7 +379,7 @@ impl Future for Cell {
         this.control.waker.register(cx.waker());
         this.thread.poll_begins(this.place);
         let ended = match this.control.doom.get() {
-            Some(exit) => Poll::Ready(exit.clone()),
+            Some(exit) => Poll::Ready(Exit::clone(exit)),
             None => this.work(cx),
         };
         let ended = ended.map(|exit| this.finish(exit));

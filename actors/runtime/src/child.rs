@@ -132,8 +132,8 @@ impl Bell {
     }
 
     /// Ready when it was rung since the last time.
-    pub async fn notified(&self) {
-        self.heard.notified().await;
+    pub fn notified(&self) -> impl Future<Output = ()> {
+        self.heard.notified()
     }
 }
 
@@ -245,13 +245,8 @@ impl Control {
     }
 
     /// Ready when the child is asked to stop. May be awaited again and again.
-    pub async fn stop(&self) {
-        let mut notified = std::pin::pin!(self.0.stop_notify.notified());
-        // From here on `notify_waiters` reaches us.
-        notified.as_mut().enable();
-        if !self.is_stopping() {
-            notified.await;
-        }
+    pub fn stop(&self) -> impl Future<Output = ()> {
+        self.0.stopping()
     }
 
     /// Exit signals of links come as messages from here on, instead of ending the child (OTP's `trap_exit`). Called before
@@ -327,8 +322,9 @@ pub(crate) type Linked = Pin<Box<dyn Future<Output = Exit>>>;
 
 /// What belongs to one incarnation beside its body's own future. A clone is the same.
 #[derive(Clone, Default)]
-pub struct Links(Rc<RefCell<LinkList>>);
+pub struct Links(Rc<RefCell<Option<Box<LinkList>>>>);
 
+/// Agents link nothing, and are ten thousands.
 #[derive(Default)]
 struct LinkList {
     kept: Vec<Rc<dyn Any>>,
@@ -342,20 +338,20 @@ impl Links {
     /// For state whose `Drop` may panic: a panic in the body unwinds the body's variables, and a second panic in one of their
     /// drops would end the process. Kept here, the unwind only counts a reference down.
     pub fn keep(&self, state: Rc<dyn Any>) {
-        self.0.borrow_mut().kept.push(state);
+        self.0.borrow_mut().get_or_insert_default().kept.push(state);
     }
 
     /// Runs a future in the same cell: when it ends, the incarnation ends with that exit.
     pub fn link(&self, future: impl Future<Output = Exit> + 'static) {
-        self.0.borrow_mut().fresh.push(Box::pin(future));
+        self.0.borrow_mut().get_or_insert_default().fresh.push(Box::pin(future));
     }
 
     pub(crate) fn take_fresh(&self) -> Vec<Linked> {
-        std::mem::take(&mut self.0.borrow_mut().fresh)
+        self.0.borrow_mut().as_mut().map(|list| std::mem::take(&mut list.fresh)).unwrap_or_default()
     }
 
     pub(crate) fn take_kept(&self) -> Vec<Rc<dyn Any>> {
-        std::mem::take(&mut self.0.borrow_mut().kept)
+        self.0.borrow_mut().as_mut().map(|list| std::mem::take(&mut list.kept)).unwrap_or_default()
     }
 }
 

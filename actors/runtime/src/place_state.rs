@@ -49,7 +49,8 @@ pub(crate) struct Status {
     pub(crate) restarts: u64,
     /// When it is started again, on the monotonic clock; only while it waits for that.
     pub(crate) restart_at_ms: Option<u64>,
-    pub(crate) last_exit: Option<Exit>,
+    /// Boxed: most children have never ended.
+    pub(crate) last_exit: Option<Box<Exit>>,
     pub(crate) life: Option<Life>,
     /// A caller has had it stopped, and it has not been started since.
     pub(crate) terminated: bool,

@@ -4,11 +4,10 @@
 //! path of a call never looks here. Start reading at [`Registry::find`].
 
 use crate::cell::CellControl;
-use crate::fixed::Fixed;
 use crate::place_state::Status;
-use crate::siblings::Siblings;
+use crate::role::Role;
 use crate::signals::{Signal, Signals};
-use crate::{Door, Lane, PlaceState, Relations, SupervisorNode, TreeView};
+use crate::{Door, Lane, PlaceState, Relations, TreeView};
 use loket_kernel::{GrantSet, Principal};
 use loket_supervision::fleet::Watchdog;
 use loket_supervision::machine::{ChildState, ChildView, Exit};
@@ -28,16 +27,11 @@ pub struct Place {
     pub(crate) principal: Option<Principal>,
     /// Whether it is a shard of a service.
     pub(crate) serves: bool,
-    /// Only of workers.
-    pub(crate) fixed: Option<Fixed>,
+    pub(crate) role: Role,
     /// What it was given as its rights last.
     pub(crate) grants: Mutex<Option<Arc<GrantSet>>>,
     pub(crate) incarnation: AtomicU64,
     pub(crate) status: Mutex<Status>,
-    /// Only of supervisors.
-    pub(crate) children: Mutex<Siblings>,
-    /// What it starts with, at this start or the next: flags and first children. Only of supervisors.
-    pub(crate) plan: Mutex<Option<Arc<SupervisorNode>>>,
 }
 
 /// A living incarnation, as its supervisor and the operator reach it.
@@ -111,7 +105,7 @@ impl Place {
 
     /// Its last exit.
     pub fn last_exit(&self) -> Option<Exit> {
-        self.status().last_exit.clone()
+        self.status().last_exit.as_deref().cloned()
     }
 
     /// When it is started again, on the monotonic clock; only while it waits for that.
@@ -163,7 +157,7 @@ impl Place {
         let more = view.restarts.saturating_sub(status.restarts);
         status.restarts = view.restarts;
         if view.last_exit.is_some() {
-            status.last_exit = view.last_exit.clone();
+            status.last_exit = view.last_exit.clone().map(Box::new);
         }
         more
     }
@@ -171,8 +165,7 @@ impl Place {
     /// Nobody at or below this place will run again: whoever waits there learns it.
     pub(crate) fn close(&self) {
         self.door.close();
-        let children = crate::lock(&self.children).all();
-        children.iter().for_each(|child| child.close());
+        self.children().iter().for_each(|child| child.close());
     }
 }
 
@@ -192,7 +185,7 @@ impl Drop for Registry {
     fn drop(&mut self) {
         let places = self.places.get_mut().unwrap_or_else(PoisonError::into_inner);
         for place in places.values() {
-            drop(std::mem::take(&mut *crate::lock(&place.children)));
+            place.siblings().map(|mut children| std::mem::take(&mut *children));
         }
     }
 }
@@ -304,19 +297,17 @@ impl Registry {
             door: new.door,
             principal: new.principal,
             serves: new.serves,
-            fixed: new.fixed,
+            role: new.role,
             grants: Mutex::new(new.grants),
             incarnation: AtomicU64::new(new.last_incarnation),
             status: Mutex::default(),
-            children: Mutex::default(),
-            plan: Mutex::new(new.plan),
         });
         places.insert(new.name, Arc::clone(&place));
         if new.watchdog.is_some() {
             self.watch(&place, new.watchdog);
         }
-        if let Some(supervisor) = &place.supervisor {
-            crate::lock(&supervisor.children).push(Arc::clone(&place));
+        if let Some(mut beside) = place.supervisor.as_ref().and_then(|above| above.siblings()) {
+            beside.push(Arc::clone(&place));
         }
         Ok(place)
     }
@@ -330,8 +321,8 @@ impl Registry {
         crate::lock(&self.watched).remove(&place.number);
         place.lane.placed().fetch_sub(1, Ordering::AcqRel);
         place.close();
-        if let Some(supervisor) = &place.supervisor {
-            crate::lock(&supervisor.children).remove(&place);
+        if let Some(mut beside) = place.supervisor.as_ref().and_then(|above| above.siblings()) {
+            beside.remove(&place);
         }
         Some(place)
     }
@@ -351,7 +342,6 @@ pub(crate) struct NewPlace {
     pub(crate) last_incarnation: u64,
     pub(crate) serves: bool,
     pub(crate) watchdog: Option<Watchdog>,
-    pub(crate) fixed: Option<Fixed>,
+    pub(crate) role: Role,
     pub(crate) grants: Option<Arc<GrantSet>>,
-    pub(crate) plan: Option<Arc<SupervisorNode>>,
 }

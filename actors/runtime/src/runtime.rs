@@ -25,7 +25,7 @@ pub(crate) async fn watch(signals: Signals, top: Arc<Place>, run: Arc<Run>) {
                     {
                         let mut status = top.status();
                         status.state = PlaceState::Stopped;
-                        (status.life, status.last_exit) = (None, Some(reason.clone()));
+                        (status.life, status.last_exit) = (None, Some(Box::new(reason.clone())));
                     }
                     top.close();
                     return run.set(RunState::Ended(reason));

@@ -2,10 +2,10 @@
 //!
 //! Start reading at [`Shared::place_worker`].
 
-use crate::fixed::Fixed;
 use crate::history::Reports;
 use crate::node::Hooks;
 use crate::registry::{NewPlace, SUPERVISOR};
+use crate::role::{Fixed, Role};
 use crate::tree::{DoorSpec, LaneChoice, NodeSpec, SupervisorNode, WorkerNode};
 use crate::{
     Authority, AuthorityError, Bell, ChildFactory, ChildKind, Clock, Door, Lane, Mailbox, Place,
@@ -88,9 +88,8 @@ impl Shared {
             last_incarnation: last,
             serves: false,
             watchdog: None,
-            fixed: None,
+            role: Role::supervisor(node),
             grants: None,
-            plan: Some(Arc::new(node.clone())),
         });
         let place = place.map_err(PlaceError::Taken)?;
         for child in node.first_children() {
@@ -145,9 +144,8 @@ impl Shared {
             last_incarnation,
             serves: worker.serves.is_some(),
             watchdog: worker.watchdog,
-            fixed: Some(Fixed::of(worker)),
+            role: Role::Worker(Fixed::of(worker)),
             grants: worker.grants.clone(),
-            plan: None,
         });
         place.map_err(PlaceError::Taken)
     }
@@ -177,8 +175,7 @@ impl Shared {
         {
             self.authority.withdraw(mailbox);
         }
-        let children = crate::lock(&place.children).all();
-        for child in children {
+        for child in place.children() {
             self.remove(&child.name);
         }
     }

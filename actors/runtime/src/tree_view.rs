@@ -66,9 +66,15 @@ impl Place {
         let (state, terminated, waits_for, restarts, last_exit) = {
             let status = self.status();
             let (state, waits_for) = (status.shown(), status.waits_for());
-            (state, status.terminated, waits_for, status.restarts, status.last_exit.clone())
+            (
+                state,
+                status.terminated,
+                waits_for,
+                status.restarts,
+                status.last_exit.as_deref().map(ToString::to_string),
+            )
         };
-        let children = crate::lock(&self.children).all();
+        let children = self.children();
         TreeView {
             id: self.name.to_string(),
             kind: self.kind.to_owned(),
@@ -78,7 +84,7 @@ impl Place {
             waits_for,
             incarnation: self.incarnation(),
             restarts,
-            last_exit: last_exit.map(|exit| exit.to_string()),
+            last_exit,
             mailbox,
             children: children.iter().map(|child| child.view()).collect(),
         }

@@ -5,6 +5,7 @@
 
 use loket_turn::{IntentId, LedgerEvent, MessageId, Outcome};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::Hash;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -40,17 +41,25 @@ pub struct Waiting<K: Eq + Hash + Copy, T> {
     desk: Arc<Desk<K, T>>,
     key: K,
     number: u64,
-    answer: oneshot::Receiver<T>,
+    answer: oneshot::Receiver<Box<T>>,
 }
 
 #[derive(Debug)]
 struct Desk<K, T>(Mutex<Rows<K, T>>);
 
+/// Who waits for one answer: nearly always one, and ten thousand keys at a time. What is told has a box, for the room of each
+/// answer that may come is there from the beginning.
+#[derive(Debug)]
+enum Queue<T> {
+    One(u64, oneshot::Sender<Box<T>>),
+    More(Vec<(u64, oneshot::Sender<Box<T>>)>),
+}
+
 #[derive(Debug)]
 struct Rows<K, T> {
     next: u64,
     count: usize,
-    by_key: HashMap<K, Vec<(u64, oneshot::Sender<T>)>>,
+    by_key: HashMap<K, Queue<T>>,
 }
 
 impl Default for Waiters {
@@ -127,9 +136,10 @@ impl<K: Eq + Hash + Copy, T> Desk<K, T> {
         let number = rows.next;
         rows.next = rows.next.wrapping_add(1);
         rows.count += 1;
-        // Nearly always one waits.
-        let waiting = rows.by_key.entry(key).or_insert_with(|| Vec::with_capacity(1));
-        waiting.push((number, sender));
+        match rows.by_key.entry(key) {
+            Entry::Vacant(free) => drop(free.insert(Queue::One(number, sender))),
+            Entry::Occupied(mut taken) => taken.get_mut().push(number, sender),
+        }
         drop(rows);
         Ok(Waiting { desk: Arc::clone(self), key, number, answer })
     }
@@ -138,22 +148,22 @@ impl<K: Eq + Hash + Copy, T> Desk<K, T> {
     where
         T: Clone,
     {
-        let waiting = {
-            let mut rows = crate::lock(&self.0);
-            let waiting = rows.by_key.remove(&key).unwrap_or_default();
-            rows.count -= waiting.len();
-            waiting
-        };
-        for (_, sender) in waiting {
-            let _ = sender.send(answer.clone());
+        for sender in self.take(key) {
+            let _ = sender.send(Box::new(answer.clone()));
         }
+    }
+
+    /// Whoever waits for this, and does no more.
+    fn take(&self, key: K) -> Vec<oneshot::Sender<Box<T>>> {
+        let mut rows = crate::lock(&self.0);
+        let waiting = rows.by_key.remove(&key).map(Queue::all).unwrap_or_default();
+        rows.count -= waiting.len();
+        waiting
     }
 
     /// There will be no answer of this kind: whoever waits asks anew.
     fn forget(&self, key: K) {
-        let mut rows = crate::lock(&self.0);
-        let waiting = rows.by_key.remove(&key).unwrap_or_default();
-        rows.count -= waiting.len();
+        drop(self.take(key));
     }
 
     /// The same for everybody.
@@ -171,13 +181,44 @@ impl<K: Eq + Hash + Copy, T> Desk<K, T> {
         let Some(waiting) = rows.by_key.get_mut(&key) else {
             return;
         };
-        let before = waiting.len();
-        waiting.retain(|(n, _)| *n != number);
-        let (gone, empty) = (before - waiting.len(), waiting.is_empty());
+        let (gone, empty) = waiting.leave(number);
         if empty {
             rows.by_key.remove(&key);
         }
-        rows.count -= gone;
+        rows.count -= usize::from(gone);
+    }
+}
+
+impl<T> Queue<T> {
+    fn push(&mut self, number: u64, sender: oneshot::Sender<Box<T>>) {
+        if let Self::One(first, _) = self {
+            let first = *first;
+            if let Self::One(_, earlier) = std::mem::replace(self, Self::More(Vec::new())) {
+                self.push(first, earlier);
+            }
+        }
+        if let Self::More(all) = self {
+            all.push((number, sender));
+        }
+    }
+
+    /// Whether this one was there, and whether nobody is left.
+    fn leave(&mut self, number: u64) -> (bool, bool) {
+        match self {
+            Self::One(only, _) => (*only == number, *only == number),
+            Self::More(all) => {
+                let before = all.len();
+                all.retain(|(n, _)| *n != number);
+                (all.len() < before, all.is_empty())
+            }
+        }
+    }
+
+    fn all(self) -> Vec<oneshot::Sender<Box<T>>> {
+        match self {
+            Self::One(_, sender) => vec![sender],
+            Self::More(all) => all.into_iter().map(|(_, sender)| sender).collect(),
+        }
     }
 }
 
@@ -186,7 +227,7 @@ impl<K: Eq + Hash + Copy, T> Future for Waiting<K, T> {
     type Output = Option<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.answer).poll(cx).map(Result::ok)
+        Pin::new(&mut self.answer).poll(cx).map(|told| told.ok().map(|answer| *answer))
     }
 }
 

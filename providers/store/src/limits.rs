@@ -74,6 +74,9 @@ pub const CLOSED_BESIDE_MAX: usize = 16;
 /// Brains of all shards together that stay open though their turn is parked, or though they were opened only to be brought up
 /// (rule H1): 2 MiB. Enough for chains of calls, whose waits are short; ten thousand turns that wait for a person hold no more.
 pub const RELEASED_OPEN_MAX: usize = 16;
+/// Milliseconds after which such a brain is closed all the same: longer than a chain of calls usually waits. A fleet that only
+/// waits holds none of them.
+pub const RELEASED_OPEN_MS: u64 = 2_000;
 /// Threads that open, search and checkpoint brains. Nearly all of their time is waiting for the disk, which answers the fsyncs that
 /// come together with one write of its journal.
 pub const STORE_THREADS: usize = 16;

@@ -8,21 +8,23 @@
 mod durable;
 mod held;
 mod jobs;
+mod released;
 mod slot;
 mod step;
 #[cfg(test)]
 mod tests;
 
-use crate::brain::{BrainFiles, Owner};
+use crate::brain::BrainFiles;
 use crate::limits::{PAST_MAX, WAITING_MAX};
 use crate::ops::{Now, Op, environment};
 use crate::threads::{Closed, Orphan, Report, StoreThreads};
 use durable::Timers;
 use loket_runtime::{BrainError, BrainRequest, Clock};
-use loket_turn::{AgentName, Failure, Life, Outcome, TurnNo};
+use loket_turn::{AgentName, Epoch, Failure, Life, Outcome, TurnNo};
+use released::Released;
 use slot::{Place, Slot, Work};
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -69,11 +71,7 @@ struct Inner {
     slots: HashMap<AgentName, Slot>,
     /// Most brains that may be open.
     bound: usize,
-    /// Brains that are not needed for a while, with the slot's `used` of that moment: the newest stay open, for most waits are
-    /// short.
-    released: VecDeque<(AgentName, u64)>,
-    /// How many of them.
-    released_max: usize,
+    released: Released,
     /// Brains that are being closed beside the opening of others: open for the system still.
     beside: usize,
     /// What is remembered of agents without a slot. Forgetting some is safe: only an incarnation whose end the ledger took
@@ -90,7 +88,7 @@ struct Past {
     /// The newest incarnation that began a turn: the fence (rule J4).
     incarnation: u64,
     /// Up to which turn the ledger knows this brain to be durable (rule E6).
-    noted: Option<(Owner, TurnNo)>,
+    noted: Option<(Life, Epoch, TurnNo)>,
 }
 
 impl Shard {
@@ -101,8 +99,7 @@ impl Shard {
             tools,
             slots: HashMap::new(),
             bound,
-            released: VecDeque::new(),
-            released_max,
+            released: Released::new(released_max),
             beside: 0,
             past: HashMap::new(),
             uses: 0,
@@ -190,7 +187,7 @@ impl Inner {
         let Closed { owner, n } = closed;
         let slot = self.slots.get_mut(&owner.agent).map(|slot| &mut slot.past);
         if let Some(past) = slot.or_else(|| self.past.get_mut(&owner.agent)) {
-            past.noted = Some((owner, n));
+            past.noted = Some((owner.life, owner.epoch, n));
         }
     }
 

@@ -20,11 +20,11 @@ pub(super) enum Life {
     /// Not running; nobody is about to start it.
     Undefined,
     /// A start order is out. `verdict` is set once the start has been killed for taking too long.
-    Starting { verdict: Option<Exit> },
+    Starting { verdict: Option<Box<Exit>> },
     /// Up since then.
     Running { since: Now },
     /// Gone; the exit has not been served yet.
-    Exited { ran_ms: u64, reason: Exit },
+    Exited { ran_ms: u64, reason: Box<Exit> },
     /// A stop or kill order is out.
     Stopping { killed: bool },
     /// Waits for its retry timer. `charge`: whether the attempt uses up budget.
@@ -47,7 +47,8 @@ pub(super) struct Child {
     /// Restarts since it was last healthy, for the backoff.
     pub(super) failures: u32,
     pub(super) restarts: u64,
-    pub(super) last_exit: Option<Exit>,
+    /// Boxed, as in its life: most of many thousand children have never ended.
+    pub(super) last_exit: Option<Box<Exit>>,
     /// Stamps for its own budget.
     pub(super) window: Restarts,
 }
@@ -100,7 +101,7 @@ impl Child {
             incarnation: self.has_pid().then_some(self.incarnation),
             state: self.state(),
             restarts: self.restarts,
-            last_exit: self.last_exit.clone(),
+            last_exit: self.last_exit.as_deref().cloned(),
             spec: self.own_spec(),
         }
     }

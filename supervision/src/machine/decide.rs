@@ -143,7 +143,7 @@ impl Supervisor {
         };
         let escalated = Exit::Escalated {
             child: child.id.clone(),
-            reason: Box::new(child.last_exit.clone().unwrap_or(Exit::NoProc)),
+            reason: child.last_exit.clone().unwrap_or_else(|| Box::new(Exit::NoProc)),
             intensity: budget.intensity,
             period_ms: budget.period_ms,
             by_rule: overdrawn.is_none(),
@@ -186,7 +186,8 @@ impl Supervisor {
             AutoShutdown::AllSignificant => all_ended(),
         };
         if due {
-            let reason = self.children.get(seq).and_then(|child| child.last_exit.clone());
+            let reason =
+                self.children.get(seq).and_then(|child| child.last_exit.as_deref().cloned());
             self.report(Context::AutoShutdown, reason, seq);
             self.begin_shutdown(Exit::Shutdown);
         }

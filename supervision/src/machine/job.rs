@@ -148,7 +148,7 @@ impl Supervisor {
         let Some(child) = self.children.get_mut(seq) else {
             return;
         };
-        child.last_exit = Some(reason.clone());
+        child.last_exit = Some(Box::new(reason.clone()));
         child.life = Life::Undefined;
         match job.why {
             Why::Boot => {

@@ -49,7 +49,7 @@ impl Supervisor {
                 child.life = Life::Stopping { killed };
                 return;
             }
-            Life::Exited { reason, .. } => return self.stop_done(seq, reason),
+            Life::Exited { reason, .. } => return self.stop_done(seq, *reason),
             Life::Restarting { .. } => {
                 self.report_stopped(None, seq);
                 return self.settle(seq);
@@ -80,7 +80,7 @@ impl Supervisor {
             Exit::Killed => spec.shutdown == Shutdown::BrutalKill,
             _ => reason.is_orderly() && spec.restart != Restart::Permanent,
         };
-        child.last_exit = Some(reason.clone());
+        child.last_exit = Some(Box::new(reason.clone()));
         if !accepted {
             self.report(Context::ShutdownError, Some(reason.clone()), seq);
         }
@@ -178,13 +178,13 @@ impl Supervisor {
         };
         match &mut child.life {
             Life::Starting { verdict } => {
-                let reason = verdict.take().unwrap_or(reason);
+                let reason = verdict.take().map_or(reason, |verdict| *verdict);
                 self.start_failed(seq, reason);
             }
             Life::Running { since } => {
                 let ran_ms = self.now.ms_since(*since);
-                child.last_exit = Some(reason.clone());
-                child.life = Life::Exited { ran_ms, reason };
+                child.last_exit = Some(Box::new(reason.clone()));
+                child.life = Life::Exited { ran_ms, reason: Box::new(reason) };
                 if self.phase != Phase::Stopping {
                     let id = child.id.clone();
                     self.deferred.push_back(Deferred::Exit { id, incarnation });
@@ -214,7 +214,7 @@ impl Supervisor {
                 self.deferred.push_back(Deferred::Retry(timer));
             }
             (Life::Starting { verdict: verdict @ None }, TimerKind::StartTimeout) => {
-                *verdict = Some(Exit::StartTimeout);
+                *verdict = Some(Box::new(Exit::StartTimeout));
                 self.out.push(Order::Kill { id, incarnation });
             }
             (Life::Stopping { killed: killed @ false }, TimerKind::Shutdown) => {

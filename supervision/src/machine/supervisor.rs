@@ -155,7 +155,7 @@ impl Supervisor {
                     return;
                 };
                 let exited = match self.children.get(seq).map(|child| &child.life) {
-                    Some(Life::Exited { ran_ms, reason }) => (*ran_ms, reason.clone()),
+                    Some(Life::Exited { ran_ms, reason }) => (*ran_ms, (**reason).clone()),
                     _ => return,
                 };
                 self.decide(seq, exited.0, &exited.1);

@@ -41,7 +41,8 @@ impl Engine {
             )?
             .execute(params![intent.0, &*holder.provider, db(holder.incarnation)])?;
         if let Some(agent) = self.book.change(life) {
-            agent.once = Some(OnceCall { intent, holder: Some(holder.clone()), doubt: None });
+            let holder = Some(holder.clone());
+            agent.once = Some(Box::new(OnceCall { intent, holder, doubt: None }));
         }
         Ok(())
     }
@@ -87,7 +88,7 @@ impl Engine {
         let mut lost: Vec<(u64, OnceCall)> = self
             .book
             .all()
-            .filter_map(|agent| Some((agent.life, agent.once.clone()?)))
+            .filter_map(|agent| Some((agent.life, agent.once.as_deref()?.clone())))
             .filter(|(_, once)| once.doubt.is_none() && once.holder.as_ref().is_some_and(&ended))
             .collect();
         // Numbered in the order of the agents' lives, whatever order the book has.
@@ -105,7 +106,7 @@ impl Engine {
         let once = self.book.life(life).and_then(|agent| agent.once.clone());
         match once {
             Some(once) if once.intent == intent && once.doubt.is_none() => {
-                self.put_in_doubt(life, once)
+                self.put_in_doubt(life, *once)
             }
             _ => Ok(()),
         }
@@ -126,7 +127,7 @@ impl Engine {
                 agent = %agent.name, doubt = number,
                 "a call is in doubt: its provider ended without an answer; see `loket doubt show {number}`"
             );
-            agent.once = Some(OnceCall { holder, doubt: Some(number), ..once });
+            agent.once = Some(Box::new(OnceCall { holder, doubt: Some(number), ..once }));
         }
         Ok(())
     }
@@ -205,7 +206,7 @@ impl Engine {
                     )?
                     .execute([intent.0])?;
                 if let Some(agent) = self.book.change(life) {
-                    agent.once = Some(OnceCall { intent, holder: None, doubt: None });
+                    agent.once = Some(Box::new(OnceCall { intent, holder: None, doubt: None }));
                 }
                 self.events.push(LedgerEvent::Resend { agent, intent });
             }
@@ -231,7 +232,7 @@ impl Book {
             let doubt = Some(un(row.get(4)?)).filter(|number| *number > 0);
             let intent = IntentId(codec::array(row.get(1)?)?);
             if let Some(agent) = self.change(un(row.get(0)?)) {
-                agent.once = Some(OnceCall { intent, holder, doubt });
+                agent.once = Some(Box::new(OnceCall { intent, holder, doubt }));
             }
         }
         Ok(())

@@ -68,7 +68,7 @@ impl Relations {
             }
             members.push(Arc::clone(&member));
             if let Some(living) = table.living.get_mut(&member) {
-                living.groups.insert(group);
+                living.ties().groups.insert(group);
             }
             table.listeners()
         };
@@ -95,7 +95,7 @@ impl Relations {
                 table.groups.remove(group);
             }
             if !more && let Some(living) = table.living.get_mut(member) {
-                living.groups.remove(group);
+                living.ties().groups.remove(group);
             }
             table.listeners()
         };

@@ -69,7 +69,7 @@ impl Relations {
             let Some((key, living)) = table.living.get_key_value(name) else {
                 return Err(LinkError::NoProc(name.to_owned()));
             };
-            if living.links.len() >= LINKS_MAX {
+            if living.ties.as_ref().is_some_and(|ties| ties.links.len() >= LINKS_MAX) {
                 return Err(LinkError::TooMany(name.to_owned()));
             }
             names.push(Arc::clone(key));
@@ -79,7 +79,7 @@ impl Relations {
         {
             for (here, there) in [(one, other), (other, one)] {
                 if let Some(living) = table.living.get_mut(here) {
-                    living.links.insert(Arc::clone(there));
+                    living.ties().links.insert(Arc::clone(there));
                 }
             }
         }
@@ -90,8 +90,8 @@ impl Relations {
     pub fn unlink(&self, one: &str, other: &str) {
         let mut table = self.table();
         for (here, there) in [(one, other), (other, one)] {
-            if let Some(living) = table.living.get_mut(here) {
-                living.links.remove(there);
+            if let Some(ties) = table.living.get_mut(here).and_then(|it| it.ties.as_mut()) {
+                ties.links.remove(there);
             }
         }
     }
@@ -99,11 +99,8 @@ impl Relations {
     /// Whom a child is linked to, by name.
     pub fn links(&self, name: &str) -> Vec<Arc<str>> {
         let table = self.table();
-        table
-            .living
-            .get(name)
-            .map(|living| living.links.iter().cloned().collect())
-            .unwrap_or_default()
+        let ties = table.living.get(name).and_then(|living| living.ties.as_ref());
+        ties.map(|ties| ties.links.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// From here on, exit signals to this incarnation come as messages.
@@ -113,7 +110,7 @@ impl Relations {
         if let Some(living) = table.living.get_mut(name)
             && living.incarnation == incarnation
         {
-            living.traps = Some(sender);
+            living.ties().traps = Some(sender);
         }
         ExitSignals(signals)
     }

@@ -44,6 +44,13 @@ struct Table {
 struct Living {
     incarnation: u64,
     cell: Weak<CellControl>,
+    /// Of many thousands few have any.
+    ties: Option<Box<Ties>>,
+}
+
+/// What others are to an incarnation, and how it hears of them.
+#[derive(Default)]
+struct Ties {
     monitors: BTreeMap<u64, oneshot::Sender<Down>>,
     links: BTreeSet<Name>,
     groups: BTreeSet<Name>,
@@ -51,9 +58,15 @@ struct Living {
     traps: Option<mpsc::Sender<ExitSignal>>,
 }
 
+impl Living {
+    fn ties(&mut self) -> &mut Ties {
+        self.ties.get_or_insert_default()
+    }
+}
+
 /// What is told once the lock is free.
 struct Last {
-    living: Living,
+    monitors: BTreeMap<u64, oneshot::Sender<Down>>,
     linked: Vec<Linked>,
     left: Vec<Name>,
     listeners: Vec<Arc<dyn Listener>>,
@@ -85,14 +98,7 @@ impl Relations {
         if let Some(older) = older {
             self.end(name, older, &Exit::LaneLost);
         }
-        let living = Living {
-            incarnation,
-            cell,
-            monitors: BTreeMap::new(),
-            links: BTreeSet::new(),
-            groups: BTreeSet::new(),
-            traps: None,
-        };
+        let living = Living { incarnation, cell, ties: None };
         self.table().living.insert(Arc::clone(name), living);
     }
 
@@ -111,7 +117,7 @@ impl Relations {
         let Some(last) = self.table().remove(name, incarnation) else {
             return;
         };
-        for sender in last.living.monitors.into_values() {
+        for sender in last.monitors.into_values() {
             let (agent, reason) = (Arc::clone(name), reason.clone());
             // Who gave its monitor up meanwhile wants to hear no more.
             let _ = sender.send(Down { name: agent, incarnation: Some(incarnation), reason });
@@ -138,17 +144,19 @@ impl Table {
         if self.living.get(name)?.incarnation != incarnation {
             return None;
         }
-        let living = self.living.remove(name)?;
-        self.monitors -= living.monitors.len();
+        let ties = self.living.remove(name)?.ties.map(|ties| *ties).unwrap_or_default();
+        self.monitors -= ties.monitors.len();
         let mut linked = Vec::new();
-        for other in &living.links {
+        for other in &ties.links {
             if let Some(other) = self.living.get_mut(other) {
-                other.links.remove(name);
-                linked.push(Linked { cell: Weak::clone(&other.cell), traps: other.traps.clone() });
+                let cell = Weak::clone(&other.cell);
+                let theirs = other.ties();
+                theirs.links.remove(name);
+                linked.push(Linked { cell, traps: theirs.traps.clone() });
             }
         }
-        let left = self.leave_all(name, &living.groups);
-        Some(Last { living, linked, left, listeners: self.listeners() })
+        let left = self.leave_all(name, &ties.groups);
+        Some(Last { monitors: ties.monitors, linked, left, listeners: self.listeners() })
     }
 
     fn number(&mut self) -> u64 {

@@ -85,7 +85,7 @@ impl Relations {
             }
         };
         if let Some(living) = table.living.get_mut(&name) {
-            living.monitors.insert(id, sender);
+            living.ties().monitors.insert(id, sender);
             table.monitors += 1;
         }
         drop(table);
@@ -111,8 +111,8 @@ impl Monitor {
 
     fn leave(&mut self) -> bool {
         let mut table = self.relations.table();
-        let living = table.living.get_mut(&self.name);
-        let there = living.is_some_and(|living| living.monitors.remove(&self.id.0).is_some());
+        let ties = table.living.get_mut(&self.name).and_then(|living| living.ties.as_mut());
+        let there = ties.is_some_and(|ties| ties.monitors.remove(&self.id.0).is_some());
         table.monitors -= usize::from(there);
         there
     }

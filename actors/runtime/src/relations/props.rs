@@ -225,7 +225,7 @@ impl World {
             let links: Vec<_> = (0..NAMES.len()).filter(|there| other(*there)).collect();
             let found = self.relations.links(name);
             assert!(found.iter().map(|found| &**found).eq(links.iter().map(|at| NAMES[*at])));
-            let doom = self.cells[at].as_ref().and_then(|cell| cell.doom.get());
+            let doom = self.cells[at].as_ref().and_then(|cell| cell.doom.get()).map(Box::as_ref);
             assert_eq!(doom, self.model.doom[at].as_ref());
             if let (Some(traps), Some(told)) = (&mut self.traps[at], &mut self.model.trapped[at]) {
                 for signal in told.drain(..) {

@@ -48,7 +48,7 @@ pub(super) fn make_places(
     plan: &SupervisorNode,
 ) -> Result<(), PlaceError> {
     let names: HashSet<&str> = plan.first_children().iter().map(|child| &**child.name()).collect();
-    let there = crate::lock(&place.children).all();
+    let there = place.children();
     for child in there.iter().filter(|child| !names.contains(&*child.name)) {
         shared.remove(&child.name);
     }
@@ -81,7 +81,7 @@ fn fit(
 /// Gives a supervisor another plan, and while it does not run the places that belong to it: they are to be seen, and names of
 /// children that are gone are free. One that runs is told by itself.
 fn follow(shared: &Shared, place: &Arc<Place>, node: &SupervisorNode) {
-    *crate::lock(&place.plan) = Some(Arc::new(node.clone()));
+    place.set_plan(Arc::new(node.clone()));
     if place.life().is_some() {
         return;
     }
@@ -106,7 +106,7 @@ fn own_place(shared: &Shared, supervisor: &Arc<Place>, id: &str) -> Option<Arc<P
 
 /// Puts these children first, in this order.
 fn in_order(place: &Arc<Place>, shared: &Shared, first: &[NodeSpec]) {
-    let mut children = crate::lock(&place.children);
+    let Some(mut children) = place.siblings() else { return };
     let names: HashSet<&str> = first.iter().map(|child| &**child.name()).collect();
     let rest: Vec<_> =
         children.iter().filter(|child| !names.contains(&*child.name)).cloned().collect();
@@ -237,7 +237,7 @@ impl Actor {
             forgets: new.forgets.unwrap_or(self.plan.forgets),
         };
         self.plan = Arc::new(plan);
-        *crate::lock(&self.place.plan) = Some(Arc::clone(&self.plan));
+        self.place.set_plan(Arc::clone(&self.plan));
         if self.plan.is_simple() {
             return;
         }

@@ -22,7 +22,7 @@ impl Actor {
         }
         let mut status = place.status();
         if let Some(reason) = reason {
-            status.last_exit = Some(reason.clone());
+            status.last_exit = Some(Box::new(reason.clone()));
         }
         if status.life.take().is_some() {
             self.living -= 1;
@@ -148,10 +148,10 @@ impl Actor {
             on_gone(id, &exit.map_or_else(|| "stopped".to_owned(), |exit| exit.to_string()));
             // Nobody starts what was below it either.
             let why = format!("its supervisor {id} has ended for good");
-            let mut open = crate::lock(&place.children).all();
+            let mut open = place.children();
             while let Some(below) = open.pop() {
                 on_gone(&below.name, &why);
-                open.extend(crate::lock(&below.children).all());
+                open.extend(below.children());
             }
         }
     }
@@ -183,7 +183,7 @@ impl Actor {
     }
 
     pub(super) fn kill_all(&self) {
-        let children = crate::lock(&self.place.children).all();
+        let children = self.place.children();
         children.iter().filter_map(|child| child.life()).for_each(|life| life.kill());
     }
 

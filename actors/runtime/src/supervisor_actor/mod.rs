@@ -104,13 +104,13 @@ pub(crate) struct Actor {
 impl Actor {
     fn new(shared: Arc<Shared>, place: Arc<Place>, signals: Signals) -> Result<Self, Exit> {
         let bad = |error: String| Exit::crash(Cause::Start, Blame::Config, error);
-        let plan = crate::lock(&place.plan).clone();
+        let plan = place.plan();
         let plan = plan.ok_or_else(|| bad("the supervisor has no plan".to_owned()))?;
         let seed = shared.seed ^ place.number.rotate_left(32) ^ place.incarnation();
         let machine = Supervisor::new(plan.flags.clone(), plan.specs(), seed);
         let mut machine = machine.map_err(|error| bad(error.to_string()))?;
         brought::make_places(&shared, &place, &plan).map_err(|error| bad(error.to_string()))?;
-        for child in crate::lock(&place.children).iter() {
+        for child in place.children() {
             machine.seed_incarnation(Arc::clone(&child.name), child.incarnation());
         }
         let first = plan.first_children().iter();
@@ -283,7 +283,7 @@ impl Drop for Actor {
     /// Whatever way the supervisor ends, it leaves no living child behind, and no place of one that it does not start with.
     fn drop(&mut self) {
         self.kill_all();
-        for child in crate::lock(&self.place.children).iter() {
+        for child in self.place.children() {
             child.status().state = crate::PlaceState::Stopped;
         }
         for (id, _) in self.code.iter().filter(|(_, code)| code.added) {

@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn h1_what_waits_is_small() {
         let held = bytes(live);
-        assert!(held <= 640, "{held} bytes for each agent");
-        assert!(size_of::<Agent>() <= 384, "{} bytes", size_of::<Agent>());
+        assert!(held <= 384, "{held} bytes for each agent");
+        assert!(size_of::<Agent>() <= 320, "{} bytes", size_of::<Agent>());
     }
 }

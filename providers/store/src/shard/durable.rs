@@ -1,8 +1,8 @@
 //! The background pass that brings brains to the disk, so that they do not pin the ledger (rule
-//! E6). Driven by commits and one timer, never by looking around.
+//! E6), and closes those that are not needed. Driven by commits and one timer, never by looking around.
 
 use super::slot::Slot;
-use super::{Inner, advance};
+use super::{Inner, advance, jobs};
 use crate::limits::DURABLE_AFTER_MS;
 use loket_turn::AgentName;
 use std::cell::RefCell;
@@ -27,6 +27,11 @@ impl Timers {
     fn next(&self) -> Option<u64> {
         let at = |queue: &VecDeque<(u64, AgentName)>| queue.front().map(|(at, _)| *at);
         at(&self.queue).into_iter().chain(at(&self.held)).min()
+    }
+
+    /// What is to be done next has changed.
+    pub(super) fn wake(&self) {
+        self.changed.notify_one();
     }
 
     pub(super) fn hold(&mut self, until: u64, agent: &AgentName) {
@@ -84,13 +89,25 @@ impl Inner {
     }
 }
 
+/// Closes the brains that nobody has needed for long enough.
+fn close_released(shard: &Rc<RefCell<Inner>>) {
+    let now = shard.borrow().tools.clock.monotonic_ms();
+    loop {
+        let Some((agent, job)) = shard.borrow_mut().released_until(now) else { return };
+        if let Some(job) = job {
+            jobs::start(shard, &agent, job);
+        }
+    }
+}
+
 /// The shard's timer: ends with the shard.
 pub(super) async fn sweep(shard: Weak<RefCell<Inner>>) {
     loop {
         let Some(inner) = shard.upgrade() else { return };
         let (next, changed, clock) = {
             let inner = inner.borrow();
-            (inner.timers.next(), Rc::clone(&inner.timers.changed), inner.tools.clock.clone())
+            let next = inner.timers.next().into_iter().chain(inner.released.next()).min();
+            (next, Rc::clone(&inner.timers.changed), inner.tools.clock.clone())
         };
         // Whoever waits must not keep the shard alive.
         drop(inner);
@@ -103,6 +120,7 @@ pub(super) async fn sweep(shard: Weak<RefCell<Inner>>) {
         }
         let Some(inner) = shard.upgrade() else { return };
         inner.borrow_mut().settle_due();
+        close_released(&inner);
         let due = inner.borrow_mut().due();
         for agent in due {
             advance(&inner, &agent);

@@ -162,11 +162,8 @@ impl Inner {
         let Some(slot) = self.slots.get_mut(agent) else { return };
         slot.unsynced = Unsynced::default();
         let (applied, _) = brain.state();
-        let known = slot
-            .past
-            .noted
-            .as_ref()
-            .is_some_and(|(owner, n)| owner == brain.owner() && *n == applied);
+        let owner = brain.owner();
+        let known = slot.past.noted == Some((owner.life, owner.epoch, applied));
         // A crash may have come between a commit and the ledger's word for it.
         if applied > TurnNo(0) && !(known && brain.log_is_new()) {
             self.note_unsynced(agent);

@@ -154,21 +154,6 @@ impl Inner {
         closing
     }
 
-    /// Notes that a brain is not needed for a while; gives the job of closing the one that was released first when too many of
-    /// these are open.
-    fn release(&mut self, agent: &AgentName) -> Option<Job> {
-        let used = self.slots.get(agent)?.used;
-        self.released.push_back((Arc::clone(agent), used));
-        if self.released.len() <= self.released_max {
-            return None;
-        }
-        let (agent, used) = self.released.pop_front()?;
-        // One that was used since is not released any more, or stands in the queue once more.
-        let slot = self.slots.get_mut(&agent).filter(|slot| slot.used == used)?;
-        slot.let_go = true;
-        slot.at_rest(&agent)
-    }
-
     /// What follows from a commit: `done`, or refused. The brain is back.
     pub(super) fn committed(&mut self, agent: &AgentName, done: bool, n: TurnNo) {
         let Some(slot) = self.slots.get_mut(agent) else { return };

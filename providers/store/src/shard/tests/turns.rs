@@ -2,7 +2,7 @@
 
 use super::super::jobs::When;
 use super::*;
-use crate::limits::CLOSED_BESIDE_MAX;
+use crate::limits::{CLOSED_BESIDE_MAX, RELEASED_OPEN_MS};
 
 const GET: &str = r#"{"key": "k"}"#;
 const PUT: &str = r#"{"key": "k", "value": "old"}"#;
@@ -174,6 +174,27 @@ fn h1_brains_whose_turns_wait_are_closed_but_for_the_newest() {
             bench.ask("c", 1, BrainAction::RollBack).await.unwrap().unwrap().applied,
             TurnNo(0)
         );
+    });
+}
+
+#[test]
+fn h1_a_brain_whose_turn_waits_for_long_is_closed_though_it_is_the_newest() {
+    on_a_lane(8, |bench| async move {
+        let open = |agent| bench.shard.inner.borrow().slots.contains_key(agent);
+        for agent in ["ada", "bob"] {
+            bench.turn(agent, 1).await;
+            bench.begin(agent).await;
+        }
+        bench.ask("ada", 1, BrainAction::Release).await.unwrap().unwrap();
+        bench.clock.advance(RELEASED_OPEN_MS - 1);
+        settle().await;
+        assert!(open("ada"), "most waits are short");
+        bench.clock.advance(1);
+        while open("ada") {
+            tokio::task::yield_now().await;
+        }
+        assert!(open("bob"), "its turn goes on");
+        assert_eq!(bench.begin("ada").await.applied, TurnNo(1));
     });
 }
 
