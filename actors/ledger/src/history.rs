@@ -5,12 +5,11 @@
 //! report means: that is a text. Start reading at [`HistoryFile`].
 
 use crate::metrics::HISTORY_DROPPED;
-use crossbeam_channel::{Receiver, Sender, unbounded};
 use rusqlite::{Connection, OpenFlags, params};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// The file's name in the data directory.
 pub const HISTORY_FILE: &str = "history.db";
@@ -21,8 +20,8 @@ pub const HISTORY_ROWS_MAX: u64 = 100_000;
 /// Reports that one question gets at most: what fits an answer, and more than anybody reads.
 pub const HISTORY_ANSWER_ROWS_MAX: usize = 10_000;
 
-/// Reports and questions that wait for the thread, and a few more when many threads ask at once: all the restarts of ten thousand
-/// agents at once. The queue takes room as it fills: nearly always nothing waits.
+/// Reports and questions that wait for the thread: all the restarts of ten thousand agents at once. Tokio's queue takes room as it
+/// fills, and nearly always nothing waits.
 const QUEUE: usize = 32_768;
 
 /// Reports of one transaction.
@@ -68,13 +67,13 @@ pub type HistoryAnswer = Result<Vec<(u64, HistoryRecord)>, String>;
 enum Ask {
     Keep(HistoryRecord),
     Read(HistoryQuery, oneshot::Sender<HistoryAnswer>),
-    Stop,
 }
 
 /// The file, with the thread that alone writes it.
 #[derive(Debug)]
 pub struct HistoryFile {
-    asks: Sender<Ask>,
+    /// Nothing once it was stopped.
+    asks: Mutex<Option<mpsc::Sender<Ask>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -84,23 +83,19 @@ impl HistoryFile {
     ///
     /// # Errors
     /// When there is no thread.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "`ask` keeps the bound; a bounded queue would be a MiB at all times"
-    )]
     pub fn open(dir: &Path) -> std::io::Result<Self> {
         let file = dir.join(HISTORY_FILE);
         let opened = open(&file).or_else(|error| {
             tracing::warn!(file = %file.display(), "reports are not kept beyond this run: {error}");
             Connection::open_in_memory().and_then(|conn| prepare(conn).map(|conn| (conn, 1)))
         });
-        let (asks, asked) = unbounded();
+        let (asks, asked) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new().name("history".to_owned());
         let thread = thread.spawn(move || match opened {
-            Ok((conn, boot)) => serve(&conn, boot, &asked),
+            Ok((conn, boot)) => serve(&conn, boot, asked),
             Err(error) => tracing::error!("reports are not kept: {error}"),
         })?;
-        Ok(Self { asks, thread: Mutex::new(Some(thread)) })
+        Ok(Self { asks: Mutex::new(Some(asks)), thread: Mutex::new(Some(thread)) })
     }
 
     /// Keeps a report. Never waits.
@@ -124,12 +119,13 @@ impl HistoryFile {
 
     /// Whether it will be done.
     fn ask(&self, ask: Ask) -> bool {
-        self.asks.len() < QUEUE && self.asks.send(ask).is_ok()
+        let asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        asks.as_ref().is_some_and(|asks| asks.try_send(ask).is_ok())
     }
 
     /// Writes what waits and ends the thread.
     pub fn stop(&self) {
-        let _ = self.asks.send(Ask::Stop);
+        drop(self.asks.lock().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             let _ = thread.join();
@@ -198,13 +194,13 @@ fn prepare(conn: Connection) -> rusqlite::Result<Connection> {
     Ok(conn)
 }
 
-fn serve(conn: &Connection, boot: i64, asked: &Receiver<Ask>) {
+/// Until nobody can ask any more, and nothing waits.
+fn serve(conn: &Connection, boot: i64, mut asked: mpsc::Receiver<Ask>) {
     let count = conn.query_row("SELECT count(*) FROM report", [], |row| row.get(0));
     let mut left = unsigned(count.unwrap_or(0));
-    while let Ok(first) = asked.recv() {
+    while let Some(first) = asked.blocking_recv() {
         let mut batch = Vec::new();
         let mut next = Some(first);
-        let mut ends = false;
         while let Some(ask) = next.take() {
             match ask {
                 Ask::Keep(record) => batch.push(record),
@@ -212,16 +208,12 @@ fn serve(conn: &Connection, boot: i64, asked: &Receiver<Ask>) {
                     write(conn, boot, &mut batch, &mut left);
                     let _ = reply.send(rows(conn, &query).map_err(|error| error.to_string()));
                 }
-                Ask::Stop => ends = true,
             }
-            if !ends && batch.len() < BATCH {
+            if batch.len() < BATCH {
                 next = asked.try_recv().ok();
             }
         }
         write(conn, boot, &mut batch, &mut left);
-        if ends {
-            return;
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One life, one end, also when its lane goes.
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::Lane;
 use crate::Lanes;
 use crate::signals::Signal;
 
