@@ -29,6 +29,8 @@ pub struct Steps {
     jobs: Vec<Box<dyn Job>>,
     looks: Vec<Box<dyn Job>>,
     at: At,
+    /// Rows that the start has changed.
+    of_start: u64,
     _lock: dir::Lock,
 }
 
@@ -40,8 +42,10 @@ impl Steps {
         lock: dir::Lock,
     ) -> Self {
         engine.timers.rest_by_hand();
+        let of_start = engine.conn.total_changes();
         Self {
             engine,
+            of_start,
             closing,
             events,
             jobs: Vec::new(),
@@ -59,6 +63,11 @@ impl Steps {
     /// Whether a group is under way.
     pub fn is_amid(&self) -> bool {
         !matches!(self.at, At::Rest)
+    }
+
+    /// Whether a row was changed since the start. Until then no group has had anything to bring to the disk, nor what was read with it.
+    pub fn has_written(&self) -> bool {
+        self.engine.conn.total_changes() > self.of_start
     }
 
     /// When the next timer may be due, milliseconds from now; `None`: there is none.

@@ -118,14 +118,23 @@ mod state {
     pub const fn runs() -> bool {
         false
     }
+
+    /// A place where the machine may give the processor to another thread. Where there are threads it does so by itself.
+    #[inline(always)]
+    pub fn interrupted() -> std::future::Ready<()> {
+        std::future::ready(())
+    }
 }
 
 #[cfg(feature = "simulation")]
 mod state {
     use super::Mutation;
     use std::cell::Cell;
+    use std::future::poll_fn;
+    use std::task::Poll;
 
     thread_local! {
+        static INTERRUPTED: Cell<bool> = const { Cell::new(false) };
         static CHANCE: Cell<Option<u64>> = const { Cell::new(None) };
         static BROKEN: Cell<Option<Mutation>> = const { Cell::new(None) };
     }
@@ -167,6 +176,25 @@ mod state {
     /// Whether a simulation runs on this thread, so that it must never block.
     pub fn runs() -> bool {
         CHANCE.get().is_some()
+    }
+
+    /// A place where the machine may give the processor to another thread: whoever polls is told so, and goes on here later.
+    pub async fn interrupted() {
+        let mut before = !runs();
+        poll_fn(|context| {
+            if std::mem::replace(&mut before, true) {
+                return Poll::Ready(());
+            }
+            INTERRUPTED.set(true);
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Whether what was polled last on this thread stands at such a place.
+    pub fn was_interrupted() -> bool {
+        INTERRUPTED.take()
     }
 }
 

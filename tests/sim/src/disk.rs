@@ -50,8 +50,16 @@ struct State {
     syncs: u64,
 }
 
-/// The files that a death leaves, by their paths below the root; a directory has no bytes.
-type Image = BTreeMap<PathBuf, Option<Vec<u8>>>;
+/// Files, by their paths below the root; a directory has no bytes.
+type Files = BTreeMap<PathBuf, Option<Vec<u8>>>;
+
+/// What a death leaves.
+#[derive(Default)]
+struct Image {
+    files: Files,
+    /// After a kill: what each file held when it was last synced.
+    synced: BTreeMap<PathBuf, Arc<Vec<u8>>>,
+}
 
 /// The disk of the simulated machine. One per thread.
 pub(crate) struct Disk {
@@ -108,32 +116,29 @@ impl Disk {
         let struck = with(|state| state.image.take()).flatten();
         let image = match struck {
             Some((_, image)) => image,
-            None => with(|state| image(state, death, rng)).unwrap_or_else(|| Ok(Image::new()))?,
+            None => {
+                with(|state| image(state, death, rng)).unwrap_or_else(|| Ok(Image::default()))?
+            }
         };
         let state = DISK.take().unwrap_or_default();
         self.boots += 1;
         let root = self.root();
         fs::create_dir(&root)?;
         let mut next = State { root: root.clone(), syncs: state.syncs, ..State::default() };
-        for (path, bytes) in &image {
+        for (path, bytes) in &image.files {
             match bytes {
                 None => fs::create_dir(root.join(path))?,
                 Some(bytes) => fs::write(root.join(path), bytes)?,
             }
         }
         // After a loss of power all that is there is on the disk. After a kill it is as synced as it was.
-        for (path, bytes) in image {
-            let ino = fs::metadata(root.join(&path))?.ino();
-            match (death, bytes) {
-                (Death::Power, Some(bytes)) => drop(next.synced.insert(ino, Arc::new(bytes))),
-                (Death::Power, None) => {}
-                (Death::Kill, Some(_)) => {
-                    let old = fs::metadata(state.root.join(&path)).map(|meta| meta.ino());
-                    if let Some(bytes) = old.ok().and_then(|old| state.synced.get(&old)) {
-                        next.synced.insert(ino, Arc::clone(bytes));
-                    }
-                }
-                (Death::Kill, None) => {}
+        for (path, bytes) in image.files {
+            let synced = match death {
+                Death::Power => bytes.map(Arc::new),
+                Death::Kill => image.synced.get(&path).cloned(),
+            };
+            if let Some(synced) = synced {
+                next.synced.insert(fs::metadata(root.join(&path))?.ino(), synced);
             }
         }
         for dir in dirs(&root)? {
@@ -200,25 +205,28 @@ fn dirs(root: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn image(state: &State, death: Death, rng: &mut Rng) -> io::Result<Image> {
-    let mut image = Image::new();
+    let mut image = Image::default();
     match death {
         Death::Kill => {
             for dir in dirs(&state.root)? {
                 let below = dir.strip_prefix(&state.root).unwrap_or(&dir).to_owned();
-                for name in names(&dir)?.into_keys().filter(|name| kept(name)) {
+                for (name, ino) in names(&dir)?.into_iter().filter(|(name, _)| kept(name)) {
                     let path = dir.join(&name);
                     let bytes = if path.is_dir() { None } else { Some(fs::read(&path)?) };
-                    image.insert(below.join(name), bytes);
+                    if let Some(synced) = state.synced.get(&ino) {
+                        image.synced.insert(below.join(&name), Arc::clone(synced));
+                    }
+                    image.files.insert(below.join(name), bytes);
                 }
             }
         }
-        Death::Power => after_power(state, Path::new(""), rng, &mut image)?,
+        Death::Power => after_power(state, Path::new(""), rng, &mut image.files)?,
     }
     Ok(image)
 }
 
 /// What is left of a directory: names that were synced, or are there by chance.
-fn after_power(state: &State, below: &Path, rng: &mut Rng, image: &mut Image) -> io::Result<()> {
+fn after_power(state: &State, below: &Path, rng: &mut Rng, image: &mut Files) -> io::Result<()> {
     let dir = state.root.join(below);
     let here = if dir.is_dir() { names(&dir)? } else { Names::new() };
     let before = state.listed.get(below).cloned().unwrap_or_default();
@@ -272,11 +280,16 @@ fn torn(synced: &[u8], written: &[u8], rng: &mut Rng) -> Vec<u8> {
 fn synced(fd: c_int) {
     let Ok(path) = fs::read_link(format!("/proc/self/fd/{fd}")) else { return };
     with(|state| {
+        if state.image.is_some() {
+            // The process is dead: what it still does is seen by nobody.
+            return;
+        }
         let Ok(below) = path.strip_prefix(&state.root).map(Path::to_owned) else { return };
         match state.armed.take() {
             Some((death, rng, spared @ 1..)) => state.armed = Some((death, rng, spared - 1)),
             Some((death, mut rng, 0)) => {
                 state.image = image(state, death, &mut rng).ok().map(|image| (death, image));
+                return;
             }
             None => {}
         }

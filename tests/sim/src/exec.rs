@@ -5,6 +5,7 @@
 
 use crate::rng::Rng;
 use loket_runtime::{Stage, Staged};
+use loket_turn::simulation;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
@@ -59,7 +60,12 @@ pub(crate) struct Exec {
     asleep: BTreeMap<usize, usize>,
     /// Lanes none of whose futures are polled, and for how many steps: a thread that was sent to sleep by the machine.
     lanes_asleep: BTreeMap<usize, usize>,
+    /// The machine has more to do than this process.
+    busy: bool,
 }
+
+/// Steps that a thread is away at most which the machine has given no processor.
+const AWAY_STEPS: usize = 150;
 
 /// The number of the local set in the choice between futures.
 const LOCAL: usize = usize::MAX;
@@ -79,7 +85,13 @@ impl Exec {
             lanes: RefCell::default(),
             asleep: BTreeMap::new(),
             lanes_asleep: BTreeMap::new(),
+            busy: false,
         }
+    }
+
+    /// From here on a thread that stands where it may be interrupted is.
+    pub(crate) fn is_on_a_busy_machine(&mut self) {
+        self.busy = true;
     }
 
     /// Lets some of the futures that were woken sleep: each with this chance, for so many steps at most.
@@ -100,6 +112,7 @@ impl Exec {
 
     /// Nobody sleeps any more.
     pub(crate) fn wake_all(&mut self) {
+        self.busy = false;
         self.asleep.clear();
         self.lanes_asleep.clear();
     }
@@ -159,7 +172,15 @@ impl Exec {
         }
         let id = awake.get(rng.below(all)).copied();
         match id {
-            Some(id) => self.poll(id),
+            Some(id) => {
+                self.poll(id);
+                if simulation::was_interrupted()
+                    && self.busy
+                    && let Some(lane) = self.lane_of(id)
+                {
+                    self.lane_sleeps(lane, 1 + rng.below(AWAY_STEPS));
+                }
+            }
             None => self.poll_local(),
         }
         self.arrive();

@@ -22,6 +22,8 @@ impl Simulation {
             "power",
             "power",
             "power-sync",
+            "relapse",
+            "relapse",
             "out",
             "out",
             "agent",
@@ -33,6 +35,8 @@ impl Simulation {
             "overtaken",
             "overtaken",
             "overtaken",
+            "late",
+            "late",
             "rewind",
             "rewind",
             "rewind",
@@ -50,6 +54,16 @@ impl Simulation {
             "power-sync" => {
                 let death = armed(&mut self.rng, Death::Power);
                 self.disk.arm(death);
+            }
+            // It strikes a sender who waits for the word that a message is accepted; or whoever is next.
+            "relapse" => {
+                self.relapse_due = true;
+                if self.rng.percent(70) {
+                    self.new_client();
+                } else {
+                    let death = armed(&mut self.rng, Death::Kill);
+                    self.disk.arm(death);
+                }
             }
             "module" => {
                 self.plan.version.fetch_add(1, Ordering::Relaxed);
@@ -69,12 +83,21 @@ impl Simulation {
                 lock(&self.world).lead_astray();
             }
             "overtaken" => self.overtake_due = true,
+            "late" => self.late_due = true,
             "rewind" => {
                 self.rewind_due = true;
             }
             _ => self.kill(kind),
         }
         Ok(true)
+    }
+
+    /// An agent has called the outside, from this lane. Was that waited for, then it is killed while the call is out: the answer
+    /// finds another life there.
+    pub(crate) fn late(&mut self, lane: usize) {
+        if std::mem::take(&mut self.late_due) {
+            self.doomed = own(lane).map(|name| (self.rng.below(150), name));
+        }
     }
 
     /// An agent has called the outside, from this lane. Was that waited for, and is the fake provider on another lane, then that one
@@ -87,8 +110,7 @@ impl Simulation {
         };
         self.overtake_due = false;
         process.exec.lane_sleeps(self.plan.out_lane, 300 + self.rng.below(1_500));
-        let own = AGENTS.iter().enumerate().find(|(at, _)| at % LANES == lane);
-        self.doomed = own.map(|(_, name)| (self.rng.below(100), *name));
+        self.doomed = own(lane).map(|name| (self.rng.below(100), name));
     }
 
     /// Does what is due at this step: the end of who was to be killed, an exchange of a brain.
@@ -115,6 +137,19 @@ impl Simulation {
                 self.disk.arm(Some((death, Rng::new(self.rng.number()), spared)));
             }
         }
+    }
+
+    /// A process was killed, and another one has started, on a machine that is worn out. The power soon goes as well, in one of the
+    /// next syncs.
+    pub(crate) fn relapse(&mut self) {
+        if !std::mem::take(&mut self.relapse_due) {
+            return;
+        }
+        if let Some(process) = &mut self.process {
+            process.exec.is_on_a_busy_machine();
+        }
+        let spared = *self.rng.pick(&[0, 0, 1, 2]);
+        self.disk.arm(Some((Death::Power, Rng::new(self.rng.number()), spared)));
     }
 
     /// A part of the process ends, and its supervisor starts it again.
@@ -145,4 +180,9 @@ impl Simulation {
     pub(crate) fn may_be_ahead(&self) -> bool {
         self.power_lost && self.plan.durability == Durability::Process
     }
+}
+
+/// The agent of a lane.
+fn own(lane: usize) -> Option<&'static str> {
+    AGENTS.iter().enumerate().find(|(at, _)| at % LANES == lane).map(|(_, name)| *name)
 }

@@ -18,8 +18,8 @@ use loket_host::engine::{Background, Engine, EngineConfig, LoadLimits};
 use loket_kernel::Moment;
 use loket_ledger::{Durability, Options, SqliteLedger, Steps};
 use loket_runtime::{
-    Authority, Body, ChildFactory, ChildKind, ChildPlan, Clock, Node, Registry, Runtime, Slots,
-    StopAll, Waiters, kernel_body,
+    Authority, Body, ChildFactory, ChildKind, ChildPlan, Clock, Node, OnUp, Registry, Runtime,
+    Slots, StopAll, Waiters, kernel_body,
 };
 use loket_store::keep::Keeper;
 use loket_store::{StoreOptions, StoreProvider, StoreSteps, StoreThreads, open_brains_max};
@@ -29,7 +29,7 @@ use loket_time::TimeProvider;
 use loket_turn::{Enrol, Enrolled, Failure, Ledger, LedgerEvent};
 use std::cell::RefCell;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// Lanes of the node.
@@ -105,6 +105,8 @@ pub(crate) struct Process {
     pub(crate) clock: Clock,
     pub(crate) runtime: Runtime,
     pub(crate) slots: Slots,
+    /// All of the tree is up: from here on `loket run` lets the outside in.
+    pub(crate) up: Arc<AtomicBool>,
     /// What the ledger told, for the oracle.
     pub(crate) told: Arc<Mutex<Vec<LedgerEvent>>>,
 }
@@ -139,8 +141,14 @@ impl Process {
         let factory = factory(plan, kit, disk.root(), &node, &ledger, &waiters, &threads);
         let slots = factory.host.slots.clone();
         let tree = crate::fleet::tree(&kit.spec, &enrolled, plan.out_lane)?;
-        let runtime = node.run(tree, Arc::new(factory), None).map_err(|why| why.to_string())?;
-        Ok(Self { exec, steps, jobs, ledger, clock, runtime, slots, told })
+        let up = Arc::<AtomicBool>::default();
+        let (top, is_up) = (Arc::clone(&tree.name), Arc::clone(&up));
+        let on_up: OnUp = Arc::new(move |name| {
+            is_up.fetch_or(name == &*top, Ordering::Relaxed);
+        });
+        let runtime =
+            node.run(tree, Arc::new(factory), Some(on_up)).map_err(|why| why.to_string())?;
+        Ok(Self { exec, steps, jobs, ledger, clock, runtime, slots, up, told })
     }
 }
 

@@ -6,7 +6,7 @@ use crate::rng::Rng;
 use crate::run::Simulation;
 use crate::world::{Shared, lock};
 use loket_ledger::SqliteLedger;
-use loket_turn::{Decide, Ledger, Release, Resolution, Verdict};
+use loket_turn::{Decide, Ledger, Release, Resolution, TurnNo, TurnSeen, TurnStanding, Verdict};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -24,6 +24,9 @@ pub(crate) struct Desk {
 
 /// The operator looks at one thing.
 pub(crate) fn act(simulation: &mut Simulation) {
+    if !simulation.is_up() {
+        return;
+    }
     let desk = Rc::clone(&simulation.desk);
     let known: Vec<Known> =
         AGENTS.iter().map(|agent| simulation.oracle.known_of(agent, &mut simulation.rng)).collect();
@@ -54,6 +57,15 @@ async fn look(
     mut rng: Rng,
     now_ms: &dyn Fn() -> u64,
 ) -> usize {
+    for agent in AGENTS {
+        let turns =
+            ledger.turns(agent.into(), TurnNo(u64::MAX >> 1), 1 + rng.below(3) as u32).await;
+        let over =
+            |turn: &TurnSeen| matches!(turn.standing, TurnStanding::Ended | TurnStanding::Skipped);
+        if let Some(turn) = turns.unwrap_or_default().into_iter().find(over) {
+            lock(world).shown.insert(agent, turn.n.0);
+        }
+    }
     let mut open = 0;
     for doubt in ledger.doubts().await.unwrap_or_default() {
         open += 1;

@@ -229,6 +229,12 @@ impl Oracle {
             } else if done.0 < known {
                 self.violation(format!("turn {known} of {agent} had ended and is lost"));
             }
+            let shown = lock(&self.world).shown.get(agent).copied().unwrap_or(0);
+            if done.0 < shown && lossy {
+                lock(&self.world).shown.insert(agent, done.0);
+            } else if done.0 < shown {
+                self.violation(format!("turn {shown} of {agent} was shown as over and is lost"));
+            }
             self.epochs_reborn(agent, steps, lossy);
             let there =
                 self.turns.get(agent).and_then(|turns| turns.get(done.0.checked_sub(1)? as usize));

@@ -111,6 +111,9 @@ impl Known {
 
 /// The operator rewinds some agent's brain to an earlier turn, or takes a snapshot, or goes back to one. `false`: not at this moment.
 pub(crate) fn rewind(simulation: &mut Simulation) -> bool {
+    if !simulation.is_up() {
+        return false;
+    }
     let desk = Rc::clone(&simulation.desk);
     let agent = *simulation.rng.pick(&AGENTS);
     if desk.borrow().busy || simulation.oracle.brain(agent).0 == 0 {

@@ -15,7 +15,7 @@ use loket_turn::simulation::{Mutation, Simulated};
 use loket_turn::{Accept, Ledger};
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// When every run begins, Unix milliseconds: the clock tells nothing of the machine.
@@ -77,8 +77,14 @@ pub(crate) struct Simulation {
     pub(crate) doomed: Option<(usize, &'static str)>,
     /// The next agent that calls the outside is going to be overtaken by its next life.
     pub(crate) overtake_due: bool,
+    /// The next agent that calls the outside is going to be killed while the call is out.
+    pub(crate) late_due: bool,
     /// The operator is going to exchange a brain.
     pub(crate) rewind_due: bool,
+    /// The power goes soon after the next kill, and the next message's sync is that kill.
+    pub(crate) relapse_due: bool,
+    /// Who waited for the present process to let it in has asked.
+    greeted: bool,
 }
 
 /// Runs one seed.
@@ -96,20 +102,24 @@ pub fn run(config: Config) -> Result<Report, String> {
     done.map(|()| report)
 }
 
+impl Client {
+    /// One that has sent nothing yet.
+    fn new(rng: &mut Rng) -> Rc<RefCell<Self>> {
+        let body = Body { script: guest::random(rng, 0), acc: rng.number() >> 12 };
+        Rc::new(RefCell::new(Self {
+            to: rng.pick::<&str>(&[AGENTS[0], AGENTS[0], AGENTS[1]]),
+            body: serde_json::to_vec(&body).unwrap_or_default(),
+            sent: false,
+            accepted: None,
+        }))
+    }
+}
+
 impl Simulation {
     fn new(config: Config) -> Result<Self, String> {
         let mut rng = Rng::new(config.seed);
         let world = Arc::new(Mutex::new(World::new(rng.number())));
-        let clients = (0..1 + rng.below(3)).map(|_| {
-            let body = Body { script: guest::random(&mut rng, 0), acc: rng.number() >> 12 };
-            Rc::new(RefCell::new(Client {
-                to: rng.pick::<&str>(&[AGENTS[0], AGENTS[0], AGENTS[1]]),
-                body: serde_json::to_vec(&body).unwrap_or_default(),
-                sent: false,
-                accepted: None,
-            }))
-        });
-        let clients = clients.collect();
+        let clients = (0..1 + rng.below(3)).map(|_| Client::new(&mut rng)).collect();
         let plan = Plan {
             durability: if rng.percent(50) { Durability::Power } else { Durability::Process },
             slots: 1 + u32::from(rng.percent(70)),
@@ -136,7 +146,10 @@ impl Simulation {
             stopping: false,
             doomed: None,
             overtake_due: false,
+            late_due: false,
             rewind_due: false,
+            relapse_due: false,
+            greeted: false,
         })
     }
 
@@ -170,6 +183,7 @@ impl Simulation {
             }
         }
         lock(&self.world).faulty = false;
+        self.relapse_due = false;
         self.disk.arm(None);
         self.trace.note("peace".to_owned());
         if let Some(process) = &mut self.process {
@@ -186,7 +200,7 @@ impl Simulation {
     }
 
     fn boot(&mut self) -> Result<(), String> {
-        let process = match Process::boot(&self.plan, &self.disk, self.wall_ms) {
+        let mut process = match Process::boot(&self.plan, &self.disk, self.wall_ms) {
             Ok(process) => process,
             Err(why) => {
                 lock(&self.world).violation(format!("the process does not start: {why}"));
@@ -196,11 +210,14 @@ impl Simulation {
         self.trace.note(format!("boot {}", self.disk.boots()));
         let lossy = self.power_lost && self.plan.durability == Durability::Process;
         self.oracle.reborn(&process.steps, lossy);
-        self.oracle.look(&process.steps);
+        if self.rng.percent(30) {
+            process.exec.is_on_a_busy_machine();
+        }
         for client in &self.clients {
             client.borrow_mut().sent = false;
         }
         self.desk.borrow_mut().busy = false;
+        self.greeted = false;
         self.process = Some(process);
         Ok(())
     }
@@ -217,7 +234,11 @@ impl Simulation {
         }
         self.disk.sweep();
         self.wall_ms += 1 + self.rng.below(2_000) as u64;
-        self.boot()
+        self.boot()?;
+        if death == Death::Kill {
+            self.relapse();
+        }
+        Ok(())
     }
 
     /// One step of whatever the dice choose.
@@ -238,6 +259,7 @@ impl Simulation {
                     if lock(&self.world).calls > calls
                         && let Some(lane) = process.exec.lane_of(id)
                     {
+                        self.late(lane);
                         self.overtake(lane);
                     }
                 }
@@ -272,13 +294,15 @@ impl Simulation {
 
     /// What follows from a step.
     pub(crate) fn after(&mut self) -> Result<(), String> {
+        self.greet();
         if let Some(process) = &self.process {
             let mut told = process.told.lock().unwrap_or_else(PoisonError::into_inner);
             for event in told.drain(..) {
                 self.trace.note(shown(&event));
             }
             drop(told);
-            if !process.steps.is_amid() {
+            // What no group has brought to the disk yet was told to nobody who did not ask.
+            if !process.steps.is_amid() && process.steps.has_written() {
                 self.oracle.look(&process.steps);
             }
         }
@@ -297,9 +321,45 @@ impl Simulation {
         }
     }
 
+    /// Whether the process lets the outside in.
+    pub(crate) fn is_up(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| process.up.load(Ordering::Relaxed))
+    }
+
+    /// Whoever waited for the process to let it in asks at once.
+    fn greet(&mut self) {
+        if !self.is_up() || std::mem::replace(&mut self.greeted, true) {
+            return;
+        }
+        self.trace.note("up".to_owned());
+        for at in 0..self.clients.len() {
+            if self.rng.percent(70) {
+                self.ask(at);
+            }
+        }
+        if self.rng.percent(30) {
+            operator::act(self);
+        }
+    }
+
     /// A sender tries.
     pub(crate) fn client(&mut self) {
         let at = self.rng.below(self.clients.len());
+        if self.is_up() {
+            self.ask(at);
+        }
+    }
+
+    /// Somebody more has something to say.
+    pub(crate) fn new_client(&mut self) {
+        let client = Client::new(&mut self.rng);
+        self.clients.push(client);
+        if self.is_up() {
+            self.ask(self.clients.len() - 1);
+        }
+    }
+
+    fn ask(&mut self, at: usize) {
         let (Some(client), Some(process)) = (self.clients.get(at), &self.process) else { return };
         if client.borrow().sent || client.borrow().accepted.is_some() {
             return;
@@ -319,6 +379,9 @@ impl Simulation {
             now_ms: process.clock.now().0,
         };
         self.trace.note(format!("send {at}"));
+        if self.relapse_due {
+            self.disk.arm(Some((Death::Kill, Rng::new(self.rng.number()), 0)));
+        }
         let world = Arc::clone(&self.world);
         process.exec.spawn(async move {
             let accepted = ledger.accept(accept).await;

@@ -63,6 +63,8 @@ pub(crate) struct World {
     pub(crate) notes: Vec<String>,
     /// What the brain of an agent holds at the beginning of an epoch, by who exchanged it.
     pub(crate) planned: BTreeMap<(String, u64), Brain>,
+    /// The last turn of an agent that an operator was shown as over.
+    pub(crate) shown: BTreeMap<&'static str, u64>,
     /// Open turns that an operator may have given up.
     pub(crate) given_up: BTreeSet<(String, u64)>,
     seen_keys: BTreeSet<String>,
@@ -97,6 +99,7 @@ impl World {
             broken: None,
             notes: Vec::new(),
             planned: BTreeMap::new(),
+            shown: BTreeMap::new(),
             given_up: BTreeSet::new(),
             seen_keys: BTreeSet::new(),
             begun: BTreeSet::new(),

@@ -13,7 +13,7 @@ use super::{AgentPlan, HostServices, ModuleSource};
 use crate::engine::Background;
 use loket_runtime::{Body, ChildContext, Door};
 use loket_supervision::machine::Exit;
-use loket_turn::NextTurn;
+use loket_turn::{NextTurn, simulation};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -42,6 +42,8 @@ async fn live(making: Making, mut context: Box<ChildContext>) -> Exit {
         Err(failed) => return failed.exit(),
     };
     context.control.started();
+    // From here on the node may be up, and asked from outside, before this thread goes on.
+    simulation::interrupted().await;
     let mut next = Next::TakeOver;
     let mut patience = Patience::default();
     loop {
