@@ -12,36 +12,39 @@ use crate::world::lock;
 use loket_ledger::Durability;
 use std::sync::atomic::Ordering;
 
+/// What may be broken, as often as its name is here.
+const KINDS: [&str; 25] = [
+    "kill",
+    "kill",
+    "kill-sync",
+    "power",
+    "power",
+    "power-sync",
+    "relapse",
+    "relapse",
+    "out",
+    "out",
+    "agent",
+    "agent",
+    "module",
+    "module",
+    "clock",
+    "part",
+    "overtaken",
+    "overtaken",
+    "overtaken",
+    "late",
+    "late",
+    "rewind",
+    "rewind",
+    "rewind",
+    "astray",
+];
+
 impl Simulation {
     /// One of the faults; `false`: the dice took it back.
     pub(crate) fn fault(&mut self) -> Result<bool, String> {
-        let kind = *self.rng.pick(&[
-            "kill",
-            "kill",
-            "kill-sync",
-            "power",
-            "power",
-            "power-sync",
-            "relapse",
-            "relapse",
-            "out",
-            "out",
-            "agent",
-            "agent",
-            "module",
-            "module",
-            "clock",
-            "part",
-            "overtaken",
-            "overtaken",
-            "overtaken",
-            "late",
-            "late",
-            "rewind",
-            "rewind",
-            "rewind",
-            "astray",
-        ]);
+        let kind = *self.rng.pick(&KINDS);
         let armed = |rng: &mut Rng, death| Some((death, Rng::new(rng.number()), 0));
         self.trace.note(format!("fault {kind}"));
         match kind {
