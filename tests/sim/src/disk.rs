@@ -262,7 +262,15 @@ fn torn(synced: &[u8], written: &[u8], rng: &mut Rng) -> Vec<u8> {
     let len = match new_percent {
         0 => synced.len(),
         100 => written.len(),
-        _ => short + rng.below(long - short + 1),
+        _ => {
+            let some = rng.below(long - short + 1);
+            // A file that was cut is cut or is not: its length is one number, in one sector. One that grew does so by and by.
+            match (written.len() < synced.len(), 2 * some < long - short) {
+                (false, _) => short + some,
+                (true, true) => short,
+                (true, false) => long,
+            }
+        }
     };
     let mut bytes = vec![0; len];
     for (at, page) in bytes.chunks_mut(PAGE).enumerate() {

@@ -281,6 +281,10 @@ impl Script for Code {
                             bytes.push(b'!');
                         }
                         guest.answer(&answer);
+                        let calls = guest.calls;
+                        if told(|world| world.was_sent(message.id, calls)) == Some(true) {
+                            guest.intended = calls;
+                        }
                     }
                     Next::Done(answer) => return Ok(Ok(answer)),
                     Next::Trap(why) => {

@@ -69,6 +69,8 @@ pub(crate) struct World {
     pub(crate) given_up: BTreeSet<(String, u64)>,
     seen_keys: BTreeSet<String>,
     begun: BTreeSet<String>,
+    /// Calls that were on their way, by message and number.
+    sent: BTreeSet<(String, u32)>,
 }
 
 /// The world as providers and guests hold it.
@@ -103,6 +105,7 @@ impl World {
             given_up: BTreeSet::new(),
             seen_keys: BTreeSet::new(),
             begun: BTreeSet::new(),
+            sent: BTreeSet::new(),
         }
     }
 
@@ -213,6 +216,11 @@ impl World {
         traps.fair += u32::from(why == "poison" || looked < intended);
     }
 
+    /// Whether a call was on its way, whatever came back: it has an intent, which pins what came before (rule G2).
+    pub(crate) fn was_sent(&self, message: &str, call: u32) -> bool {
+        self.sent.contains(&(message.to_owned(), call))
+    }
+
     /// The traps of a message.
     pub(crate) fn traps(&self, message: &str) -> Traps {
         self.traps.get(message).cloned().unwrap_or_default()
@@ -290,6 +298,7 @@ impl Provider for Requests {
         };
         let (reply, answer) = oneshot::channel();
         world.notes.push(format!("sent {} {}", slot.0, slot.1));
+        world.sent.insert(slot.clone());
         let slow = if world.rng.percent(30) { 30 } else { 0 };
         let reply = Some(reply);
         world.requests.push(Request { slot, key, once, args, slow, answer: None, reply });
