@@ -66,13 +66,7 @@ impl Place {
         let (state, terminated, waits_for, restarts, last_exit) = {
             let status = self.status();
             let (state, waits_for) = (status.shown(), status.waits_for());
-            (
-                state,
-                status.terminated,
-                waits_for,
-                status.restarts,
-                status.last_exit.as_deref().map(ToString::to_string),
-            )
+            (state, status.terminated, waits_for, status.restarts, status.last_exit.clone())
         };
         let children = self.children();
         TreeView {
@@ -84,7 +78,7 @@ impl Place {
             waits_for,
             incarnation: self.incarnation(),
             restarts,
-            last_exit,
+            last_exit: last_exit.map(|exit| exit.to_string()),
             mailbox,
             children: children.iter().map(|child| child.view()).collect(),
         }

@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use loket_host::engine::{
-    Cache, Compiler, Engine, EngineConfig, LoadError, LoadLimits, Made, Module, Order, RunLimits,
-    carry_out,
+    Cache, Compiler, Engine, EngineConfig, LoadError, LoadLimits, Made, Module, Order, carry_out,
 };
-use support::{Script, engine, hostile, hostile_names, message, run};
+use support::{echoes, engine, hostile, hostile_names};
 
 /// Long enough for a shell on a busy machine; only a script that hangs is meant to reach a bound, and has its own.
 const LONG: Duration = Duration::from_secs(60);
@@ -45,13 +44,6 @@ fn answer(to: &Path, module: &[u8]) {
     let mut said = Vec::new();
     carry_out(&order, module, &mut said).unwrap();
     std::fs::write(to, said).unwrap();
-}
-
-async fn echoes(module: &Module) {
-    let mut script = Script::default();
-    let body = message(b"call log.write x");
-    let answer = run(module, &RunLimits::default(), body, &mut script).await.unwrap();
-    assert_eq!(answer, Ok(b"x".to_vec()));
 }
 
 #[tokio::test]

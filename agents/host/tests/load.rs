@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use loket_host::engine::{Cache, Cause, EngineConfig, LoadError, LoadLimits, Module, RunLimits};
-use support::{Script, engine, message, run};
+use support::{Script, echoes, engine, message, run};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 fn load(bytes: &[u8]) -> Result<Module, LoadError> {
@@ -28,13 +28,6 @@ fn component(core: &str, more_wit: &str, imports: &str) -> Vec<u8> {
     let mut core = wat::parse_str(core).unwrap();
     embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8).unwrap();
     ComponentEncoder::default().validate(true).module(&core).unwrap().encode().unwrap()
-}
-
-async fn echoes(module: &Module) {
-    let mut script = Script::default();
-    let body = message(b"call log.write x");
-    let answer = run(module, &RunLimits::default(), body, &mut script).await.unwrap();
-    assert_eq!(answer, Ok(b"x".to_vec()));
 }
 
 #[tokio::test]

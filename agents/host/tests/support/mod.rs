@@ -108,3 +108,11 @@ pub async fn run(
 ) -> Result<Answer, TurnError> {
     module.run(limits, message, host).await
 }
+
+/// That a module is the echo guest, or does as it does.
+pub async fn echoes(module: &Module) {
+    let mut script = Script::default();
+    let body = message(b"call log.write x");
+    let answer = run(module, &RunLimits::default(), body, &mut script).await.unwrap();
+    assert_eq!(answer, Ok(b"x".to_vec()));
+}
