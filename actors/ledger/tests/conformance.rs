@@ -55,6 +55,7 @@ rules! {
     j4_a_take_over_from_an_older_standing_is_refused_and_fences_nobody,
     j4_who_may_not_go_on_takes_over_nothing_without_asking,
     e7_an_open_turn_is_given_up_by_its_number_only,
+    e7_a_turn_that_asked_a_person_is_open,
     e7_snapshots_are_noted_and_forgotten,
     e7_who_works_on_the_old_brain_writes_nothing_more,
     g2_a_retry_keeps_what_was_sent,

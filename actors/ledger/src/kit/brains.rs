@@ -1,6 +1,7 @@
 //! Rule E7: another file in a brain's place.
 
 use super::doubts::why;
+use super::people::held;
 use super::{NOW_MS, Subject, message, wait};
 use loket_turn::{
     BrainStanding, Epoch, Hash, LedgerError, Life, Snapshot, Switch, Switched, TurnKey, TurnNo,
@@ -109,6 +110,16 @@ pub fn e7_an_open_turn_is_given_up_by_its_number_only(it: &Subject) {
     let state = wait(it.ledger.open("a".into(), 1)).expect("opened");
     assert_eq!((state.done, state.next), (TurnNo(1), None));
     it.nothing_lost(0);
+}
+
+/// E7: nor is a turn that has asked a person, before it has a record or is parked: what it asked came of the brain it began on.
+pub fn e7_a_turn_that_asked_a_person_is_open(it: &Subject) {
+    let turn = it.opened("a");
+    it.accept("a", "x");
+    wait(it.ledger.ask(held(it, &turn, "to: a"))).expect("asked");
+    let how = switch(it, "a");
+    assert_eq!(how.from.open, Some(TurnNo(1)));
+    assert_eq!(switched(it, how), Switched::Open(TurnNo(1)));
 }
 
 /// E7: snapshots are a life's own, listed in order, and forgotten one by one.

@@ -11,7 +11,8 @@ use loket_turn::{
 /// Longer than any wait here should take, and shorter than a test's patience.
 const SOON: std::time::Duration = std::time::Duration::from_secs(30);
 
-fn held(it: &Subject, turn: &TurnKey, args: &str) -> Ask {
+/// A call of the turn that its grant holds.
+pub(super) fn held(it: &Subject, turn: &TurnKey, args: &str) -> Ask {
     Ask {
         turn: turn.clone(),
         begin: Some(super::begin()),

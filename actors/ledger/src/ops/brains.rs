@@ -51,13 +51,14 @@ impl Engine {
         agent.ok_or_else(|| Fault::refused(LedgerError::NoSuchAgent(name.clone())))
     }
 
-    /// Whether the turn after the last one has records, or is parked: another brain under it would not fit them.
+    /// Whether the turn after the last one has records, is parked, or has asked a person: another brain under it would not fit them.
     fn is_begun(&self, agent: &Agent) -> Op<bool> {
         if !agent.open_row {
             return Ok(false);
         }
         let sql = "SELECT EXISTS (SELECT 1 FROM records WHERE life = ?1 AND n = ?2)
-                       OR EXISTS (SELECT 1 FROM turns WHERE life = ?1 AND n = ?2 AND parked_on IS NOT NULL)";
+                       OR EXISTS (SELECT 1 FROM turns WHERE life = ?1 AND n = ?2 AND parked_on IS NOT NULL)
+                       OR EXISTS (SELECT 1 FROM approvals WHERE life = ?1 AND n = ?2)";
         let turn = [agent.life, agent.done + 1].map(db);
         Ok(self.conn.prepare_cached(sql)?.query_row(turn, |row| row.get(0))?)
     }
