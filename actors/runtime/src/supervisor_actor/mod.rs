@@ -75,16 +75,16 @@ pub(crate) struct Actor {
     planned: HashSet<ChildId>,
     /// What the children are made of.
     code: HashMap<ChildId, Code>,
-    /// Calls that wait for their answer; the machine bounds them.
-    replies: HashMap<u64, oneshot::Sender<Result<Answer, ControlError>>>,
+    /// Calls that wait for their answer; the machine bounds them. Trees: a burst leaves them no room that is used by nobody.
+    replies: BTreeMap<u64, oneshot::Sender<Result<Answer, ControlError>>>,
     /// `StartChild` calls that the machine has not answered: it may hold them until another start is over.
-    asked: HashMap<u64, Asked>,
+    asked: BTreeMap<u64, Asked>,
     /// `Change` calls that the machine has not answered.
-    changes: HashMap<u64, NewPlan>,
+    changes: BTreeMap<u64, NewPlan>,
     /// `DeleteChild` calls that the machine has not answered: the child is there until then.
-    deletes: HashMap<u64, ChildId>,
+    deletes: BTreeMap<u64, ChildId>,
     /// `TerminateChild` and `TerminateLife` calls that the machine has not answered.
-    terminates: HashMap<u64, ChildId>,
+    terminates: BTreeMap<u64, ChildId>,
     next_tag: u64,
     /// Children that were seen not running: their doors are closed once nothing is going on.
     idle: HashSet<ChildId>,
@@ -125,11 +125,11 @@ impl Actor {
             timers: BTreeMap::new(),
             next_timer: 0,
             code,
-            replies: HashMap::new(),
-            asked: HashMap::new(),
-            changes: HashMap::new(),
-            deletes: HashMap::new(),
-            terminates: HashMap::new(),
+            replies: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            changes: BTreeMap::new(),
+            deletes: BTreeMap::new(),
+            terminates: BTreeMap::new(),
             next_tag: 0,
             idle: HashSet::new(),
             unsettled: HashSet::new(),

@@ -50,17 +50,16 @@ pub(super) async fn make(
     let brain = Brain {
         agent: plan.name.clone(),
         incarnation,
-        store: doors.store.clone(),
+        store: doors.store,
         clock: services.clock.clone(),
     };
     Ok(Box::new(Agent {
         present: Pinned::present(&plan, module)?,
         pauses: Pauses::new(&control, &services.clock, plan.spec.pause_max_ms),
         services,
-        plan,
-        doors,
+        own: plan.into(),
+        kernel: doors.kernel,
         background,
-        incarnation,
         brain,
         life: Life::default(),
         epoch: Epoch::default(),
@@ -140,7 +139,7 @@ impl Agent {
 
     /// Pins what it runs, fences older incarnations and learns how far the ledger is (rules B1, J4).
     async fn take_over(&mut self) -> Result<Next, Failed> {
-        if let Some(left) = self.services.handovers.take(&self.plan.name)
+        if let Some(left) = self.services.handovers.take(&self.own.name)
             && self.life == Life::default()
             && let Some(next) = self.go_on_from(left)
         {
@@ -150,10 +149,10 @@ impl Agent {
         let (pinned, state) = tokio::join!(self.present.pin(&self.services), self.open());
         pinned?;
         let mut state = state.map_err(|error| Failed::ledger(&error))?;
-        let (terms, above) = (self.plan.terms(), self.plan.above());
+        let (terms, above) = (self.own.terms(), self.own.above());
         if state.has_budgets || !terms.is_empty() || !above.is_empty() {
-            let (name, ledger) = (self.plan.name.clone(), &self.services.ledger);
-            let budgets = ledger.set_budgets(name, self.incarnation, terms, above).await;
+            let (name, ledger) = (self.own.name.clone(), &self.services.ledger);
+            let budgets = ledger.set_budgets(name, self.brain.incarnation, terms, above).await;
             let budgets = budgets.map_err(|error| Failed::ledger(&error))?;
             if let Some(next) = &mut state.next {
                 next.budgets = budgets;
@@ -166,12 +165,12 @@ impl Agent {
         if let Some(why) = state.quarantine {
             if first && why.cause == CORRUPT {
                 // Somebody may have mended the file before this start; if not, the next turn finds it damaged again.
-                let (name, how) = (self.plan.name.clone(), Release::AcceptRerun);
+                let (name, how) = (self.own.name.clone(), Release::AcceptRerun);
                 let released = self.services.ledger.release_quarantine(name, how, false).await;
                 released.map_err(|error| Failed::ledger(&error))?;
                 return Ok(Next::TakeOver);
             }
-            tracing::warn!(agent = %self.plan.name, cause = why.cause, "in quarantine: {}", why.reason);
+            tracing::warn!(agent = %self.own.name, cause = why.cause, "in quarantine: {}", why.reason);
             return Ok(Next::Held);
         }
         self.level = state.durable >= state.done;
@@ -187,11 +186,11 @@ impl Agent {
 
     /// Its state in the ledger; a new life, if it had ended for good and is started once more.
     async fn open(&self) -> Result<AgentState, LedgerError> {
-        let (ledger, name) = (&self.services.ledger, &self.plan.name);
-        match (ledger.open(name.clone(), self.incarnation).await, &self.plan.enrol) {
+        let (ledger, name) = (&self.services.ledger, &self.own.name);
+        match (ledger.open(name.clone(), self.brain.incarnation).await, &self.own.enrol) {
             (Err(LedgerError::NoSuchAgent(_)), Some(enrol)) => {
                 ledger.enrol(vec![Enrol::clone(enrol)]).await?;
-                ledger.open(name.clone(), self.incarnation).await
+                ledger.open(name.clone(), self.brain.incarnation).await
             }
             (opened, _) => opened,
         }
@@ -211,14 +210,14 @@ impl Agent {
             },
         };
         if let Err(failed) = left {
-            tracing::warn!(agent = %self.plan.name, "the brain is left behind: {}", failed.message);
+            tracing::warn!(agent = %self.own.name, "the brain is left behind: {}", failed.message);
         }
         Exit::Shutdown
     }
 
     /// Asks the ledger for the next turn.
     async fn look(&self) -> Result<Next, Failed> {
-        let next = self.services.ledger.next(self.plan.name.clone(), self.incarnation).await;
+        let next = self.services.ledger.next(self.own.name.clone(), self.brain.incarnation).await;
         next.map(Next::of).map_err(|error| Failed::ledger(&error))
     }
 
@@ -301,7 +300,7 @@ impl Agent {
         context.control.stuck(failed.cause == HELD);
         let pause = patience.next();
         tracing::warn!(
-            agent = %self.plan.name, cause = failed.cause, again_ms = pause,
+            agent = %self.own.name, cause = failed.cause, again_ms = pause,
             "waiting for the machine: {}", failed.message
         );
         tokio::select! {
@@ -316,7 +315,7 @@ impl Agent {
     /// The exit, if the fleet file's `on` has a rule for this failure: then the supervisor is to act on it.
     fn ruled(&self, failed: &Failed) -> Option<Exit> {
         let exit = failed.exit();
-        Rule::named(&self.plan.spec.rules, &exit).then_some(exit)
+        Rule::named(&self.own.spec.rules, &exit).then_some(exit)
     }
 
     /// Notes the failed attempt in the ledger, then ends with the exit that the supervisor is to see (rules G1, G3).
@@ -329,7 +328,7 @@ impl Agent {
             blame: failed.blame,
             message: failed.message.clone(),
             backtrace: failed.backtrace.clone(),
-            max_attempts: self.plan.spec.max_attempts,
+            max_attempts: self.own.spec.max_attempts,
             counted: counted(self.purse.as_deref()),
             chain_if_skipped: self.chain_if_skipped(n),
             now_ms: self.services.clock.now().0,
@@ -337,7 +336,7 @@ impl Agent {
         // Both are asked at once; what comes next is read behind the failed attempt.
         let ledger = &self.services.ledger;
         let failing = ledger.fail(fail);
-        let next = ledger.next(self.plan.name.clone(), self.incarnation);
+        let next = ledger.next(self.own.name.clone(), self.brain.incarnation);
         let noted = failing.await;
         if let Ok(verdict) = &noted {
             written(self.purse.as_deref());
@@ -347,20 +346,20 @@ impl Agent {
         }
         match noted {
             Ok(FailVerdict::Retry { attempts }) => tracing::warn!(
-                agent = %self.plan.name, n = n.0, attempts, cause = failed.cause,
+                agent = %self.own.name, n = n.0, attempts, cause = failed.cause,
                 blame = failed.blame.as_str(), "turn failed: {}", failed.message
             ),
             Ok(FailVerdict::Letter { letter }) => {
                 metrics::turn("letter");
                 exit = Exit::Poison { reason: Box::new(exit) };
-                (self.services.on_letter)(&self.plan.name);
+                (self.services.on_letter)(&self.own.name);
                 tracing::error!(
-                    agent = %self.plan.name, n = n.0, letter = letter.0, cause = failed.cause,
+                    agent = %self.own.name, n = n.0, letter = letter.0, cause = failed.cause,
                     "the message is a dead letter; see `loket letters show {letter}`: {}", failed.message
                 );
             }
             Err(error) => tracing::error!(
-                agent = %self.plan.name, n = n.0, code = error.code(),
+                agent = %self.own.name, n = n.0, code = error.code(),
                 "the failed attempt was not noted: {error}"
             ),
         }
@@ -384,10 +383,10 @@ impl Agent {
     async fn quarantine(&self, why: Quarantine) {
         metrics::turn("quarantined");
         tracing::error!(
-            agent = %self.plan.name, cause = why.cause, n = why.n.0,
-            "quarantined, it takes no turns; see `loket quarantine show {}`: {}", self.plan.name, why.reason
+            agent = %self.own.name, cause = why.cause, n = why.n.0,
+            "quarantined, it takes no turns; see `loket quarantine show {}`: {}", self.own.name, why.reason
         );
-        let (key, name) = (self.key(why.n), &self.plan.name);
+        let (key, name) = (self.key(why.n), &self.own.name);
         if let Err(error) = self.services.ledger.quarantine(key, why).await {
             tracing::error!(agent = %name, code = error.code(), "the quarantine was not noted: {error}");
         }

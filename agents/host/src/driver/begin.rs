@@ -5,6 +5,7 @@ use super::modules::Loaded;
 use super::seed::seed;
 use super::{AgentPlan, HostServices};
 use loket_kernel::{Grant, GrantId, GrantSet};
+use loket_supervision::fleet::AgentSpec;
 use loket_turn::simulation::{Mutation, broken, chance};
 use loket_turn::{Begin, Blame, Hash, Ledger};
 use std::cell::RefCell;
@@ -135,8 +136,8 @@ impl Pinned {
     }
 
     /// The begin of a new turn.
-    pub(super) fn begin(&self, services: &HostServices, plan: &AgentPlan) -> Result<Begin, Failed> {
-        let limits = &plan.spec.limits;
+    pub(super) fn begin(&self, services: &HostServices, spec: &AgentSpec) -> Result<Begin, Failed> {
+        let limits = &spec.limits;
         let seed = chance().map_or_else(seed, Ok);
         let seed = seed.map_err(|error| Failed::environment("entropy", error.to_string()))?;
         Ok(Begin {

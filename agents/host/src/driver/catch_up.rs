@@ -27,7 +27,7 @@ pub(super) enum Brought {
 impl Agent {
     /// Whether the ledger has moved on without this incarnation: its brain was exchanged, or its turn given up for that (rule E7).
     pub(super) async fn is_elsewhere(&self) -> Result<bool, Failed> {
-        let standing = self.services.ledger.brain_standing(self.plan.name.clone()).await;
+        let standing = self.services.ledger.brain_standing(self.own.name.clone()).await;
         let standing = standing.map_err(|error| Failed::ledger(&error))?;
         Ok((standing.epoch, standing.done) != (self.epoch, self.done))
     }
@@ -62,7 +62,7 @@ impl Agent {
         while applied < before {
             let ledger = &self.services.ledger;
             let missing = ledger
-                .ended_after(self.plan.name.clone(), applied)
+                .ended_after(self.own.name.clone(), applied)
                 .await
                 .map_err(|error| Failed::ledger(&error))?;
             if missing.is_empty() {
@@ -110,7 +110,7 @@ impl Agent {
                 Ok(()) => self.level = true,
                 // Nothing is lost: whoever takes the turn up again finds it so.
                 Err(why) => {
-                    tracing::warn!(agent = %self.plan.name, "the brain is left behind: {why:?}");
+                    tracing::warn!(agent = %self.own.name, "the brain is left behind: {why:?}");
                 }
             }
         }
@@ -144,7 +144,7 @@ impl Agent {
             Err(Stopped::Quarantined(why)) => Ok(Some(why)),
             Err(Stopped::Failed(failed)) if failed.blame == Blame::Environment => Err(failed),
             Err(Stopped::Failed(failed)) => {
-                let (agent, cause) = (&self.plan.name, failed.cause);
+                let (agent, cause) = (&self.own.name, failed.cause);
                 tracing::error!(%agent, cause, "the brain was not brought up: {}", failed.message);
                 Ok(None)
             }

@@ -80,15 +80,15 @@ impl Agent {
             FailVerdict::Letter { .. } => (failed, self.chain_if_skipped(failed)),
         };
         let anew = next.begin.is_none() && next.records.is_empty() && next.parked_on.is_none();
-        let plain = next.budgets.is_empty() && self.plan.is_unbudgeted();
+        let plain = next.budgets.is_empty() && self.own.is_unbudgeted();
         let small = next.message.body.len() <= BODY_BYTES_MAX;
         if self.unsure || !anew || !plain || !small || next.n.0 != done.0 + 1 {
             return;
         }
         let handover = Handover {
-            incarnation: self.incarnation,
+            incarnation: self.brain.incarnation,
             from: BrainStanding {
-                agent: self.plan.name.clone(),
+                agent: self.own.name.clone(),
                 life: self.life,
                 epoch: self.epoch,
                 done,
@@ -99,19 +99,19 @@ impl Agent {
             pinned: self.present.hashes(),
             next,
         };
-        self.services.handovers.leave(&self.plan.name, handover);
+        self.services.handovers.leave(&self.own.name, handover);
     }
 
     /// Takes over in the ledger without waiting for its word, which is waited for at the turn's end, and begins with what was handed
     /// over; `None`: it is not for this incarnation.
     pub(super) fn go_on_from(&mut self, handover: Handover) -> Option<Next> {
-        let follows = handover.incarnation + 1 == self.incarnation;
-        let same = handover.pinned == self.present.hashes() && self.plan.is_unbudgeted();
+        let follows = handover.incarnation + 1 == self.brain.incarnation;
+        let same = handover.pinned == self.present.hashes() && self.own.is_unbudgeted();
         if !follows || !same {
             return None;
         }
         let BrainStanding { life, epoch, done, chain, .. } = handover.from;
-        let opening = self.services.ledger.open_from(handover.from, self.incarnation);
+        let opening = self.services.ledger.open_from(handover.from, self.brain.incarnation);
         (self.life, self.epoch) = (life, epoch);
         (self.done, self.durable, self.chain) = (done, handover.durable, chain);
         metrics::handed_over();

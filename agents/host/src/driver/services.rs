@@ -69,7 +69,23 @@ pub struct AgentPlan {
     pub enrol: Option<Box<Enrol>>,
 }
 
-impl AgentPlan {
+/// What an incarnation keeps of its plan; the rest is in what it has pinned, which all share that run the same.
+#[derive(Debug)]
+pub(super) struct Own {
+    pub(super) name: AgentName,
+    pub(super) principal: Principal,
+    pub(super) spec: Arc<AgentSpec>,
+    pub(super) enrol: Option<Box<Enrol>>,
+}
+
+impl From<AgentPlan> for Own {
+    fn from(plan: AgentPlan) -> Self {
+        let AgentPlan { name, principal, spec, enrol, settings: _, grants: _ } = plan;
+        Self { name, principal, spec, enrol }
+    }
+}
+
+impl Own {
     /// The budgets of its own, as the ledger is to keep them.
     pub(super) fn terms(&self) -> Vec<Terms> {
         let grants = self.spec.grants.iter();

@@ -6,11 +6,12 @@ use super::calls::Counter;
 use super::catch_up::Brought;
 use super::end::{Failed, Stopped, diverged, sort};
 use super::pause::Pauses;
-use super::{AgentPlan, HostServices, LaneDoors, metrics};
+use super::services::Own;
+use super::{HostServices, metrics};
 use crate::engine::{self, Background, RunLimits};
 use loket_contract::failpoints::{self, Point};
 use loket_kernel::{Address, Moment};
-use loket_runtime::{Control, TurnContext, TurnPurse};
+use loket_runtime::{CallEnvelope, Control, Mailbox, TurnContext, TurnPurse};
 use loket_turn::limits::PARKS_PER_TURN_MAX;
 use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{
@@ -24,10 +25,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// One agent's incarnation, as its turns see it.
 pub(super) struct Agent {
     pub(super) services: Arc<HostServices>,
-    pub(super) plan: AgentPlan,
-    pub(super) doors: LaneDoors,
+    pub(super) own: Own,
+    pub(super) kernel: Mailbox<CallEnvelope>,
     pub(super) background: Background,
-    pub(super) incarnation: u64,
     pub(super) present: Arc<Pinned>,
     pub(super) brain: Brain,
     pub(super) life: Life,
@@ -46,6 +46,9 @@ pub(super) struct Agent {
     /// The budgets of the turn that runs, if the agent has any.
     pub(super) purse: Option<Arc<TurnPurse>>,
 }
+
+/// Ten thousand wait at once: the next size that an allocator has to give is a fifth more.
+const _: () = assert!(size_of::<Agent>() <= 256);
 
 /// What a run of a module came to, with its journal.
 pub(super) struct Ran {
@@ -66,8 +69,8 @@ pub(super) struct Play {
 
 impl Agent {
     pub(super) fn key(&self, n: TurnNo) -> TurnKey {
-        let agent = self.plan.name.clone();
-        TurnKey { agent, life: self.life, incarnation: self.incarnation, n }
+        let agent = self.own.name.clone();
+        TurnKey { agent, life: self.life, incarnation: self.brain.incarnation, n }
     }
 
     /// Runs the next turn to its end. Gives the turn after it, if its message is there already.
@@ -110,13 +113,13 @@ impl Agent {
         self.level = self.bring_up(n).await? == Brought::Level;
         let (begin, begun) = match &next.begin {
             Some(begin) if broken(Mutation::TimeUnpinned) => {
-                let fresh = self.present.begin(&self.services, &self.plan);
+                let fresh = self.present.begin(&self.services, &self.own.spec);
                 let Begin { time_ms, seed, .. } = fresh.map_err(Stopped::Failed)?;
                 (Begin { time_ms, seed, ..begin.clone() }, true)
             }
             Some(begin) => (begin.clone(), true),
             None => {
-                let begin = self.present.begin(&self.services, &self.plan);
+                let begin = self.present.begin(&self.services, &self.own.spec);
                 (begin.map_err(Stopped::Failed)?, false)
             }
         };
@@ -162,7 +165,7 @@ impl Agent {
     /// Runs a module against a journal. Brain and ledger are the caller's.
     pub(super) async fn run(&self, play: Play) -> Ran {
         let Play { n, mode, message, begin, begun, records, pinned } = play;
-        let spec = &self.plan.spec;
+        let spec = &self.own.spec;
         let limits = RunLimits {
             memory_bytes: usize::try_from(begin.memory_bytes).unwrap_or(usize::MAX),
             table_elements: spec.limits.table_elements as usize,
@@ -170,7 +173,7 @@ impl Agent {
             ..RunLimits::default()
         };
         let mut on_the_way = message.chain.clone();
-        on_the_way.push(self.plan.name.clone());
+        on_the_way.push(self.own.name.clone());
         let seed = begin.seed;
         let journal = Journal::new(self.life, message.id, mode, begin, begun, records);
         let context = Arc::new(TurnContext {
@@ -223,25 +226,25 @@ impl Agent {
             return super::script::run(script, mail, counter).await;
         }
         let run = pinned.module.module.run(limits, mail, counter);
-        self.background.turn(&self.plan.name, run).await
+        self.background.turn(&self.own.name, run).await
     }
 
     fn counter(&self, context: &Arc<TurnContext>, ends_at_ms: Option<u64>) -> Counter {
         let services = &self.services;
-        let from = Address { principal: self.plan.principal, incarnation: self.incarnation };
+        let from = Address { principal: self.own.principal, incarnation: self.brain.incarnation };
         let deadline =
-            Moment(services.clock.now().0.saturating_add(self.plan.spec.limits.deadline_ms));
+            Moment(services.clock.now().0.saturating_add(self.own.spec.limits.deadline_ms));
         Counter {
             from,
-            kernel: self.doors.kernel.clone(),
+            kernel: self.kernel.clone(),
             turn: Arc::clone(context),
             ledger: services.ledger.clone(),
             waiters: services.waiters.clone(),
             authority: services.authority.clone(),
             slots: services.slots.clone(),
             clock: services.clock.clone(),
-            spec: Arc::clone(&self.plan.spec),
-            park_after_ms: self.plan.spec.park_after_ms,
+            spec: Arc::clone(&self.own.spec),
+            park_after_ms: self.own.spec.park_after_ms,
             deadline: Some(deadline),
             ends_at_ms,
             pauses: self.pauses.clone(),
@@ -315,7 +318,7 @@ impl Agent {
             Ok(_) => self.level = next.is_none(),
             // Nothing is lost: the next turn finds the brain behind and re-runs this one (rule F1).
             Err(failed) => {
-                let agent = &self.plan.name;
+                let agent = &self.own.name;
                 tracing::warn!(%agent, n = n.0, "brain not committed: {}", failed.message);
             }
         }
