@@ -30,7 +30,8 @@ fn calls(mut journal: Journal, class: EffectClass) -> Journal {
             panic!("a live turn sends its calls");
         };
         let outcome = Ok(ARGS.to_vec());
-        let answered = Answered { class, outcome, stamp_ms: 1_000, effect: None, durable: false };
+        let answered =
+            Answered { class, outcome, stamp_ms: 1_000, effect: None, durable: false, took_ms: 0 };
         journal.finish(&live, "store.brain.kv.get", &ARGS, answered).unwrap();
     }
     journal

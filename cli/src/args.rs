@@ -92,7 +92,7 @@ pub(crate) enum Command {
     /// List an agent's turns, newest first.
     #[command(after_help = examples::TURNS)]
     Turns(TurnsArgs),
-    /// Show one turn: message, recorded calls with their results, answer.
+    /// Show one turn: message, calls with results, time and cost, answer, what it changed in the brain.
     #[command(after_help = examples::TURN)]
     Turn(TurnArgs),
     /// Run a turn again beside the fleet: does it still agree with its records?
@@ -266,6 +266,9 @@ pub(crate) struct TurnArgs {
     pub(crate) agent: String,
     /// The turn's number, as `loket turns` shows it.
     pub(crate) turn: u64,
+    /// Only what the ledger has of it: no Pure calls, which have no record, and nothing of the brain.
+    #[arg(long)]
+    pub(crate) records: bool,
     #[command(flatten)]
     pub(crate) target: Target,
 }

@@ -115,6 +115,7 @@ Examples:
 pub(crate) const TURN: &str = "\
 Examples:
   loket turn librarian 17
+  loket turn librarian 17 --records              as the ledger has it; nothing is run again
   loket turn librarian 17 --json | jq '.records[].capability'";
 pub(crate) const REPLAY: &str = "\
 Examples:

@@ -3,6 +3,7 @@
 
 use loket_turn::{
     AgentName, Effect, Failure, IntentId, MessageId, Missed, Outcome, Schedule, SetTimer, Until,
+    Used,
 };
 use rusqlite::types::Type;
 use std::sync::Arc;
@@ -192,6 +193,16 @@ fn timer(from: &mut Reader<'_>) -> Read<SetTimer> {
         _ => None,
     };
     Ok(SetTimer { id, due_ms, kind, body, schedule })
+}
+
+/// What a call used, as JSON: an operator's `loket query` reads it.
+pub(crate) fn used_bytes(used: Used) -> Vec<u8> {
+    format!(r#"{{"tokens":{},"money":{}}}"#, used.tokens, used.money).into_bytes()
+}
+
+/// What [`used_bytes`] says.
+pub(crate) fn used(bytes: &[u8]) -> Read<Used> {
+    serde_json::from_slice(bytes).map_err(|_| damaged("cost"))
 }
 
 /// The effect of [`effect_bytes`].

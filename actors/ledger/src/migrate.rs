@@ -7,11 +7,12 @@
 use rusqlite::Connection;
 
 /// The steps, the first from format 1 to format 2. The last one's format is [`FORMAT`](crate::FORMAT).
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     include_str!("format-2.sql"),
     include_str!("format-3.sql"),
     include_str!("format-4.sql"),
     include_str!("format-5.sql"),
+    include_str!("format-6.sql"),
 ];
 
 /// The format that the steps lead to.

@@ -97,7 +97,7 @@ CREATE TABLE turns(
 CREATE INDEX turns_open ON turns(life) WHERE state = 0;
 
 -- ok is null while an intent has no result. late_*: an answer after the first one. held_*: the provider's incarnation that holds a
--- Once call, null when an operator allows one more sending; doubt: its number when it is in doubt. cost is for later.
+-- Once call, null when an operator allows one more sending; doubt: its number when it is in doubt. cost: see format 6.
 CREATE TABLE records(
   life         INTEGER NOT NULL,
   n            INTEGER NOT NULL,

@@ -212,7 +212,7 @@ impl Journal {
         args: &[u8],
         answer: Answered,
     ) -> Outcome {
-        let Answered { class, outcome, stamp_ms, effect, durable } = answer;
+        let Answered { class, outcome, stamp_ms, effect, durable, took_ms } = answer;
         self.hash.call(live.call, capability, args, &outcome);
         let kept = class.records_success() || (outcome.is_err() && class != EffectClass::Side);
         // Most calls are not kept: their arguments and results, which may be large, are not copied.
@@ -244,6 +244,8 @@ impl Journal {
                 stamp_ms,
                 intent: durable.then_some(live.key()),
                 effect: effect.map(|effect| *effect),
+                took_ms: Some(took_ms),
+                used: None,
             };
             self.bytes += record.bytes();
             // A durable result went out with all records before it (rule C2).
@@ -338,4 +340,6 @@ pub struct Answered {
     pub effect: Option<Box<Effect>>,
     /// The ledger has intent and result already.
     pub durable: bool,
+    /// How long it took, milliseconds; 0 for what was answered at once.
+    pub took_ms: u64,
 }

@@ -1,6 +1,6 @@
 //! What a turn writes: its begin, its records, its intents.
 
-use crate::{CallNo, Effect, EffectClass, Hash, IntentId, Outcome};
+use crate::{CallNo, Effect, EffectClass, Hash, IntentId, Outcome, Used};
 use serde::{Deserialize, Serialize};
 
 /// All that a re-run of a turn must have again (rule B1). Written with the first durable write of the turn.
@@ -45,6 +45,10 @@ pub struct Record {
     pub intent: Option<IntentId>,
     /// What a Staged call will do at the end of the turn.
     pub effect: Option<Effect>,
+    /// How long its answer took, milliseconds, parked or not. To be looked at: a re-run neither asks for it nor is given it.
+    pub took_ms: Option<u64>,
+    /// What its provider says that it used. To be looked at, too.
+    pub used: Option<Used>,
 }
 
 impl Record {

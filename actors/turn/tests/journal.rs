@@ -43,7 +43,7 @@ fn answered(journal: &mut Journal, capability: &str, args: &str) -> Outcome {
 }
 
 fn answer(class: EffectClass, outcome: Outcome, stamp_ms: u64) -> Answered {
-    Answered { class, outcome, stamp_ms, effect: None, durable: class.has_intent() }
+    Answered { class, outcome, stamp_ms, effect: None, durable: class.has_intent(), took_ms: 7 }
 }
 
 fn call(journal: &mut Journal, capability: &str, class: EffectClass, text: &str, stamp_ms: u64) {
@@ -84,6 +84,8 @@ fn keyed_record() -> Record {
         stamp_ms: 2_000,
         intent: Some(derived_key(LIFE, MESSAGE, CallNo(3))),
         effect: None,
+        took_ms: Some(7),
+        used: None,
     }
 }
 

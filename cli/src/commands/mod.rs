@@ -23,6 +23,7 @@ mod status;
 mod stop;
 mod timers;
 mod tree;
+mod turn;
 mod turns;
 mod version;
 
@@ -56,7 +57,7 @@ pub(crate) fn dispatch(args: Args) -> Result<Code, CliError> {
         Command::Restart(child) => ask::restart(child, json),
         Command::Letters(letters) => letters::letters(letters, json),
         Command::Turns(args) => turns::turns(args, json),
-        Command::Turn(args) => turns::turn(args, json),
+        Command::Turn(args) => turn::turn(args, json),
         Command::Replay(args) => replay::replay(args, json),
         Command::Brain(args) => brain::brain(args, json),
         Command::Query(args) => brain::query(args, json),

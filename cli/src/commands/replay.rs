@@ -202,7 +202,8 @@ fn shown(capability: &str, args: &[u8]) -> String {
     format!("{capability} {}", String::from_utf8_lossy(args))
 }
 
-fn call(made: &Made) -> Value {
+/// A call for `--json`.
+pub(super) fn call(made: &Made) -> Value {
     json!({
         "call": made.call.0, "class": made.class.as_str(), "capability": made.capability,
         "args": String::from_utf8_lossy(&made.args), "outcome": outcome(&made.outcome), "recorded": made.recorded,

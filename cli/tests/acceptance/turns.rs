@@ -7,7 +7,7 @@ const GRANTS: &str = r#"grants: [(cap: "store.brain"), (cap: "time"), (cap: "llm
 
 fn fleet(keep: &str) -> Fleet {
     let desk = format!(
-        r#"Provider(id: "llm", use: Llm(models: [(name: "m", api: Extractive)])),
+        r#"Provider(id: "llm", use: Llm(models: [(name: "m", api: Extractive, price: (input: "1", output: "2"))])),
            Agent(id: "desk", module: "builtin:echo", {GRANTS})"#
     );
     Fleet::of(&file(keep, &desk))
@@ -43,8 +43,31 @@ fn a_turn_shows_its_message_its_calls_and_its_answer() {
     assert_eq!(turn["reply"]["ok"], json!(recorded), "the guest answers what it was told");
     let failed = fleet.command(&["turn", "desk", "3", "--json"]).json();
     assert_eq!(failed["reply"]["error"]["code"], "no_luck", "{failed}");
+    let (tokens, money) = (&calls[0]["cost"]["tokens"], &calls[0]["cost"]["money"]);
+    assert!(tokens.as_u64() > Some(0) && money.as_u64() > Some(0), "what it used: {turn}");
+    assert!(calls[0]["took_ms"].is_u64(), "how long it took: {turn}");
     let text = fleet.command(&["turn", "desk", "2"]).out;
     assert!(text.contains("keyed") && text.contains("llm.chat"), "{text}");
+    assert!(text.contains(&format!("{tokens} tokens, 0.0")) && text.contains(" ms"), "{text}");
+    assert!(text.contains("nothing changed"), "{text}");
+
+    let change = |n: &str| {
+        let turn = fleet.command(&["turn", "desk", n, "--json"]).json();
+        let pure = turn["rerun"]["calls"][0].clone();
+        assert_eq!((&pure["class"], &pure["recorded"]), (&json!("pure"), &json!(false)), "{turn}");
+        turn["rerun"]["changes"].clone()
+    };
+    let put = json!([{"place": "kv", "key": "k", "before": null, "after": "7"}]);
+    assert_eq!(change("1"), put);
+    assert_eq!(fleet.call("desk", "put k 8").json(), json!({}));
+    let put = json!([{"place": "kv", "key": "k", "before": "7", "after": "8"}]);
+    assert_eq!(change("4"), put);
+    assert_eq!(change("1")[0]["after"], "7", "as it was then");
+    fleet.call("desk", "append a red fox").json();
+    let text = fleet.command(&["turn", "desk", "5"]).out;
+    assert!(text.contains("+ memory 1  a red fox"), "{text}");
+    let bare = fleet.command(&["turn", "desk", "4", "--records", "--json"]).json();
+    assert!(bare["rerun"].is_null(), "{bare}");
 
     fleet.command(&["turn", "desk", "9"]).failed(1, "not_found", &["turn 9 of desk"]);
     fleet.command(&["turns", "nobody"]).failed(1, "no_such_agent", &["nobody"]);

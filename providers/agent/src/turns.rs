@@ -57,6 +57,7 @@ fn record(record: &Record) -> Value {
         "call": record.call.0, "class": record.class.as_str(), "capability": record.capability,
         "args": text(&record.args), "outcome": outcome(record.outcome.as_ref()), "stamp_ms": record.stamp_ms,
         "intent": record.intent.map(|intent| intent.to_string()), "effect": record.effect.is_some(),
+        "took_ms": record.took_ms, "cost": record.used,
     })
 }
 

@@ -115,6 +115,8 @@ pub fn staged(call: u32, to: &str, body: &str) -> Record {
         stamp_ms: 2_100,
         intent: None,
         effect: Some(send(call, to, body)),
+        took_ms: None,
+        used: None,
     }
 }
 

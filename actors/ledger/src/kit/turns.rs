@@ -4,7 +4,7 @@ use super::{Subject, begin, failed_with, message, send, staged, turn_hash, wait}
 use loket_turn::{
     Accept, AcceptError, Blame, CallNo, EffectClass, End, FailVerdict, Failure, Hash,
     IntentWritten, LedgerError, LedgerEvent, MessageId, Record, ReplyTo, ResultWrite, TurnKey,
-    TurnNo,
+    TurnNo, Used,
 };
 
 fn result(it: &Subject, turn: &TurnKey, call: u32, text: &str, stamp_ms: u64) -> ResultWrite {
@@ -113,6 +113,32 @@ pub fn c4_the_first_outcome_wins(it: &Subject) {
     assert!(matches!(unknown, Err(LedgerError::NotFound(_))));
 }
 
+/// C2: what a call took from its intent to its first answer, and what it used, can be looked at; and what the driver says of one
+/// without an intent.
+pub fn c2_what_a_call_took_can_be_looked_at(it: &Subject) {
+    let turn = it.opened("a");
+    it.accept("a", "x");
+    let mut write = it.intent(&turn, 2, "one");
+    write.records = vec![Record { took_ms: Some(3), ..staged(1, "a", "later") }];
+    let sent_ms = write.now_ms;
+    wait(it.ledger.intent(write)).expect("intent");
+    let took = || {
+        let shown = wait(it.ledger.turn("a".into(), TurnNo(1))).expect("shown");
+        shown.records.iter().map(|it| (it.took_ms, it.used)).collect::<Vec<_>>()
+    };
+    assert_eq!(took(), [(Some(3), None), (None, None)], "before it is answered");
+    let used = Some(Used { tokens: 12, money: 34 });
+    let first = ResultWrite { used, ..result(it, &turn, 2, "first", sent_ms + 500) };
+    let late = ResultWrite {
+        used: Some(Used { tokens: 99, money: 99 }),
+        ..result(it, &turn, 2, "late", sent_ms + 900)
+    };
+    for write in [first, late] {
+        let _ = wait(it.ledger.result(write)).expect("written");
+        assert_eq!(took(), [(Some(3), None), (Some(500), used)], "the first answer's");
+    }
+}
+
 /// C4, C6: an end may bring the outcome of an intent that has none; it cannot change one.
 pub fn c4_an_end_cannot_change_a_result(it: &Subject) {
     let turn = it.opened("a");
@@ -129,6 +155,8 @@ pub fn c4_an_end_cannot_change_a_result(it: &Subject) {
         stamp_ms: 2_600,
         intent: Some(it.key(&turn, call)),
         effect: None,
+        took_ms: None,
+        used: None,
     };
     let mut end = it.ending(&turn);
     end.records = vec![record(2, "two"), record(1, "one")];

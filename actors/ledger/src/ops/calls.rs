@@ -230,8 +230,8 @@ impl Engine {
                 .conn
                 .prepare_cached(
                     "INSERT INTO records(life, n, call, class, capability, intent, ok, stamp_ms,
-                         effect, outcome, args)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                         effect, outcome, args, took_ms)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
                      ON CONFLICT(life, n, call) DO UPDATE
                         SET ok = excluded.ok, outcome = excluded.outcome,
                             stamp_ms = excluded.stamp_ms
@@ -250,6 +250,7 @@ impl Engine {
                     effect,
                     outcome,
                     record.args,
+                    record.took_ms.map(db),
                 ])?;
             if written == 0 {
                 return Err(Fault::refused(match record.intent {
@@ -291,17 +292,25 @@ impl Engine {
         self.must_sync |= class == EffectClass::Once.as_str() && !broken(Mutation::ResultEarly);
         let (ok, bytes) = codec::outcome_columns(outcome);
         let first = before.is_none();
-        let sql = if first {
-            "UPDATE records SET ok = ?2, outcome = ?3, stamp_ms = ?4, doubt = 0 WHERE intent = ?1"
-        } else {
-            "UPDATE records SET late_ok = ?2, late_outcome = ?3, late_ms = ?4
-              WHERE intent = ?1 AND late_ok IS NULL AND (ok, outcome) IS NOT (?2, ?3)"
-        };
-        self.conn.prepare_cached(sql)?.execute(params![intent.0, ok, bytes, db(stamp_ms)])?;
         if first {
+            // Until now the row's time is that of the intent.
+            self.conn
+                .prepare_cached(
+                    "UPDATE records SET ok = ?2, outcome = ?3, stamp_ms = ?4, doubt = 0, cost = ?5,
+                         took_ms = max(?4 - stamp_ms, 0)
+                      WHERE intent = ?1",
+                )?
+                .execute(params![intent.0, ok, bytes, db(stamp_ms), used.map(codec::used_bytes)])?;
             self.settle_charges(life, intent, Some(outcome), used)?;
             self.waits_no_more(life, intent);
             self.once_no_more(life, intent);
+        } else {
+            self.conn
+                .prepare_cached(
+                    "UPDATE records SET late_ok = ?2, late_outcome = ?3, late_ms = ?4
+                      WHERE intent = ?1 AND late_ok IS NULL AND (ok, outcome) IS NOT (?2, ?3)",
+                )?
+                .execute(params![intent.0, ok, bytes, db(stamp_ms)])?;
         }
         let (outcome, stamp_ms) = match before {
             Some(outcome) => (outcome, before_ms),

@@ -63,10 +63,12 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         stamp_ms: un(row.get(5)?),
         effect: effect.as_deref().map(codec::effect).transpose()?,
         args: row.get(8)?,
+        took_ms: None,
+        used: None,
     })
 }
 
-/// The records of a turn, in order.
+/// The records of a turn, in order, as a re-run needs them: without what they took.
 pub(crate) fn records(conn: &Connection, life: u64, n: TurnNo) -> rusqlite::Result<Vec<Record>> {
     conn.prepare_cached(
         "SELECT call, class, capability, intent, ok, stamp_ms, effect, outcome, args

@@ -4,7 +4,9 @@ use super::next::{BEGIN, MESSAGE, begin_at, message_at};
 use super::quarantine::RERUN_ACCEPTED;
 use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op};
-use loket_turn::{AgentName, LedgerError, MessageId, TurnNo, TurnSeen, TurnShown, TurnStanding};
+use loket_turn::{
+    AgentName, LedgerError, MessageId, Record, TurnNo, TurnSeen, TurnShown, TurnStanding,
+};
 use rusqlite::{OptionalExtension, Row, params};
 
 /// Turns of one answer at most: what a person scrolls through.
@@ -61,7 +63,22 @@ impl Engine {
             let what = format!("turn {n} of {name}: it never was, or its rows are given up");
             return Err(Fault::refused(LedgerError::NotFound(what)));
         };
-        Ok(TurnShown { records: self.records(life, n)?, ..shown })
+        let mut records = self.records(life, n)?;
+        self.add_what_they_took(life, n, &mut records)?;
+        Ok(TurnShown { records, ..shown })
+    }
+
+    fn add_what_they_took(&self, life: u64, n: TurnNo, records: &mut [Record]) -> Op<()> {
+        let sql = "SELECT took_ms, cost FROM records WHERE life = ?1 AND n = ?2 ORDER BY call";
+        let mut rows = self.conn.prepare_cached(sql)?;
+        let mut rows = rows.query(params![db(life), db(n.0)])?;
+        let mut records = records.iter_mut();
+        while let (Some(row), Some(record)) = (rows.next()?, records.next()) {
+            record.took_ms = row.get::<_, Option<i64>>(0)?.map(un);
+            record.used =
+                row.get::<_, Option<Vec<u8>>>(1)?.as_deref().map(codec::used).transpose()?;
+        }
+        Ok(())
     }
 
     fn life_of(&self, name: &AgentName) -> Op<u64> {

@@ -59,7 +59,7 @@ impl Unit {
 const MILLIONTHS: u64 = 1_000_000;
 
 /// What a call of a model uses, or may use at most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Used {
     /// Tokens.
     pub tokens: u64,

@@ -160,7 +160,7 @@ impl Counter {
 
     pub(super) fn unrecorded(&self, class: EffectClass, outcome: Outcome) -> Answered {
         let stamp_ms = self.clock.now().0;
-        Answered { class, outcome, stamp_ms, effect: None, durable: false }
+        Answered { class, outcome, stamp_ms, effect: None, durable: false, took_ms: 0 }
     }
 
     pub(super) fn settle(
@@ -192,7 +192,7 @@ impl Counter {
             None if unkept => (0, false),
             None => (self.clock.now().0, false),
         };
-        Ok(Answered { class, outcome, stamp_ms, effect, durable })
+        Ok(Answered { class, outcome, stamp_ms, effect, durable, took_ms: 0 })
     }
 
     /// A refusal for want of a grant that the turn began with says so: a turn may have waited for days (rule H1), and today's
@@ -218,13 +218,20 @@ impl Counter {
         let arrives = arrives.map_err(|error| Halt::Environment(error.to_string()))?;
         // It may have been written before the line above: the ledger knows.
         if let Some((outcome, stamp_ms)) = self.known(live.key()).await? {
-            return Ok(Answered { class, outcome, stamp_ms, effect: None, durable: true });
+            return Ok(Answered {
+                class,
+                outcome,
+                stamp_ms,
+                effect: None,
+                durable: true,
+                took_ms: 0,
+            });
         }
         tokio::select! {
             biased;
             arrived = arrives => match arrived {
                 Some((outcome, stamp_ms)) => {
-                    Ok(Answered { class, outcome, stamp_ms, effect: None, durable: true })
+                    Ok(Answered { class, outcome, stamp_ms, effect: None, durable: true, took_ms: 0 })
                 }
                 None => Err(Halt::Park(live.key())),
             },
@@ -270,7 +277,14 @@ impl Counter {
         match self.ledger.result(write).await {
             Ok((kept, stamp_ms)) => {
                 let class = EffectClass::Keyed;
-                Ok(Answered { class, outcome: kept, stamp_ms, effect: None, durable: true })
+                Ok(Answered {
+                    class,
+                    outcome: kept,
+                    stamp_ms,
+                    effect: None,
+                    durable: true,
+                    took_ms: 0,
+                })
             }
             Err(loket_turn::LedgerError::NotFound(_)) => {
                 Ok(self.unrecorded(EffectClass::Pure, outcome))

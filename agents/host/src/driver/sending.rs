@@ -180,7 +180,8 @@ impl Counter {
 
     /// The answer to a call that had to wait.
     async fn arrive(&self, on_the_way: OnTheWay) -> Result<Outcome, Halt> {
-        let (call, answered) = match on_the_way {
+        let began_ms = self.clock.monotonic_ms();
+        let (call, mut answered) = match on_the_way {
             OnTheWay::Sent(call, sent) => {
                 let answered = self.live(&call, sent).await?;
                 (call, answered)
@@ -190,6 +191,7 @@ impl Counter {
                 (call, answered)
             }
         };
+        answered.took_ms = self.clock.monotonic_ms().saturating_sub(began_ms);
         Ok(self.finish(&call.live, &call.name, &call.args, answered))
     }
 

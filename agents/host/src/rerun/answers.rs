@@ -94,8 +94,14 @@ impl Answers {
             Rerun::Answered(_, Err(failure)) => Err(no_such(format!("{}: {failure}", shown()))),
             Rerun::Impure(_) => Err(no_such(shown())),
             Rerun::Answered(class, outcome) => {
-                let answered =
-                    Answered { class, outcome, stamp_ms: clock_ms, effect: None, durable: false };
+                let answered = Answered {
+                    class,
+                    outcome,
+                    stamp_ms: clock_ms,
+                    effect: None,
+                    durable: false,
+                    took_ms: 0,
+                };
                 let outcome = self.journal().finish(&live, &capability, &args, answered);
                 Ok(Made { call: live.call, class, capability, args, outcome, recorded: false })
             }

@@ -6,6 +6,7 @@
 //! by one thread at a time and travels with the job. Start reading at
 //! [`Brain::open`].
 
+mod changes;
 mod check;
 mod error;
 pub(crate) mod files;
@@ -21,6 +22,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use changes::Change;
 pub(crate) use error::{CallError, OpenError, is_damage, too_large};
 pub(crate) use files::BrainFiles;
 

@@ -11,6 +11,7 @@ mod scratch;
 #[cfg(test)]
 mod tests;
 
+pub use crate::brain::Change;
 pub use error::KeepError;
 pub use found::{holds_brains, remove_unfinished};
 pub use scratch::{Scratch, ScratchStore};

@@ -1,7 +1,7 @@
 //! A brain beside the fleet: a copy in a folder of its own, in which turns are run again. The fleet's file is never touched.
 
 use super::{KeepError, copy};
-use crate::brain::{Brain, BrainFiles, Owner, TurnError};
+use crate::brain::{Brain, BrainFiles, Change, Owner, TurnError};
 use crate::provider::{OPERATIONS, Prepared, What, prepare};
 use loket_contract::{CallView, Operation, Performed, Provider};
 use loket_turn::{AgentName, Epoch, Failure, Hash, Life, TurnNo};
@@ -48,6 +48,22 @@ impl Scratch {
     /// [`KeepError`].
     pub fn begin(&self) -> Result<(), KeepError> {
         self.brain.borrow_mut().begin(true).map_err(|error| self.turn(error))
+    }
+
+    /// Notes from here on what turns change.
+    ///
+    /// # Errors
+    /// [`KeepError`].
+    pub fn watch_changes(&self) -> Result<(), KeepError> {
+        self.brain.borrow_mut().watch_changes().map_err(|error| self.turn(error.into()))
+    }
+
+    /// What the open turn has changed, a thousand at most, and how many changes are not among them.
+    ///
+    /// # Errors
+    /// [`KeepError`].
+    pub fn changes(&self) -> Result<(Vec<Change>, u64), KeepError> {
+        self.brain.borrow().changes().map_err(|error| self.turn(error.into()))
     }
 
     /// Commits it.
