@@ -160,6 +160,9 @@ pub(crate) struct RunArgs {
     /// Use this data directory instead of the file's.
     #[arg(long, env = "LOKET_DATA", value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// The data directory is this fleet's, though it was written under another name.
+    #[arg(long)]
+    pub(crate) renamed: bool,
     /// Stop when the opening messages have been answered.
     #[arg(long)]
     pub(crate) once: bool,

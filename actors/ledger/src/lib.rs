@@ -32,6 +32,7 @@ mod schema;
 #[cfg(feature = "simulation")]
 mod steps;
 mod upkeep;
+mod whose;
 mod writer;
 
 pub use dir::{LEDGER_FILE, LOCK_FILE};
@@ -42,7 +43,7 @@ pub use history::{
 pub use ledger::{Events, SqliteLedger};
 pub use open_turns::{OpenTurn, OpenTurns};
 pub use ops::timers::LOOK_EVERY as TIMER_LATE_MAX;
-pub use options::{Clock, Durability, OpenError, Options, SIZE_LIMIT_BYTES};
+pub use options::{Clock, Durability, FleetName, OpenError, Options, SIZE_LIMIT_BYTES};
 pub use past::{EpochSeen, Living, Past, living};
 pub use schema::{APPLICATION_ID, FORMAT};
 pub use schema::{FORMAT as DATA_FORMAT, sqlite_version};

@@ -41,6 +41,18 @@ pub struct Options {
     /// Whether a ledger that is missing or empty is an error, and not made anew: the directory holds what only its ledger knows, and
     /// a new one would count lives from the first again (rule E3).
     pub must_be_there: bool,
+    /// Whose ledger it is to be, which is noted in it. `None`: whoever asks looks after one agent, and not after a fleet.
+    pub fleet: Option<FleetName>,
+}
+
+/// The name of a fleet, as its file has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetName {
+    /// The name.
+    pub name: String,
+    /// Whether it had another one before. Otherwise a ledger of another fleet is refused: its agents would be removed, for this
+    /// fleet's file does not name them.
+    pub renamed: bool,
 }
 
 impl Options {
@@ -55,6 +67,7 @@ impl Options {
             keep_turns: 0,
             clock: Arc::new(crate::clock::unix_ms),
             must_be_there: false,
+            fleet: None,
         }
     }
 }
@@ -100,6 +113,20 @@ pub enum OpenError {
         /// The file.
         file: PathBuf,
     },
+    /// It is another fleet's ([`Options::fleet`]).
+    #[error(
+        "{} is of the fleet {found:?}, and this is {asked:?}: its agents would be removed. Use another --data, or say --renamed if \
+         the fleet has this name from now on",
+        dir.display()
+    )]
+    OtherFleet {
+        /// The data directory.
+        dir: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// Who asks.
+        asked: String,
+    },
     /// The file system refused.
     #[error("{}: {source}", path.display())]
     Io {
@@ -136,6 +163,7 @@ impl OpenError {
             Self::Io { .. } | Self::Sync { .. } => "L104",
             Self::Sqlite { .. } => "L105",
             Self::Lost { .. } => "L106",
+            Self::OtherFleet { .. } => "L107",
         }
     }
 }

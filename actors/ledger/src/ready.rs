@@ -3,7 +3,7 @@
 //! Nothing that was read may be told before it is on the disk (rule J2a). Start reading at [`ready`].
 
 use crate::engine::Engine;
-use crate::{Durability, OpenError, OpenTurns, Options, dir, open_turns};
+use crate::{Durability, OpenError, OpenTurns, Options, dir, open_turns, whose};
 use loket_turn::LedgerError;
 use loket_turn::simulation::{Mutation, broken};
 
@@ -23,6 +23,7 @@ pub(crate) fn ready(options: Options) -> Result<Ready, OpenError> {
     if options.must_be_there {
         dir::must_be_there(&dir)?;
     }
+    whose::check(&options)?;
     let mut engine = Engine::open(options)?;
     let leftovers = open_turns::leftovers(&dir).map_err(io)?;
     let level = engine.options.durability;
@@ -31,7 +32,10 @@ pub(crate) fn ready(options: Options) -> Result<Ready, OpenError> {
         engine.options.durability = Durability::Process;
     }
     engine.begin();
-    let started = engine.request::<_, LedgerError>(|engine| engine.start(&leftovers));
+    let started = engine.request::<_, LedgerError>(|engine| {
+        whose::note(engine)?;
+        engine.start(&leftovers)
+    });
     started.and(engine.commit()).map_err(|why| OpenError::Sqlite {
         file: dir.join(dir::LEDGER_FILE),
         reason: why.to_string(),

@@ -16,6 +16,7 @@ pub(super) fn run(args: &RunArgs, json: bool) -> Result<Code, CliError> {
         fleet: args.fleet.clone(),
         sets: args.sets.clone(),
         data: args.data.clone(),
+        renamed: args.renamed,
         once: args.once,
         plain: args.plain,
         json,

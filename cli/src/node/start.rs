@@ -19,7 +19,7 @@ use loket_agent::Pools;
 use loket_host::driver::Modules;
 use loket_host::engine::{Cache, LoadLimits, SLICE};
 use loket_kernel::Moment;
-use loket_ledger::{Options, SqliteLedger};
+use loket_ledger::{FleetName, Options, SqliteLedger};
 use loket_runtime::{
     Clock, Hooks, Listening, Node, NodeConfig, OnGone, Runtime, StartError, StopAll, Waiters,
     WatchdogConfig,
@@ -46,6 +46,7 @@ pub(crate) struct RunOptions {
     pub(crate) fleet: PathBuf,
     pub(crate) sets: Vec<String>,
     pub(crate) data: Option<PathBuf>,
+    pub(crate) renamed: bool,
     pub(crate) once: bool,
     pub(crate) plain: bool,
     pub(crate) json: bool,
@@ -57,6 +58,8 @@ pub(super) struct Checked {
     pub(super) folder: PathBuf,
     pub(super) data: PathBuf,
     pub(super) slots: u32,
+    /// The data directory was written under another name.
+    renamed: bool,
     pub(super) modules: Arc<Modules>,
     /// The file, and the parameters that it was read with: for reloads.
     file: PathBuf,
@@ -139,8 +142,8 @@ fn check(options: &RunOptions) -> Result<Checked, CliError> {
     for warning in &warnings {
         tracing::warn!(code = warning.code, "{}", warning.message);
     }
-    let file = options.fleet.clone();
-    Ok(Checked { fleet, folder, data, slots, modules, file, sets })
+    let (file, renamed) = (options.fleet.clone(), options.renamed);
+    Ok(Checked { fleet, folder, data, slots, modules, renamed, file, sets })
 }
 
 /// Compiled code is kept in the data directory; without a place for it, it is compiled at each start.
@@ -197,6 +200,7 @@ fn open_ledger(
         keep_turns: checked.fleet.keep_turns.into(),
         // Looked for before the lock is held: brains are only ever made once there is a ledger.
         must_be_there: holds_brains(&checked.data).map_err(|error| past::of_file(&error))?,
+        fleet: Some(FleetName { name: checked.fleet.name.to_string(), renamed: checked.renamed }),
         ..Options::new(&checked.data)
     };
     let (registry, waiters) = (Arc::clone(node.registry()), Arc::clone(waiters));

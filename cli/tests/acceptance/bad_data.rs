@@ -22,6 +22,38 @@ fn a_second_run_on_the_same_data_directory() {
     fleet.command(&["status"]).failed(69, "C001", &["no fleet runs on"]);
 }
 
+/// A fleet's file says which agents there are: another one's would remove them all.
+#[test]
+fn another_fleets_data_directory_is_not_taken_by_mistake() {
+    let mut fleet = Fleet::running(ECHO);
+    assert_eq!(fleet.call("desk", "count").json(), 1);
+    fleet.stop();
+    // To look whose it is takes a log, an empty one, and its index.
+    let files = |fleet: &Fleet| {
+        let all = kept(fleet).into_iter();
+        let index = |path: &Path| path.to_string_lossy().ends_with("-shm");
+        all.filter(|(path, bytes)| !bytes.is_empty() && !index(path)).collect::<Vec<_>>()
+    };
+    let whole = files(&fleet);
+    let theirs = r#"Agent(id: "clerk", module: "builtin:echo", grants: [(cap: "store.brain")]),"#;
+    let theirs = file("", theirs).replace("name: \"test\"", "name: \"theirs\"");
+    fleet.write("fleet.ron", theirs);
+    finish(fleet.run()).failed(73, "L107", &["\"test\"", "\"theirs\"", "--data", "--renamed"]);
+    assert!(files(&fleet) == whole, "something was changed");
+    // The same fleet under another name.
+    fleet.write("fleet.ron", file("", ECHO).replace("name: \"test\"", "name: \"desks\""));
+    finish(fleet.run()).failed(73, "L107", &["\"desks\""]);
+    let mut renamed = fleet.run();
+    renamed.arg("--renamed");
+    fleet.start_as(renamed, fleet.data());
+    assert_eq!(fleet.call("desk", "count").json(), 2, "it knows what it knew");
+    fleet.stop();
+    fleet.start();
+    fleet.stop();
+    fleet.write("fleet.ron", file("", ECHO));
+    finish(fleet.run()).failed(73, "L107", &["\"desks\"", "\"test\""]);
+}
+
 /// Sets the format's number in a database of a stopped fleet, and gives the bytes that the file has then.
 fn newer(file: &Path, version: i64) -> Vec<u8> {
     let conn = rusqlite::Connection::open(file).unwrap();

@@ -205,8 +205,19 @@ fn e5_a_damaged_brain_is_made_anew_by_its_turns() {
         let held = fleet.command(&["quarantine", "--json"]).json();
         held["quarantined"].as_array()?.iter().any(|it| it["agent"] == "desk").then_some(())
     });
+    assert_eq!(fleet.child("desk")["state"], "quarantined");
+    // Nothing is to be built upon it.
+    fleet.command(&["brain", "desk", "snapshot"]).failed(1, "S013", &["is damaged", "--restore"]);
+    let out = fleet.path("out.db");
+    let export = fleet.command(&["brain", "desk", "export", out.to_str().unwrap()]);
+    assert!(export.exit != 0 && export.err.contains("error[S013]"), "{export:?}");
+    assert!(!out.exists());
     let restored = fleet.command(&["quarantine", "resolve", "desk", "--restore"]);
     assert_eq!(restored.exit, 0, "{restored:?}");
+    let kept = brain(&fleet, &["snapshots"]);
+    let kept: Vec<_> = kept["snapshots"].as_array().unwrap().iter().map(|it| &it["id"]).collect();
+    assert_eq!(kept, [&json!("1-3")], "the new one alone");
+    assert_eq!(fleet.child("desk")["state"], "running");
     let told = fleet.command(&["call", "desk", "count", "--key", "k", "--json"]).json();
     assert_eq!(told, 4, "it knows all that it knew");
     fleet.stop();

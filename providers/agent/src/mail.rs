@@ -48,6 +48,10 @@ pub(crate) fn prepare(call: &CallView<'_>) -> Result<Prepared, Failure> {
     too_large("body", body.len(), BODY_BYTES_MAX)?;
     too_large("key", args.key.as_ref().map_or(0, String::len), KEY_BYTES_MAX)?;
     too_large("kind", args.kind.len(), KEY_BYTES_MAX)?;
+    if args.key.as_deref() == Some("") {
+        let text = "the key is empty: all messages without one would be the same; leave it out";
+        return Err(Failure::new("bad_args", text));
+    }
     let is_call = call.operation.capability == "agent.call";
     let to: AgentName = args.to.into();
     let turn = match call.turn {

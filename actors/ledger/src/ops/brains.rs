@@ -138,6 +138,7 @@ impl Engine {
             self.conn
                 .prepare_cached("UPDATE agents SET quarantine = NULL WHERE life = ?1")?
                 .execute([db(agent.life)])?;
+            self.quarantined(agent.life, false);
         }
         Ok(())
     }

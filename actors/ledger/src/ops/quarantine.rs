@@ -32,7 +32,7 @@ impl Engine {
         Ok(())
     }
 
-    fn quarantined(&mut self, life: u64, quarantined: bool) {
+    pub(super) fn quarantined(&mut self, life: u64, quarantined: bool) {
         if let Some(agent) = self.book.change(life) {
             agent.quarantined = quarantined;
         }

@@ -135,6 +135,6 @@ mod tests {
     fn h1_what_waits_is_small() {
         let held = bytes(live);
         assert!(held <= 384, "{held} bytes for each agent");
-        assert!(size_of::<Agent>() <= 320, "{} bytes", size_of::<Agent>());
+        assert!(size_of::<Agent>() <= 256, "{} bytes", size_of::<Agent>());
     }
 }

@@ -47,9 +47,6 @@ pub(super) struct Agent {
     pub(super) purse: Option<Arc<TurnPurse>>,
 }
 
-/// Ten thousand wait at once: the next size that an allocator has to give is a fifth more.
-const _: () = assert!(size_of::<Agent>() <= 256);
-
 /// What a run of a module came to, with its journal.
 pub(super) struct Ran {
     pub(super) context: Arc<TurnContext>,

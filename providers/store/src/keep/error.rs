@@ -1,6 +1,7 @@
 //! Why a file of a brain was not copied, made or taken.
 
 use crate::brain::OpenError;
+use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 
 /// Why a file of a brain was not copied, made or taken.
@@ -28,6 +29,17 @@ pub enum KeepError {
     /// It is a brain by its head, but not in what it holds.
     #[error("{} cannot become a brain: {reason}", file.display())]
     NotWhole {
+        /// Which.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It is an agent's brain, and damaged: no copy of it is kept.
+    #[error(
+        "{} is damaged, and a copy of it would be: {reason}. `loket quarantine resolve AGENT --restore` makes it anew",
+        file.display()
+    )]
+    Damaged {
         /// Which.
         file: PathBuf,
         /// What is wrong with it.
@@ -67,6 +79,10 @@ pub enum KeepError {
     },
 }
 
+fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
 impl KeepError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
@@ -76,9 +92,22 @@ impl KeepError {
             Self::NotWhole { .. } => "S010",
             Self::Busy { .. } => "S011",
             Self::NotAFile { .. } => "S012",
+            Self::Damaged { .. } => "S013",
             Self::Unusable { code, .. } => code,
             Self::Io { .. } => "S006",
             Self::Sqlite { .. } => "S007",
+        }
+    }
+
+    /// That a copy is not whole, said of the brain that it is a copy of.
+    pub(super) fn of_brain(self, brain: &Path) -> Self {
+        let file = brain.to_owned();
+        match self {
+            Self::NotWhole { reason, .. } => Self::Damaged { file, reason },
+            Self::Sqlite { source, .. } if is_damage(&source) => {
+                Self::Damaged { file, reason: source.to_string() }
+            }
+            other => other,
         }
     }
 

@@ -69,12 +69,12 @@ impl Keeper {
     /// Copies a brain as it is at this moment into the directory of snapshots. Gives the file's name and what it says of itself.
     ///
     /// # Errors
-    /// [`KeepError`].
+    /// [`KeepError`]; of a damaged brain there is none, for others would be built upon it (rule E5).
     pub fn snapshot(&self, life: Life, epoch: Epoch) -> Result<(String, FileState), KeepError> {
         files::make_folder(&self.snapshots).map_err(KeepError::io(&self.snapshots))?;
         let making = self.snapshots.join(format!("{life}-{epoch}.making"));
         or_remove(&making, || {
-            let state = copy(&self.brain(life, epoch), &making)?;
+            let state = self.whole_copy(life, epoch, &making)?;
             let name = format!("{life}-{epoch}-{}.db", state.n);
             settle(&making, &self.snapshots.join(&name))?;
             Ok((name, state))
@@ -93,17 +93,27 @@ impl Keeper {
     /// Copies a brain into a file of the operator's, which must not be there.
     ///
     /// # Errors
-    /// [`KeepError`].
+    /// [`KeepError`]; a damaged brain is not exported.
     pub fn export(&self, life: Life, epoch: Epoch, to: &Path) -> Result<FileState, KeepError> {
         if to.exists() {
             return Err(KeepError::Exists { file: to.to_owned() });
         }
         let making = to.with_extension("loket-making");
         or_remove(&making, || {
-            let state = copy(&self.brain(life, epoch), &making)?;
+            let state = self.whole_copy(life, epoch, &making)?;
             settle(&making, to)?;
             Ok(state)
         })
+    }
+
+    /// A copy of a brain that was looked through.
+    fn whole_copy(&self, life: Life, epoch: Epoch, making: &Path) -> Result<FileState, KeepError> {
+        let brain = self.brain(life, epoch);
+        let copied = copy(&brain, making).and_then(|state| {
+            look_through::whole(making)?;
+            Ok(state)
+        });
+        copied.map_err(|error| error.of_brain(&brain))
     }
 
     /// Makes the file of the next epoch out of another one, fsynced with its directory: a switch in the ledger may name it (rule E7).
