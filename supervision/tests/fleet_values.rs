@@ -266,8 +266,8 @@ fn the_operators_own_grants_are_checked_and_replace_the_default() {
              Agent(id: \"a\", module: \"x\", max_attempts: 1)]))"
         )
     };
-    assert_eq!(codes(&with("(cap: \"agnt.send\", scope: {})")), ["E203"]);
-    assert_eq!(codes(&with("(cap: \"agent.send\")")), ["E205"]);
+    assert_eq!(codes(&with("(cap: \"agnt.send\", scope: {})")), ["W433", "E203"]);
+    assert_eq!(codes(&with("(cap: \"agent.send\")")), ["W433", "E205"]);
     let fleet = good(&with("(cap: \"agent.send\", scope: { \"to\": [\"*\"] })"));
     assert_eq!(fleet.operator.len(), 1);
     assert_eq!(fleet.operator[0].cap.as_str(), "agent.send");

@@ -117,7 +117,11 @@ fn show(answer: &Value) -> Code {
         word(&answer["state"]),
     );
     if let (Some(until), true) = (answer["expires_ms"].as_u64(), answer["state"] == "waits") {
-        text.push_str(&format!("\n\nIt is decided by itself at {}", loket_time::rfc3339(until)));
+        let what = match answer["budget"].is_object() {
+            true => "is approved, for its budget's window ends and a new one begins",
+            false => "is denied",
+        };
+        text.push_str(&format!("\n\nUnanswered, it {what}, at {}", loket_time::rfc3339(until)));
     }
     if let Some(budget) = budget(answer) {
         text.push_str(&format!(

@@ -85,7 +85,11 @@ impl Workshop {
 
     /// A turn that has ended.
     pub(crate) fn turn(&self, n: TurnNo) -> Result<EndedTurn, CliError> {
-        if n > self.living.done || n == TurnNo(0) {
+        if n == TurnNo(0) {
+            let text = "there is no turn 0: an agent's first turn is 1";
+            return Err(CliError::new("not_found", exit::FAILED, text));
+        }
+        if n > self.living.done {
             let done = self.living.done;
             let text = format!("turn {n} has not ended; the last one that has is {done}");
             return Err(CliError::new("not_found", exit::FAILED, text));

@@ -7,7 +7,7 @@ macro_rules! page {
 }
 
 /// Codes and pages, sorted by code.
-const PAGES: [(&str, &str); 65] = [
+const PAGES: [(&str, &str); 66] = [
     page!("E001"),
     page!("E002"),
     page!("E003"),
@@ -73,6 +73,7 @@ const PAGES: [(&str, &str); 65] = [
     page!("W430"),
     page!("W431"),
     page!("W432"),
+    page!("W433"),
 ];
 
 /// The page of a finding's code: what it means, why it matters, what to do.

@@ -60,7 +60,11 @@ pub(crate) fn fleet<'a, 'c>(
     let slots = count(cx, &mut fields, "slots", bounds::SLOTS);
     let keep_turns = count(cx, &mut fields, "keep_turns", bounds::KEEP_TURNS);
     let quarantine = count(cx, &mut fields, "quarantine", bounds::QUARANTINE);
-    let operator = fields.take("operator").map(|raw| grants::grants(cx, raw));
+    let operator = fields.take("operator").map(|raw| {
+        let granted = grants::grants(cx, raw);
+        locked_out(cx, raw, &granted);
+        granted
+    });
     let own_operator = operator.is_some();
     let opening = fields.take("opening").map(|raw| opening(cx, raw)).unwrap_or_default();
     let mut tree = Tree::new(catalog, defaults.clone());
@@ -186,6 +190,18 @@ fn opening<'a>(cx: &mut Cx<'a>, raw: &'a str) -> Vec<Opening> {
         });
     }
     all
+}
+
+/// What the commands need that look at a fleet and stop it.
+const OPERATOR_NEEDS: [&str; 3] = ["agent.status", "agent.tree", "agent.shutdown"];
+
+/// Own grants of the operator replace the default, so that one which only adds something takes all else away.
+fn locked_out<'a>(cx: &mut Cx<'a>, raw: &'a str, granted: &[GrantSpec]) {
+    let covered = |needed: &&str| granted.iter().any(|grant| grant.cap.covers(needed));
+    let Some(lacking) = OPERATOR_NEEDS.iter().find(|needed| !covered(needed)) else { return };
+    let help = "add what it is by default: (cap: \"agent\", scope: { \"to\": [\"*\"], \"under\": [\"*\"], \
+                \"children\": [\"*\"], \"groups\": [\"*\"] })";
+    cx.help("W433", raw, format!("the operator has no grant for {lacking}"), help);
 }
 
 /// Everything of `agent`, everywhere: who holds the control socket owns the fleet.

@@ -231,7 +231,8 @@ impl Counter {
             biased;
             arrived = arrives => match arrived {
                 Some((outcome, stamp_ms)) => {
-                    Ok(Answered { class, outcome, stamp_ms, effect: None, durable: true, took_ms: 0 })
+                    let (effect, durable, took_ms) = (None, true, 0);
+                    Ok(Answered { class, outcome, stamp_ms, effect, durable, took_ms })
                 }
                 None => Err(Halt::Park(live.key())),
             },
