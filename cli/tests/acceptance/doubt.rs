@@ -80,6 +80,7 @@ fn c4_a_call_whose_process_was_killed_is_in_doubt_until_an_operator_says_what_be
     }
     fleet.start();
     let doubt = in_doubt(&fleet);
+    assert_eq!(fleet.status()["doubts"], 1);
     let shown = fleet.command(&["doubt", "show", &doubt["id"].to_string()]);
     assert!(shown.out.contains("buyer called http.send, and provider web ended"), "{shown:?}");
     assert_eq!(outside.count("/tea"), 1);

@@ -107,6 +107,9 @@ fn e7_an_open_turn_is_not_put_on_another_brain_unless_it_is_given_up() {
         })
     };
     let held = sent("first");
+    assert_eq!(fleet.status()["approvals"], 1);
+    let told = fleet.command(&["status"]).out;
+    assert!(told.contains("\nfor a person to decide: 1 (loket approvals)"), "{told}");
     fleet.command(&["brain", "desk", "rewind", "--to", "1"]).failed(1, "open_turn", &["turn 3"]);
     let wrong = ["brain", "desk", "rewind", "--to", "1", "--abandon", "2"];
     fleet.command(&wrong).failed(1, "open_turn", &["--abandon 3"]);
@@ -116,6 +119,7 @@ fn e7_an_open_turn_is_not_put_on_another_brain_unless_it_is_given_up() {
     assert_eq!(fleet.command(&["approvals", "approve", &held.to_string()]).exit, 0);
     let told = fleet.command(&["call", "desk", CHAT, "--key", "first", "--json"]).json();
     assert!(told["content"].is_string(), "the open turn went on: {told}");
+    assert_eq!(fleet.status()["approvals"], 0);
     sent("second");
     let done = brain(&fleet, &["rewind", "--to", "1", "--abandon", "4"]);
     assert!(done["letter"].is_u64(), "{done}");
@@ -206,6 +210,7 @@ fn e5_a_damaged_brain_is_made_anew_by_its_turns() {
         held["quarantined"].as_array()?.iter().any(|it| it["agent"] == "desk").then_some(())
     });
     assert_eq!(fleet.child("desk")["state"], "quarantined");
+    assert_eq!(fleet.status()["quarantined"], 1);
     // Nothing is to be built upon it.
     fleet.command(&["brain", "desk", "snapshot"]).failed(1, "S013", &["is damaged", "--restore"]);
     let out = fleet.path("out.db");
@@ -218,6 +223,7 @@ fn e5_a_damaged_brain_is_made_anew_by_its_turns() {
     let kept: Vec<_> = kept["snapshots"].as_array().unwrap().iter().map(|it| &it["id"]).collect();
     assert_eq!(kept, [&json!("1-3")], "the new one alone");
     assert_eq!(fleet.child("desk")["state"], "running");
+    assert_eq!(fleet.status()["quarantined"], 0);
     let told = fleet.command(&["call", "desk", "count", "--key", "k", "--json"]).json();
     assert_eq!(told, 4, "it knows all that it knew");
     fleet.stop();

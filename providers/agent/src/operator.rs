@@ -146,6 +146,8 @@ pub(crate) fn status(services: &AgentServices) -> Performed {
                 "letters_made": stats.letters_made, "lost": stats.lost(),
                 "ledger_bytes": stats.bytes, "boots": stats.boots,
                 "restarts": services.tree.restarts(),
+                "approvals": stats.approvals, "doubts": stats.doubts,
+                "quarantined": stats.quarantined,
             })),
             Err(error) => ledger_failed(&error),
         }

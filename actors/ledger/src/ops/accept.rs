@@ -291,6 +291,7 @@ impl Engine {
             .conn
             .prepare_cached("SELECT count(*) FROM letters")?
             .query_row([], |row| row.get(0))?;
+        let agents = |which: fn(&Agent) -> bool| self.book.all().filter(|it| which(it)).count();
         Ok(loket_turn::LedgerStats {
             accepted: self.counts.accepted,
             completed: self.counts.completed,
@@ -299,6 +300,9 @@ impl Engine {
             waiting,
             bytes: self.size()?.0,
             boots: self.boots,
+            approvals: self.approvals_open()?,
+            doubts: agents(|it| it.once.as_ref().is_some_and(|once| once.doubt.is_some())) as u64,
+            quarantined: agents(|it| it.quarantined) as u64,
         })
     }
 }

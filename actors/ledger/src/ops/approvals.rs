@@ -64,6 +64,10 @@ pub(super) fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
     })
 }
 
+/// Those that nobody has decided, of turns that are open.
+const OPEN: &str = "FROM approvals p JOIN agents a USING (life)
+     WHERE p.verdict IS NULL AND a.gone = 0 AND a.done_n + 1 = p.n";
+
 impl Found {
     /// What the guest is told.
     fn denial(&self) -> Failure {
@@ -258,12 +262,15 @@ impl Engine {
         }))
     }
 
+    /// How many wait for a person.
+    pub(super) fn approvals_open(&self) -> rusqlite::Result<u64> {
+        let sql = format!("SELECT count(*) {OPEN}");
+        self.conn.prepare_cached(&sql)?.query_row([], |row| row.get(0).map(un))
+    }
+
     /// See [`loket_turn::Ledger::approvals`].
     pub(crate) fn approvals(&self) -> Op<Vec<Approval>> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM approvals p JOIN agents a USING (life)
-              WHERE p.verdict IS NULL AND a.gone = 0 AND a.done_n + 1 = p.n ORDER BY p.id LIMIT ?1"
-        );
+        let sql = format!("SELECT {COLUMNS} {OPEN} ORDER BY p.id LIMIT ?1");
         let mut rows = self.conn.prepare_cached(&sql)?;
         let rows = rows.query_map([LISTED_MAX as i64], found)?;
         Ok(rows.map(|row| Ok(row?.approval)).collect::<rusqlite::Result<_>>()?)

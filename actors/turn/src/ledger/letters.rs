@@ -70,6 +70,12 @@ pub struct LedgerStats {
     pub bytes: u64,
     /// Starts of a process on this data directory.
     pub boots: u64,
+    /// Calls and questions that wait for a person.
+    pub approvals: u64,
+    /// Once calls in doubt.
+    pub doubts: u64,
+    /// Agents in quarantine.
+    pub quarantined: u64,
 }
 
 impl LedgerStats {
