@@ -105,6 +105,8 @@ pub(crate) struct Engine {
     /// The latest moment that the file holds.
     kept_ms: u64,
     pub(crate) timers: Timers,
+    /// There are, or were, calls that wait for a message which somebody else has sent.
+    pub(crate) readers: bool,
     /// When old keys were last looked for, Unix milliseconds.
     pub(crate) pruned_ms: u64,
     pub(crate) wal: File,
@@ -137,6 +139,7 @@ impl Engine {
             told_ms: opened.high_water_ms,
             kept_ms: opened.high_water_ms,
             timers: Timers::unknown(),
+            readers: true,
             pruned_ms: 0,
             wal: opened.wal,
             synchronous_full: true,
@@ -146,6 +149,9 @@ impl Engine {
         };
         engine.board.replace(&engine.book);
         engine.measure();
+        // Looked for in vain with each end if this cannot be read.
+        let sql = "SELECT EXISTS (SELECT 1 FROM readers)";
+        engine.readers = engine.conn.query_row(sql, [], |row| row.get(0)).unwrap_or(true);
         Ok(engine)
     }
 

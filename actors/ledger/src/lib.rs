@@ -17,6 +17,7 @@ mod engine;
 #[cfg(test)]
 mod engine_tests;
 mod history;
+mod keep;
 pub mod kit;
 mod ledger;
 mod look;

@@ -153,9 +153,10 @@ fn sweep(engine: &mut Engine, life: u64) -> rusqlite::Result<bool> {
     let Some((swept, durable, gone)) = found else {
         return Ok(true);
     };
+    let (swept, durable) = (un(swept), un(durable));
     // A life that is gone is nobody's to look at.
-    let kept = if gone { 0 } else { engine.options.keep_turns };
-    let (swept, durable) = (un(swept), un(durable).saturating_sub(kept).max(un(swept)));
+    let durable = if gone { durable } else { engine.kept_from(life, swept, durable)? };
+    let durable = durable.max(swept);
     let to = durable.min(swept + SWEEP_TURNS);
     let range = params![db(life), db(swept), db(to)];
     for sql in [

@@ -42,6 +42,7 @@ rules! {
     c4_an_older_incarnation_is_fenced,
     c4_racing_incarnations_never_both_write,
     c4_the_first_outcome_wins,
+    a2_a_call_with_the_key_of_a_message_that_waits_is_answered_by_its_end,
     c2_what_a_call_took_can_be_looked_at,
     c4_an_end_cannot_change_a_result,
     c4_a_once_call_is_in_doubt_only_when_its_holder_ended,

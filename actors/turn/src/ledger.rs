@@ -156,6 +156,12 @@ pub enum LedgerEvent {
     Spawned(Vec<DynamicChild>),
     /// Dynamic children whose rows are gone: end them.
     Stopped(Vec<AgentName>),
+    /// Turns of this agent are on the way out, and the last state of its brain that is kept is further back than they are kept
+    /// (rule E6): a snapshot is due. Told again with every brain that is brought to the disk, until there is one.
+    Lapses {
+        /// The agent.
+        agent: AgentName,
+    },
     /// The file was opened anew after a failure: it may hold more than was ever told, of a group that was answered with an error.
     /// Whoever waits asks again, every agent looks into its inbox, and dynamic children without a life are started.
     Reopened,

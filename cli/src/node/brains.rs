@@ -51,7 +51,7 @@ impl Brains for Files {
         self.apart(move |keeper| {
             let (file, state) = keeper.snapshot(life, epoch)?;
             let (n, chain) = (state.n, state.chain);
-            Ok(Snapshot { life, epoch, n, chain, at_ms: 0, file })
+            Ok(Snapshot { life, epoch, n, chain, at_ms: 0, file, automatic: false })
         })
     }
 
@@ -62,6 +62,10 @@ impl Brains for Files {
             let same = (said.life, said.epoch, said.n, said.chain);
             Ok(same == (at.life, at.epoch, at.done, at.chain))
         })
+    }
+
+    fn bytes(&self, life: Life, epoch: Epoch) -> u64 {
+        std::fs::metadata(self.0.brain(life, epoch)).map_or(0, |meta| meta.len())
     }
 
     fn remove(&self, name: String) -> OfFiles<()> {
@@ -93,7 +97,10 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let done = match runtime {
         Ok(runtime) => {
-            let keeping = Keeping { ledger: Arc::clone(&ledger) as _, brains, clock };
+            let ledger = Arc::clone(&ledger) as _;
+            // As for the ledger: nothing is given up here.
+            let (keep_turns, one_at_a_time) = (u64::MAX, Arc::default());
+            let keeping = Keeping { ledger, brains, clock, keep_turns, one_at_a_time };
             runtime.block_on(work(keeping)).map_err(|failure| {
                 let exit = if failure.retryable { exit::TRY_AGAIN } else { exit::FAILED };
                 CliError::new(&failure.code, exit, failure.message)

@@ -228,6 +228,8 @@ pub(super) fn factory(
             pools: Arc::clone(&reloader.pools),
             reports,
             reload: Arc::new(Reloads(Arc::clone(reloader))),
+            keep_turns: checked.fleet.keep_turns.into(),
+            one_at_a_time: Arc::clone(&checked.exchanges),
             brains: Arc::new(Files::new(&checked.data)),
         },
         host: Arc::new(host),

@@ -27,6 +27,9 @@ pub(crate) const RELOADS: &str = "loket_reloads_total";
 /// Tries to bring dynamic children back after one that failed.
 pub(crate) const BROUGHT_BACK_AGAIN: &str = "loket_bring_back_retries_total";
 
+/// Snapshots of brains that nobody asked for.
+pub(crate) const SNAPSHOTS_AUTOMATIC: &str = "loket_snapshots_automatic_total";
+
 /// What records: histograms with fixed buckets, which can be added up over fleets and take a few hundred bytes each, whatever the
 /// values. The exporter's own choice, a sketch of quantiles, came to half a MiB each.
 pub(super) fn recorder() -> Result<PrometheusBuilder, BuildError> {
@@ -44,6 +47,13 @@ pub(crate) fn describe() {
         Unit::Count,
         "Tries to bring dynamic children back after one that failed."
     );
+    let help = "Snapshots of brains that nobody asked for.";
+    metrics::describe_counter!(SNAPSHOTS_AUTOMATIC, Unit::Count, help);
+}
+
+/// Counts a snapshot that nobody asked for.
+pub(super) fn snapshot() {
+    metrics::counter!(SNAPSHOTS_AUTOMATIC).increment(1);
 }
 
 /// Sums up what histograms have collected, whether somebody asks for `/metrics` or not: a fleet without a door must not keep

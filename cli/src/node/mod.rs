@@ -28,6 +28,7 @@ mod operator;
 mod past;
 mod reload;
 mod screen;
+mod snapshots;
 mod socket;
 mod start;
 mod ticks;

@@ -112,7 +112,7 @@ impl Workshop {
     /// The present epoch's brain after the ledger's last turn, made anew: the present file may be what is wrong.
     pub(crate) fn brain_anew(&self) -> Result<Scratch, CliError> {
         let (epoch, done) = (self.living.epoch, self.living.done);
-        self.brain_from(epoch, done, self.nearest(epoch, done, false)?)
+        self.still(epoch, done)
     }
 
     /// The epoch that a turn was run in.
@@ -124,7 +124,20 @@ impl Workshop {
 
     /// From the nearest file of that epoch that is not beyond, by running again what it lacks.
     fn brain(&self, epoch: Epoch, n: TurnNo) -> Result<Scratch, CliError> {
-        self.brain_from(epoch, n, self.nearest(epoch, n, true)?)
+        match self.brain_from(epoch, n, self.nearest(epoch, n, true)?)? {
+            Some(scratch) => Ok(scratch),
+            // The agent has ended turns while its file was copied: from a snapshot, which does not move.
+            None => self.still(epoch, n),
+        }
+    }
+
+    /// The same without the brain's own file.
+    fn still(&self, epoch: Epoch, n: TurnNo) -> Result<Scratch, CliError> {
+        let made = self.brain_from(epoch, n, self.nearest(epoch, n, false)?)?;
+        made.ok_or_else(|| {
+            let text = format!("no file of epoch {epoch} holds the brain at turn {n} or before");
+            CliError::new("C015", exit::FAILED, text)
+        })
     }
 
     fn brain_from(
@@ -132,11 +145,11 @@ impl Workshop {
         epoch: Epoch,
         n: TurnNo,
         nearest: Option<(PathBuf, TurnNo)>,
-    ) -> Result<Scratch, CliError> {
+    ) -> Result<Option<Scratch>, CliError> {
         let whose = (self.living.life, epoch);
-        let (from, at) = match nearest {
-            Some((file, at)) => (Some(file), at),
-            None if epoch == Epoch(0) => (None, TurnNo(0)),
+        let from = match nearest {
+            Some((file, _)) => Some(file),
+            None if epoch == Epoch(0) => None,
             None => {
                 let text = format!(
                     "there is no snapshot of the brain in epoch {epoch} at turn {n} or before, nor the file that the epoch began with"
@@ -147,8 +160,13 @@ impl Workshop {
         let folder = self.folder.0.join(format!("{epoch}-{n}"));
         let scratch = Scratch::new(&folder, &self.living.agent, whose, from.as_deref())
             .map_err(|error| of_file(&error))?;
+        // What the copy says of itself: a brain in use may have moved on since it was looked at.
+        let (at, _) = scratch.state();
+        if at > n {
+            return Ok(None);
+        }
         self.bring_up(&scratch, at, n)?;
-        Ok(scratch)
+        Ok(Some(scratch))
     }
 
     /// The file with the latest turn up to `n`: a snapshot, or the brain itself.

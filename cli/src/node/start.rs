@@ -13,7 +13,7 @@ use super::obituaries::{Obituaries, remove, remove_below};
 use super::operator::Outsider;
 use super::reload::Reloader;
 use super::ticks::Beats;
-use super::{builtins, console, directory, file, http, past, socket};
+use super::{builtins, console, directory, file, http, past, snapshots, socket};
 use crate::exit::{self, CliError, Code};
 use loket_agent::Pools;
 use loket_host::driver::Modules;
@@ -27,10 +27,11 @@ use loket_runtime::{
 use loket_store::keep::holds_brains;
 use loket_store::{STORE_THREADS, StoreThreads};
 use loket_supervision::fleet::{self, Durability, Fleet};
-use loket_turn::{Ledger, LedgerEvent};
+use loket_turn::{AgentName, Ledger, LedgerEvent};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
+use tokio::sync::mpsc::Sender;
 
 /// Instance slots when the fleet file does not say: turns beyond it wait for a core anyway; each slot reserves address space.
 const SLOTS_DEFAULT: u32 = 128;
@@ -60,6 +61,8 @@ pub(super) struct Checked {
     pub(super) slots: u32,
     /// The data directory was written under another name.
     renamed: bool,
+    /// Held while a brain's files are made.
+    pub(super) exchanges: Arc<tokio::sync::Mutex<()>>,
     pub(super) modules: Arc<Modules>,
     /// The file, and the parameters that it was read with: for reloads.
     file: PathBuf,
@@ -89,12 +92,16 @@ pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
     .map_err(start_failed)?;
     let waiters = Arc::<Waiters>::default();
     let spawner = Arc::new(OnceLock::new());
-    let ledger = open_ledger(&checked, &node, &waiters, &spawner)?;
+    let (lapsing, due) = snapshots::queue();
+    let ledger = open_ledger(&checked, &node, &waiters, (&spawner, lapsing))?;
     node.clock().raise(Moment(ledger.high_water_ms()));
+    let (system, clock) = (node.system().clone(), node.clock().clone());
     let started = past::no_brain_behind_other_rules(&checked.data)
         .and_then(|()| directory::clear(&checked.data))
         .and_then(|()| start(&checked, node, lanes, waiters, Arc::clone(&ledger), &spawner));
     let (runtime, spare) = started.inspect_err(|_| ledger.stop())?;
+    let keeping = snapshots::keeping(&checked, &ledger, clock);
+    system.spawn(move || snapshots::take(due, keeping));
     let serving = serve(&checked, &runtime, metrics, &spare);
     let code = match serving {
         Ok(operator) => {
@@ -143,7 +150,8 @@ fn check(options: &RunOptions) -> Result<Checked, CliError> {
         tracing::warn!(code = warning.code, "{}", warning.message);
     }
     let (file, renamed) = (options.fleet.clone(), options.renamed);
-    Ok(Checked { fleet, folder, data, slots, modules, renamed, file, sets })
+    let exchanges = Arc::default();
+    Ok(Checked { fleet, folder, data, slots, modules, renamed, exchanges, file, sets })
 }
 
 /// Compiled code is kept in the data directory; without a place for it, it is compiled at each start.
@@ -188,7 +196,7 @@ fn open_ledger(
     checked: &Checked,
     node: &Node,
     waiters: &Arc<Waiters>,
-    spawner: &Arc<OnceLock<Spawner>>,
+    (spawner, lapsing): (&Arc<OnceLock<Spawner>>, Sender<AgentName>),
 ) -> Result<Arc<SqliteLedger>, CliError> {
     let clock = node.clock().clone();
     let options = Options {
@@ -220,6 +228,8 @@ fn open_ledger(
                 drop(tree.stop_dynamic(&agent));
             }
         }
+        // Told of again when there is no room.
+        LedgerEvent::Lapses { agent } => drop(lapsing.try_send(agent)),
         LedgerEvent::Reopened => {
             waiters.on_ledger_event(&LedgerEvent::Reopened);
             registry.wake_all();

@@ -1,6 +1,6 @@
 //! A turn is run again beside the fleet: it says whether it still agrees with its records, or what other code does differently.
 
-use crate::fleet::{Fleet, file};
+use crate::fleet::{Fleet, PATIENCE, file, within};
 use serde_json::{Value, json};
 
 const GRANTS: &str = r#"grants: [(cap: "store.brain"), (cap: "time"), (cap: "random"), (cap: "log.write"),
@@ -149,4 +149,49 @@ fn e7_what_cannot_be_had_any_more_is_said() {
 fn guest(name: &str) -> std::path::PathBuf {
     let modules = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../agents/guests/modules");
     modules.join(name).with_extension("wasm")
+}
+
+/// E6: what is kept can be run again, whatever was given up before it: a snapshot is taken when the last one is too far back.
+#[test]
+fn e6_the_turns_that_are_kept_can_be_run_again() {
+    let mut fleet = fleet("keep_turns: 4,");
+    fleet.start();
+    let kept = |fleet: &Fleet| -> Vec<u64> {
+        let turns = fleet.command(&["turns", "desk", "--limit", "1000", "--json"]).json();
+        turns["turns"].as_array().unwrap().iter().map(|it| it["n"].as_u64().unwrap()).collect()
+    };
+    let automatic = |fleet: &Fleet| -> Vec<u64> {
+        let all = fleet.command(&["brain", "desk", "snapshots", "--json"]).json();
+        let all = all["snapshots"].as_array().unwrap().clone();
+        all.iter()
+            .filter(|it| it["automatic"] == true)
+            .map(|it| it["n"].as_u64().unwrap())
+            .collect()
+    };
+    for round in 1..=4 {
+        for _ in 0..8 {
+            fleet.call("desk", "count").json();
+        }
+        // A brain is brought to the disk when its agent has been idle, and that tells the ledger.
+        within(PATIENCE, "a snapshot", || {
+            automatic(&fleet).last().copied().filter(|n| *n > 8 * (round - 1))
+        });
+    }
+    within(PATIENCE, "the first turns are given up", || (!kept(&fleet).contains(&1)).then_some(()));
+    let turns = kept(&fleet);
+    assert!(turns.len() >= 4 && turns.contains(&32), "{turns:?}");
+    let (base, snapshots) = (turns.iter().min().unwrap() - 1, automatic(&fleet));
+    assert!(
+        snapshots.contains(&base),
+        "what is kept begins behind a snapshot: {turns:?}, {snapshots:?}"
+    );
+    assert!(snapshots.len() <= 3, "the older ones go: {snapshots:?}");
+    for n in &turns {
+        let said = fleet.command(&["replay", "desk", &n.to_string(), "--json"]).json();
+        assert_eq!(said["agrees"], true, "{said}");
+    }
+    let to = turns.iter().min().unwrap().to_string();
+    assert_eq!(fleet.command(&["brain", "desk", "rewind", "--to", &to]).exit, 0);
+    assert_eq!(fleet.call("desk", "count").json(), turns.iter().min().unwrap() + 1);
+    fleet.stop();
 }

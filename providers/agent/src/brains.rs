@@ -14,9 +14,13 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// Snapshots of one life that are kept; the oldest goes when another is taken.
 pub const SNAPSHOTS_MAX: usize = 32;
+
+/// Bytes of a brain that a turn is worth: the copy of a large one waits for more turns, so that copying costs each as much.
+const BYTES_PER_TURN: u64 = 16 * 1024;
 
 /// How often the file is made anew because the agent has ended a turn meanwhile.
 const TRIES: u32 = 10;
@@ -33,6 +37,8 @@ pub trait Brains: Send + Sync + 'static {
     fn snapshot(&self, life: Life, epoch: Epoch) -> OfFiles<Snapshot>;
     /// Makes the file of the epoch after `at` out of this one, durably. Whether it was the very state that `at` says.
     fn adopt(&self, from: PathBuf, at: BrainStanding) -> OfFiles<bool>;
+    /// How large a brain's file is, bytes; 0 when there is none.
+    fn bytes(&self, life: Life, epoch: Epoch) -> u64;
     /// Removes a snapshot's file.
     fn remove(&self, name: String) -> OfFiles<()>;
     /// Removes what epochs before the last one left.
@@ -100,6 +106,10 @@ pub struct Keeping {
     pub brains: Arc<dyn Brains>,
     /// The node's clock.
     pub clock: Clock,
+    /// How many ended turns are kept.
+    pub keep_turns: u64,
+    /// Held while files are made and named: two at once would write the same ones.
+    pub one_at_a_time: Arc<Mutex<()>>,
 }
 
 pub(crate) fn perform(keeping: Keeping, what: Brain) -> Performed {
@@ -131,32 +141,65 @@ pub async fn list(keeping: &Keeping, agent: AgentName) -> Result<Value, Failure>
 /// # Errors
 /// The ledger's, or a file's.
 pub async fn snapshot(keeping: &Keeping, agent: AgentName) -> Result<Value, Failure> {
+    let _alone = keeping.one_at_a_time.lock().await;
     let standing = keeping.ledger.brain_standing(agent.clone()).await;
     let at = standing.map_err(|error| failure_of(&error))?;
-    let taken = take(keeping, &agent, at.life, at.epoch).await?;
+    let taken = take(keeping, &agent, &at, false).await?;
     Ok(json!({"agent": agent, "snapshot": taken}))
+}
+
+/// Takes a snapshot that the turns which are kept can be run again from, unless there is one already or the brain is too large for so
+/// few turns (rule E6). Whether one was taken.
+///
+/// # Errors
+/// The ledger's, or a file's.
+pub async fn snapshot_if_due(keeping: &Keeping, agent: AgentName) -> Result<bool, Failure> {
+    let _alone = keeping.one_at_a_time.lock().await;
+    let standing = keeping.ledger.brain_standing(agent.clone()).await;
+    let at = standing.map_err(|error| failure_of(&error))?;
+    let all = keeping.ledger.snapshots(agent.clone()).await;
+    let all = all.map_err(|error| failure_of(&error))?;
+    let turns = match all.iter().map(|it| it.n.0).max() {
+        Some(newest) => at.done.0.saturating_sub(newest),
+        None => at.done.0,
+    };
+    let large = keeping.brains.bytes(at.life, at.epoch) > turns.saturating_mul(BYTES_PER_TURN);
+    if large || (!all.is_empty() && turns < keeping.keep_turns) {
+        return Ok(false);
+    }
+    take(keeping, &agent, &at, true).await?;
+    Ok(true)
 }
 
 async fn take(
     keeping: &Keeping,
     agent: &AgentName,
-    life: Life,
-    epoch: Epoch,
+    at: &BrainStanding,
+    automatic: bool,
 ) -> Result<Snapshot, Failure> {
-    let taken = keeping.brains.snapshot(life, epoch).await?;
-    let taken = Snapshot { at_ms: keeping.clock.now().0, ..taken };
+    let taken = keeping.brains.snapshot(at.life, at.epoch).await?;
+    let taken = Snapshot { at_ms: keeping.clock.now().0, automatic, ..taken };
     let noted = keeping.ledger.note_snapshot(agent.clone(), taken.clone()).await;
     noted.map_err(|error| failure_of(&error))?;
     let all = keeping.ledger.snapshots(agent.clone()).await;
     let mut all = all.map_err(|error| failure_of(&error))?;
     all.sort_by_key(|it| it.at_ms);
     // The row first: a row without a file would promise what is not there.
-    for old in all.iter().take(all.len().saturating_sub(SNAPSHOTS_MAX)) {
+    for old in over(&all, at.done.0.saturating_sub(keeping.keep_turns)) {
         let dropped = keeping.ledger.drop_snapshot(old.clone()).await;
         dropped.map_err(|error| failure_of(&error))?;
         keeping.brains.remove(old.file.clone()).await?;
     }
     Ok(taken)
+}
+
+/// Snapshots that are kept no longer, of all in the order of time: the oldest that somebody asked for, beyond the most; and the
+/// automatic ones before the newest up to this turn, for nothing before that one is kept.
+fn over(all: &[Snapshot], window: u64) -> impl Iterator<Item = &Snapshot> {
+    let asked = all.iter().filter(|it| !it.automatic);
+    let many = all.iter().filter(|it| !it.automatic).count().saturating_sub(SNAPSHOTS_MAX);
+    let base = all.iter().map(|it| it.n.0).filter(|n| *n <= window).max().unwrap_or(0);
+    asked.take(many).chain(all.iter().filter(move |it| it.automatic && it.n.0 < base))
 }
 
 /// Puts another file in the place of an agent's brain (rule E7).
@@ -165,6 +208,7 @@ async fn take(
 /// `open_turn`, `brain_busy`, the ledger's, or a file's.
 pub async fn switch(keeping: &Keeping, exchange: Exchange) -> Result<Value, Failure> {
     let agent: AgentName = exchange.agent.into();
+    let _alone = keeping.one_at_a_time.lock().await;
     let mut before = None;
     for _ in 0..TRIES {
         let standing = keeping.ledger.brain_standing(agent.clone()).await;
@@ -190,11 +234,15 @@ pub async fn switch(keeping: &Keeping, exchange: Exchange) -> Result<Value, Fail
             Switched::Done { epoch, letter } => {
                 keeping.brains.forget_before(at.life, epoch);
                 // What the epoch began with: turns of it can be run again from there.
-                if let Err(failure) = take(keeping, &agent, at.life, epoch).await {
+                let new = BrainStanding { epoch, ..at };
+                if let Err(failure) = take(keeping, &agent, &new, false).await {
                     tracing::warn!(%agent, "no snapshot of the new brain: {failure}");
                 }
+                // The turn that was given up is skipped, and counts.
+                let n = new.done.0 + u64::from(letter.is_some());
                 return Ok(json!({
-                    "agent": agent, "epoch": epoch, "n": at.done, "letter": letter, "before": before.flatten(),
+                    "agent": agent, "epoch": epoch, "n": n, "letter": letter,
+                    "before": before.flatten(),
                 }));
             }
         }
@@ -211,7 +259,7 @@ fn moved(agent: &AgentName) -> Failure {
 
 /// What is given up stays as a snapshot; of a damaged file there is none to be had.
 async fn kept_before(keeping: &Keeping, agent: &AgentName, at: &BrainStanding) -> Option<Snapshot> {
-    match take(keeping, agent, at.life, at.epoch).await {
+    match take(keeping, agent, at, false).await {
         Ok(taken) => Some(taken),
         Err(failure) => {
             tracing::warn!(%agent, "the brain before the exchange is not kept: {failure}");

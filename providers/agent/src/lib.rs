@@ -18,7 +18,7 @@ mod turns;
 mod watch;
 mod whereis;
 
-pub use brains::{Brain, Brains, Exchange, Keeping, OfFiles};
+pub use brains::{Brain, Brains, Exchange, Keeping, OfFiles, snapshot_if_due};
 pub use groups::{Grouping, News};
 pub use operations::OPERATIONS;
 pub use provider::{

@@ -50,13 +50,19 @@ pub struct AgentServices {
     pub reload: Arc<dyn Reload>,
     /// The files of brains.
     pub brains: Arc<dyn Brains>,
+    /// How many ended turns of each agent are kept.
+    pub keep_turns: u64,
+    /// See [`Keeping::one_at_a_time`].
+    pub one_at_a_time: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl AgentServices {
     /// What the files of brains are kept with.
     fn keeping(&self) -> Keeping {
         let (ledger, brains) = (Arc::clone(&self.ledger), Arc::clone(&self.brains));
-        Keeping { ledger, brains, clock: self.clock.clone() }
+        let (clock, keep_turns) = (self.clock.clone(), self.keep_turns);
+        let one_at_a_time = Arc::clone(&self.one_at_a_time);
+        Keeping { ledger, brains, clock, keep_turns, one_at_a_time }
     }
 }
 

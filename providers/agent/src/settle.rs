@@ -7,8 +7,9 @@ use loket_turn::{
     AgentName, Doubt, DoubtId, Failure, Ledger, LedgerError, Quarantined, Release, Released,
     Resolution,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
+use serde_json::value::RawValue;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -43,8 +44,8 @@ struct DoubtArgs {
 #[serde(deny_unknown_fields)]
 struct ResolveArgs {
     doubt: u64,
-    #[serde(default)]
-    done: Option<Box<serde_json::value::RawValue>>,
+    #[serde(default, deserialize_with = "result")]
+    done: Option<Box<RawValue>>,
     #[serde(default)]
     retry: bool,
     #[serde(default)]
@@ -71,6 +72,11 @@ struct ReleaseArgs {
 enum How {
     AcceptRerun,
     Skip,
+}
+
+/// `null` is a result like any other.
+fn result<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(from).map(Some)
 }
 
 /// Checks a call of `agent.doubt.*` or `agent.quarantine.*`.

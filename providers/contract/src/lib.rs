@@ -14,6 +14,7 @@ pub mod metrics;
 mod provider;
 pub mod rerun;
 mod serve;
+mod unsure;
 mod wrapper;
 
 pub use describe::{facts, failure_for_accept};

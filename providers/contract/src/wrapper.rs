@@ -6,7 +6,9 @@
 use crate::budget::{self, Draws, Stopped};
 use crate::failpoints::{self, Point};
 use crate::serve::Desk;
-use crate::{CallView, Operation, Performed, Provider, ProviderServices, TurnView, metrics};
+use crate::{
+    CallView, Operation, Performed, Provider, ProviderServices, TurnView, metrics, unsure,
+};
 use loket_kernel::Badge;
 use loket_runtime::{AdmittedCall, Clock, Reply, TurnCall};
 use loket_turn::simulation::{Mutation, broken};
@@ -282,6 +284,9 @@ async fn journaled<P: Provider>(
                 agent = %turn.turn.key.agent,
                 "intent not written: {error}"
             );
+            if ticket.class() == EffectClass::Once && error.is_no_answer() {
+                unsure::intent(&services, turn.live.key()).await;
+            }
             // Nothing left the turn: the driver sends the call again or ends the turn (rule C4).
             ticket.not_written(&error);
             return;
@@ -365,7 +370,11 @@ async fn record(
     }
     let stamp_ms = services.clock.now().0;
     let write = ResultWrite { intent: turn.live.key(), outcome, used: Some(used), stamp_ms };
-    match services.ledger.result(write).await {
+    let written = match ticket.class() {
+        EffectClass::Once => unsure::result(&services, write).await,
+        _ => services.ledger.result(write).await,
+    };
+    match written {
         Ok((kept, stamp_ms)) => ticket.done(kept, Some(stamp_ms)),
         Err(LedgerError::NotFound(_)) => {
             // The turn was skipped or its agent removed meanwhile: nobody waits any more.

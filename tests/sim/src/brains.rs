@@ -21,7 +21,7 @@ impl Brains for Files {
         Box::pin(async move {
             let (file, state) = keeper.snapshot(life, epoch).map_err(|why| of_file(&why))?;
             let (n, chain) = (state.n, state.chain);
-            Ok(Snapshot { life, epoch, n, chain, at_ms: 0, file })
+            Ok(Snapshot { life, epoch, n, chain, at_ms: 0, file, automatic: false })
         })
     }
 
@@ -33,6 +33,10 @@ impl Brains for Files {
             let same = (said.life, said.epoch, said.n, said.chain);
             Ok(same == (at.life, at.epoch, at.done, at.chain))
         })
+    }
+
+    fn bytes(&self, life: Life, epoch: Epoch) -> u64 {
+        std::fs::metadata(self.0.brain(life, epoch)).map_or(0, |meta| meta.len())
     }
 
     fn remove(&self, name: String) -> OfFiles<()> {

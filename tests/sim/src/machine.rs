@@ -261,6 +261,8 @@ fn factory(
         waiters: Arc::clone(waiters),
         clock: node.clock().clone(),
         brains: Arc::new(Files(Keeper::new(&dir))),
+        keep_turns: 0,
+        one_at_a_time: Arc::default(),
         pools: Arc::new(Pools::default()),
         reports: Arc::new(Nothing),
         reload: Arc::new(Nothing),

@@ -31,7 +31,13 @@ impl Bench {
         let data = simulation.disk.root();
         let ledger: Arc<dyn Ledger> = Arc::clone(&process.ledger) as _;
         let brains = Arc::new(Files(Keeper::new(&data)));
-        let keeping = Keeping { ledger, brains, clock: process.clock.clone() };
+        let keeping = Keeping {
+            ledger,
+            brains,
+            clock: process.clock.clone(),
+            keep_turns: 0,
+            one_at_a_time: Arc::default(),
+        };
         Some(Self { keeping, data, world: Arc::clone(&simulation.world) })
     }
 

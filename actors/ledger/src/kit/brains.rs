@@ -132,6 +132,7 @@ pub fn e7_snapshots_are_noted_and_forgotten(it: &Subject) {
         chain: Hash::of(b"chain"),
         at_ms: NOW_MS,
         file: format!("{n}.db"),
+        automatic: n == 2,
     };
     for n in [2, 1] {
         wait(it.ledger.note_snapshot("a".into(), snapshot(n))).expect("noted");

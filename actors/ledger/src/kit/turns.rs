@@ -113,6 +113,31 @@ pub fn c4_the_first_outcome_wins(it: &Subject) {
     assert!(matches!(unknown, Err(LedgerError::NotFound(_))));
 }
 
+/// A2, I1: a call whose key is that of a message which somebody has sent already is answered with it: by its end, or by its cycle.
+pub fn a2_a_call_with_the_key_of_a_message_that_waits_is_answered_by_its_end(it: &Subject) {
+    let (a, b) = (it.opened("a"), it.opened("b"));
+    it.accept("a", "x");
+    let sent = Accept { sender: "a".into(), key: Some("k".to_owned()), ..message("b", "work") };
+    let first = wait(it.ledger.accept(sent.clone())).expect("accepted");
+    for call in [1, 2] {
+        wait(it.ledger.intent(it.intent(&a, call, "work"))).expect("intent");
+        let intent = it.key(&a, call);
+        let reply_to = Some(ReplyTo::Intent { agent: "a".into(), intent });
+        let again = Accept { reply_to, id: Some(MessageId([call as u8; 16])), ..sent.clone() };
+        for _ in 0..2 {
+            let known = wait(it.ledger.accept(again.clone())).expect("accepted");
+            assert_eq!((known.message, known.duplicate), (first.message, true));
+            assert_eq!(known.outcome, None, "it is not answered yet");
+        }
+    }
+    let result = |call| wait(it.ledger.result_of(it.key(&a, call))).expect("asked");
+    assert_eq!((result(1), result(2)), (None, None));
+    wait(it.ledger.end(it.ending(&b))).expect("ended");
+    let done = |call| result(call).map(|(outcome, _)| outcome);
+    assert_eq!(done(1), Some(Ok(b"done".to_vec())));
+    assert_eq!(done(2), done(1));
+}
+
 /// C2: what a call took from its intent to its first answer, and what it used, can be looked at; and what the driver says of one
 /// without an intent.
 pub fn c2_what_a_call_took_can_be_looked_at(it: &Subject) {

@@ -95,6 +95,9 @@ impl Engine {
     pub(crate) fn accept(&mut self, message: &Accept) -> Op<Accepted, AcceptError> {
         sizes(message).map_err(Fault::Refused)?;
         if let Some(known) = self.known(message)? {
+            if known.outcome.is_none() {
+                self.reads_too(message, known.message)?;
+            }
             return Ok(known);
         }
         let agent = self
@@ -129,6 +132,31 @@ impl Engine {
             self.waits_for(caller, *intent, agent.life, message.now_ms)?;
         }
         Ok(Accepted { message: id, duplicate: false, outcome: None, skipped: false })
+    }
+
+    /// A call that is answered with a message which somebody has sent before: its end is told to this one, too (rule A2).
+    fn reads_too(&mut self, message: &Accept, id: MessageId) -> Op<(), AcceptError> {
+        let Some(ReplyTo::Intent { agent: caller, intent }) = &message.reply_to else {
+            return Ok(());
+        };
+        let Some(receiver) = self.book.get(&message.to) else { return Ok(()) };
+        let (life, done) = (receiver.life, receiver.done);
+        // Its own sender, sending it again, is told already.
+        let sql = "SELECT reply_intent FROM messages WHERE life = ?1 AND n > ?2 AND id = ?3";
+        let first: Option<Option<Vec<u8>>> = self
+            .conn
+            .prepare_cached(sql)?
+            .query_row(params![db(life), db(done), id.0], |row| row.get(0))
+            .optional()?;
+        if first.is_none_or(|first| first.as_deref() == Some(&intent.0)) {
+            return Ok(());
+        }
+        self.conn
+            .prepare_cached("INSERT OR IGNORE INTO readers(message, intent) VALUES (?1, ?2)")?
+            .execute(params![id.0, intent.0])?;
+        self.readers = true;
+        self.waits_for(caller, *intent, life, message.now_ms)?;
+        Ok(())
     }
 
     /// The same message sent before, by its derived id or its key (rule A2).

@@ -16,8 +16,7 @@ use rusqlite::{Connection, params};
 
 /// The snapshots of a life, oldest first.
 pub(crate) fn snapshots(conn: &Connection, life: u64) -> rusqlite::Result<Vec<Snapshot>> {
-    let sql =
-        "SELECT epoch, n, chain, at_ms, file FROM snapshots WHERE life = ?1 ORDER BY epoch, n";
+    let sql = "SELECT epoch, n, chain, at_ms, file, automatic FROM snapshots WHERE life = ?1 ORDER BY epoch, n";
     let mut rows = conn.prepare_cached(sql)?;
     let rows = rows.query_map([db(life)], |row| {
         Ok(Snapshot {
@@ -27,6 +26,7 @@ pub(crate) fn snapshots(conn: &Connection, life: u64) -> rusqlite::Result<Vec<Sn
             chain: Hash(codec::array(row.get(2)?)?),
             at_ms: un(row.get(3)?),
             file: row.get(4)?,
+            automatic: row.get(5)?,
         })
     })?;
     rows.collect()
@@ -150,8 +150,8 @@ impl Engine {
         }
         self.conn
             .prepare_cached(
-                "INSERT OR REPLACE INTO snapshots(life, epoch, n, chain, at_ms, file)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                "INSERT OR REPLACE INTO snapshots(life, epoch, n, chain, at_ms, file, automatic)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
             .execute(params![
                 db(it.life.0),
@@ -159,9 +159,16 @@ impl Engine {
                 db(it.n.0),
                 it.chain.0,
                 db(it.at_ms),
-                it.file
+                it.file,
+                it.automatic
             ])?;
         self.meters.snapshots.increment(1);
+        // Turns before it may have waited for it.
+        let agent = self.living(name)?;
+        let (life, swept, durable) = (agent.life, agent.swept, agent.durable);
+        if self.kept_from(life, swept, durable)? > swept {
+            self.book.sweep.push_back(life);
+        }
         Ok(())
     }
 

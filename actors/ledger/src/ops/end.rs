@@ -122,6 +122,14 @@ impl Engine {
                 .prepare_cached("UPDATE dedupe SET ok = ?2, outcome = ?3 WHERE key = ?1")?
                 .execute(params![row, ok, bytes])?;
         }
+        let others = if self.readers { self.readers_of(id)? } else { Vec::new() };
+        for intent in others {
+            if let Some(written) = self.write_result(intent, outcome, None, now_ms)?
+                && written.first
+            {
+                self.tell(&written, intent);
+            }
+        }
         if let Some(intent) = intent
             && let Some(written) = self.write_result(intent, outcome, None, now_ms)?
             && written.first
@@ -134,6 +142,18 @@ impl Engine {
             outcome: outcome.clone(),
         });
         Ok(())
+    }
+
+    /// Whoever else waits for this message; they are forgotten.
+    fn readers_of(&self, id: MessageId) -> rusqlite::Result<Vec<IntentId>> {
+        let mut found =
+            self.conn.prepare_cached("SELECT intent FROM readers WHERE message = ?1")?;
+        let found = found.query_map([id.0], |row| codec::array(row.get(0)?).map(IntentId))?;
+        let found: Vec<IntentId> = found.collect::<rusqlite::Result<_>>()?;
+        if !found.is_empty() {
+            self.conn.prepare_cached("DELETE FROM readers WHERE message = ?1")?.execute([id.0])?;
+        }
+        Ok(found)
     }
 
     /// Carries out one staged effect. It never fails for a reason that lies with the receiver: what

@@ -4,8 +4,9 @@ use super::next::{BEGIN, MESSAGE, begin_at, message_at, records};
 use super::quarantine::RERUN_ACCEPTED;
 use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op};
+use crate::keep;
 use loket_turn::limits::CATCH_UP_PAGE;
-use loket_turn::{AgentName, EndedTurn, Hash, LedgerError, Life, RanTurn, TurnNo};
+use loket_turn::{AgentName, EndedTurn, Hash, LedgerError, LedgerEvent, Life, RanTurn, TurnNo};
 use rusqlite::{Connection, params};
 
 /// Bytes of records and bodies that one page of catch-up holds at most, its first turn aside:
@@ -85,13 +86,16 @@ impl Engine {
         self.conn
             .prepare_cached("UPDATE agents SET durable_n = ?2 WHERE life = ?1")?
             .execute([life.0, n].map(db))?;
+        let (swept, kept) = (agent.swept, self.options.keep_turns);
+        let waited = self.kept_from(life.0, swept, agent.durable)? > swept;
+        if kept > 0 && keep::lapses(&self.conn, agent, n, kept)? {
+            self.events.push(LedgerEvent::Lapses { agent: name.clone() });
+        }
+        if !waited && self.kept_from(life.0, swept, n)? > swept {
+            self.book.sweep.push_back(life.0);
+        }
         if let Some(agent) = self.book.change(life.0) {
-            let kept = self.options.keep_turns;
-            let waits = agent.swept < agent.durable.saturating_sub(kept);
             agent.durable = n;
-            if !waits && agent.swept < n.saturating_sub(kept) {
-                self.book.sweep.push_back(life.0);
-            }
         }
         Ok(())
     }

@@ -153,6 +153,13 @@ impl Engine {
         self.conn
             .prepare_cached("DELETE FROM records WHERE life = ?1 AND n = ?2 AND call >= ?3")?
             .execute(params![db(life), db(n.0), from.0])?;
+        // What was said of calls whose records are gone: they are asked anew.
+        self.conn
+            .prepare_cached(
+                "DELETE FROM approvals WHERE life = ?1 AND n = ?2 AND intent NOT IN
+                     (SELECT intent FROM records WHERE life = ?1 AND n = ?2 AND intent IS NOT NULL)",
+            )?
+            .execute([life, n.0].map(db))?;
         self.conn
             .prepare_cached(
                 "UPDATE turns SET deaths = 0, deaths_alone = 0, pin =

@@ -18,6 +18,9 @@ pub struct Snapshot {
     pub at_ms: u64,
     /// Its file's name, beneath the directory of snapshots.
     pub file: String,
+    /// Taken without being asked for, so that the turns that are kept can be run again; it goes when they do.
+    #[serde(default)]
+    pub automatic: bool,
 }
 
 /// How an agent's brain stands in the ledger, for whoever would put another file in its place.

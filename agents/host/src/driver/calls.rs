@@ -158,6 +158,11 @@ impl Counter {
         }
     }
 
+    /// Whether an ended turn is run again, which has no deadline (rule F2).
+    fn is_catch_up(&self) -> bool {
+        self.ends_at_ms.is_none()
+    }
+
     pub(super) fn unrecorded(&self, class: EffectClass, outcome: Outcome) -> Answered {
         let stamp_ms = self.clock.now().0;
         Answered { class, outcome, stamp_ms, effect: None, durable: false, took_ms: 0 }
@@ -181,6 +186,13 @@ impl Counter {
         if let Err(failure) = &outcome {
             // In the re-run part a failure that has no record is none that the guest saw: today's load or table must not
             // answer in its place (rule C6).
+            if live.pure_only && self.is_catch_up() && !failure.retryable {
+                return Err(Halt::Diverged(loket_turn::Diverged {
+                    call: live.call,
+                    recorded: "(no such failure)".to_owned(),
+                    rerun: failure.to_string(),
+                }));
+            }
             if failure.code == CODE_ENVIRONMENT || live.pure_only {
                 return Err(Halt::Environment(failure.to_string()));
             }

@@ -177,9 +177,13 @@ impl Agent {
         let again = self.run(play).await;
         let reply = match again.answer {
             Ok(reply) => reply,
+            // The machine's fault is waited out (rule F2); any other end is not the one that the turn came to.
             Err(Stopped::Failed(failed)) => {
                 let text = format!("re-running turn {}: {}", ended.n, failed.message);
-                return Err(Failed { message: text, blame: Blame::Host, ..failed }.into());
+                return Err(match failed.blame {
+                    Blame::Environment => Failed { message: text, ..failed }.into(),
+                    _ => Stopped::Quarantined(self.because("diverged", text, n, None)),
+                });
             }
             Err(stopped @ (Stopped::Quarantined(_) | Stopped::Paused(_))) => return Err(stopped),
             Err(Stopped::Parked(_)) => {
