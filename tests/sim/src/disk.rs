@@ -274,8 +274,10 @@ fn torn(synced: &[u8], written: &[u8], rng: &mut Rng) -> Vec<u8> {
     };
     let mut bytes = vec![0; len];
     for (at, page) in bytes.chunks_mut(PAGE).enumerate() {
-        let from = if rng.percent(new_percent) { written } else { synced };
         let start = at * PAGE;
+        // What was cut off is as it was, if it is there: nothing was written in its place.
+        let was_cut = start >= written.len();
+        let from = if rng.percent(new_percent) && !was_cut { written } else { synced };
         let end = (start + page.len()).min(from.len());
         if start < end {
             page[..end - start].copy_from_slice(&from[start..end]);
