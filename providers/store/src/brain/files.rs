@@ -16,6 +16,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+/// The folder of a brain, that of all brains and the data directory: each name lies in the one above.
+const NAMES_ABOVE: usize = 3;
+
 /// Held while a folder is looked for and made: who finds it there finds it on the disk.
 static FOLDERS: Mutex<()> = Mutex::new(());
 
@@ -27,12 +30,20 @@ pub(crate) struct BrainFiles {
     template: Arc<OnceLock<Vec<u8>>>,
     /// Whose file had an fsync that failed: renewed before it is opened again (rule J2). At most one a brain.
     suspects: Arc<Mutex<HashSet<(Life, Epoch)>>>,
+    /// Folders whose names this process has on the disk: one that ended in the middle of a making may have left names that are not,
+    /// and what is built upon such a file would go with its name. 256 at most.
+    sure: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 impl BrainFiles {
     /// The brains of a data directory. Nothing is touched yet.
     pub(crate) fn new(data: &Path) -> Self {
-        Self { root: data.join("brains"), template: Arc::default(), suspects: Arc::default() }
+        Self {
+            root: data.join("brains"),
+            template: Arc::default(),
+            suspects: Arc::default(),
+            sure: Arc::default(),
+        }
     }
 
     /// The directory that holds all of them.
@@ -80,6 +91,7 @@ impl BrainFiles {
     pub(crate) fn ensure(&self, life: Life, epoch: Epoch) -> Result<bool, OpenError> {
         let path = self.path(life, epoch);
         if path.try_exists()? {
+            self.make_sure(path.parent().unwrap_or(&self.root))?;
             return Ok(false);
         }
         if epoch != Epoch(0) {
@@ -105,7 +117,21 @@ impl BrainFiles {
         }
         fs::rename(&making, &path)?;
         sync_folder(folder)?;
+        self.make_sure(folder)?;
         Ok(true)
+    }
+
+    /// Brings the names of a folder, and its own, to the disk, once in a process.
+    fn make_sure(&self, folder: &Path) -> io::Result<()> {
+        let mut sure = self.sure.lock().unwrap_or_else(PoisonError::into_inner);
+        if sure.contains(folder) {
+            return Ok(());
+        }
+        for folder in folder.ancestors().take(NAMES_ABOVE) {
+            sync_folder(folder)?;
+        }
+        sure.insert(folder.to_owned());
+        Ok(())
     }
 
     /// The bytes of a brain with the schema and nothing else.
