@@ -92,7 +92,7 @@ pub(crate) enum Command {
     /// List an agent's turns, newest first.
     #[command(after_help = examples::TURNS)]
     Turns(TurnsArgs),
-    /// Show one turn: message, calls with results, time and cost, answer, what it changed in the brain.
+    /// Show one turn: message, calls with time and cost, answer, what it changed.
     #[command(after_help = examples::TURN)]
     Turn(TurnArgs),
     /// Run a turn again beside the fleet: does it still agree with its records?
