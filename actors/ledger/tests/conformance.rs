@@ -50,6 +50,7 @@ rules! {
     c4_only_an_operator_resolves_a_doubt,
     g4_a_quarantine_stays_until_the_turn_is_skipped,
     g4_an_accepted_rerun_asks_before_it_repeats,
+    g4_what_was_said_of_a_call_that_is_made_again_is_asked_again,
     d1_the_end_answers_the_caller,
     d1_a_turn_ends_once,
     e6_turns_are_kept_until_the_brain_has_them,

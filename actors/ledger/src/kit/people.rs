@@ -2,10 +2,12 @@
 //!
 //! The kit's clock stands at [`NOW_MS`](super::NOW_MS): what is due by then fires, what is due later does not.
 
+use super::doubts::why;
 use super::{NOW_MS, Subject, failed_with, wait};
 use loket_turn::{
     ApprovalId, Ask, Asked, CallNo, Decide, Effect, IntentId, IntentWritten, LedgerError,
-    LedgerEvent, QUESTION, SetTimer, Sleep, TIMER_SENDER, TurnKey, TurnNo, Verdict,
+    LedgerEvent, QUESTION, Release, Released, SetTimer, Sleep, TIMER_SENDER, TurnKey, TurnNo,
+    Verdict,
 };
 
 /// Longer than any wait here should take, and shorter than a test's patience.
@@ -162,6 +164,25 @@ pub fn h1_an_answer_is_the_result_of_its_question(it: &Subject) {
     assert_eq!(result, Some((Ok(b"the red one".to_vec()), NOW_MS + 5)));
     let never = wait(it.ledger.decide(said(ApprovalId(77), Verdict::Approve)));
     assert!(matches!(never, Err(LedgerError::NotFound(_))), "{never:?}");
+}
+
+/// G4, H1: what was said of a call that an accepted re-run makes again is asked again.
+pub fn g4_what_was_said_of_a_call_that_is_made_again_is_asked_again(it: &Subject) {
+    let turn = it.opened("a");
+    it.accept("a", "x");
+    let put = |turn: &TurnKey| {
+        wait(it.ledger.intent(it.intent(turn, 1, "which?"))).expect("intent");
+        let question = Ask { capability: QUESTION.to_owned(), ..held(it, turn, "which?") };
+        wait(it.ledger.ask(question))
+    };
+    let id = number(put(&turn));
+    wait(it.ledger.decide(said(id, Verdict::Deny("no".into())))).expect("denied");
+    assert!(matches!(put(&turn), Ok(Asked::Denied(_))));
+    wait(it.ledger.quarantine(turn.clone(), why(&turn, "diverged", Some(1)))).expect("noted");
+    let accepted = wait(it.ledger.release_quarantine("a".into(), Release::AcceptRerun, true));
+    assert!(matches!(accepted, Ok(Released::Done { .. })), "{accepted:?}");
+    wait(it.ledger.open("a".into(), 2)).expect("opened");
+    assert_ne!(number(put(&TurnKey { incarnation: 2, ..turn })), id);
 }
 
 /// H1, C4: only the present incarnation asks and sleeps.
