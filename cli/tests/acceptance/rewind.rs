@@ -228,3 +228,43 @@ fn e5_a_damaged_brain_is_made_anew_by_its_turns() {
     assert_eq!(told, 4, "it knows all that it knew");
     fleet.stop();
 }
+
+/// Two operators exchange one brain at the same time: each is told the truth, and the later one's is the brain.
+#[test]
+fn e7_two_exchanges_at_once_are_made_one_after_the_other() {
+    let mut fleet = fleet();
+    assert_eq!(count(&fleet), 1);
+    // The larger one takes much longer to be copied: the other's would come in between.
+    let files = [("a", 4_000), ("b", 4)].map(|(who, rows)| {
+        let file = fleet.path(&format!("{who}.db"));
+        let out = file.to_str().unwrap().to_owned();
+        assert_eq!(fleet.command(&["brain", "desk", "export", &out]).exit, 0);
+        let conn = rusqlite::Connection::open(&file).unwrap();
+        let put = format!(
+            "INSERT INTO kv VALUES ('who', '\"{who}\"');
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+             INSERT INTO kv SELECT 'row' || i, '\"' || hex(zeroblob(2000)) || '\"' FROM n"
+        );
+        conn.execute_batch(&put).unwrap();
+        conn.close().unwrap();
+        (who, out)
+    });
+    for _ in 0..3 {
+        let mut done: Vec<(u64, &str)> = std::thread::scope(|scope| {
+            let asked = files.each_ref().map(|(who, file)| {
+                let fleet = &fleet;
+                scope.spawn(move || {
+                    (brain(fleet, &["import", file])["epoch"].as_u64().unwrap(), *who)
+                })
+            });
+            asked.map(|asked| asked.join().unwrap()).to_vec()
+        });
+        done.sort_unstable();
+        assert_ne!(done[0].0, done[1].0, "one epoch each: {done:?}");
+        let found = brain(&fleet, &["query", "SELECT value FROM kv WHERE key = 'who'"]);
+        assert_eq!(found["rows"], json!([[format!("\"{}\"", done[1].1)]]), "{done:?}");
+        assert_eq!(count(&fleet), 2, "it goes on with what was imported");
+        assert_eq!(fleet.status()["quarantined"], 0);
+    }
+    fleet.stop();
+}
