@@ -59,6 +59,32 @@ fn e7_a_snapshot_of_a_brain_in_use_is_whole_and_takes_its_place() {
     assert_eq!(state_of(&keeper.snapshot_file(&name)).unwrap_err().code(), "S008");
 }
 
+/// The damage lies where a copy does not meet it: what it says of itself can be read.
+#[test]
+fn e5_no_copy_is_kept_of_a_damaged_brain() {
+    let dir = tempfile::tempdir().unwrap();
+    let keeper = Keeper::new(dir.path());
+    let mut brain = Brain::open(&BrainFiles::new(dir.path()), owner(1, 0)).unwrap();
+    put(&mut brain, 1, "1");
+    brain.make_durable().unwrap();
+    drop(brain);
+    let path = keeper.brain(Life(1), Epoch(0));
+    let conn = Connection::open(&path).unwrap();
+    let sql = "SELECT (rootpage - 1) * 4096 FROM sqlite_schema WHERE name = 'kv'";
+    let at: usize =
+        conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().try_into().unwrap();
+    conn.close().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[at..at + 4096].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(state_of(&path).unwrap().n, TurnNo(1), "it looks whole");
+    assert_eq!(keeper.snapshot(Life(1), Epoch(0)).unwrap_err().code(), "S013");
+    let out = dir.path().join("out.db");
+    assert_eq!(keeper.export(Life(1), Epoch(0), &out).unwrap_err().code(), "S013");
+    assert!(!out.exists());
+    assert_eq!(unfinished(dir.path()), [""; 0]);
+}
+
 #[test]
 fn e7_a_file_of_a_later_epoch_that_is_gone_is_not_made_empty() {
     let dir = tempfile::tempdir().unwrap();
