@@ -7,11 +7,11 @@ use crate::{OpenError, OpenTurns, Options};
 use loket_turn::{
     Accept, AcceptError, Accepted, AgentName, AgentState, Allowance, Approval, ApprovalId, Ask,
     Asked, BrainStanding, Budget, CallState, Decide, Doubt, DoubtId, DynamicChild, End, Ended,
-    EndedTurn, Enrol, Enrolled, Fail, FailVerdict, GroupSize, Hash, Holder, InboxDepth, IntentId,
-    IntentWrite, IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter, LetterId,
-    LetterSummary, Life, Monitor, NextTurn, Outcome, Pending, Quarantine, Quarantined, Release,
-    Released, Removed, Resolution, ResultWrite, RetriedLetter, Sleep, Snapshot, Switch, Switched,
-    Terms, Timer, TurnKey, TurnNo, TurnSeen, TurnShown,
+    EndedTurn, Enrol, Enrolled, Fail, FailVerdict, Files, ForCall, GroupSize, Hash, Holder,
+    InboxDepth, IntentId, IntentWrite, IntentWritten, Ledger, LedgerError, LedgerEvent,
+    LedgerStats, Letter, LetterId, LetterSummary, Life, Monitor, NextTurn, Outcome, Pending,
+    Quarantine, Quarantined, Release, Released, Removed, Resolution, ResultWrite, RetriedLetter,
+    Sleep, Snapshot, Switch, Switched, Terms, Timer, TurnKey, TurnNo, TurnSeen, TurnShown,
 };
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -204,8 +204,13 @@ impl Ledger for SqliteLedger {
         self.queue.look(move |engine| engine.doubts())
     }
 
-    fn resolve_doubt(&self, id: DoubtId, how: Resolution) -> Pending<Result<(), LedgerError>> {
-        self.queue.ask(move |engine| engine.resolve_doubt(id, &how))
+    fn resolve_doubt(
+        &self,
+        id: DoubtId,
+        how: Resolution,
+        of: Option<ForCall<()>>,
+    ) -> Pending<Result<(), LedgerError>> {
+        self.queue.ask(move |engine| engine.once(of, |engine| engine.resolve_doubt(id, &how)))
     }
 
     fn quarantine(&self, turn: TurnKey, why: Quarantine) -> Pending<Result<(), LedgerError>> {
@@ -221,8 +226,11 @@ impl Ledger for SqliteLedger {
         agent: AgentName,
         how: Release,
         confirmed: bool,
+        of: Option<ForCall<Released>>,
     ) -> Pending<Result<Released, LedgerError>> {
-        self.queue.ask(move |engine| engine.release_quarantine(&agent, how, confirmed))
+        self.queue.ask(move |engine| {
+            engine.once(of, |engine| engine.release_quarantine(&agent, how, confirmed))
+        })
     }
 
     fn end(&self, end: End) -> Pending<Result<Option<NextTurn>, LedgerError>> {
@@ -241,8 +249,12 @@ impl Ledger for SqliteLedger {
         self.queue.ask(move |engine| engine.ask(&ask))
     }
 
-    fn decide(&self, decide: Decide) -> Pending<Result<Approval, LedgerError>> {
-        self.queue.ask(move |engine| engine.decide(&decide))
+    fn decide(
+        &self,
+        decide: Decide,
+        of: Option<ForCall<Approval>>,
+    ) -> Pending<Result<Approval, LedgerError>> {
+        self.queue.ask(move |engine| engine.once(of, |engine| engine.decide(&decide)))
     }
 
     fn approvals(&self) -> Pending<Result<Vec<Approval>, LedgerError>> {
@@ -261,8 +273,12 @@ impl Ledger for SqliteLedger {
         self.queue.look(move |engine| engine.timers(agent.as_ref()))
     }
 
-    fn cancel_timer(&self, id: IntentId) -> Pending<Result<bool, LedgerError>> {
-        self.queue.ask(move |engine| engine.cancel_timer(id))
+    fn cancel_timer(
+        &self,
+        id: IntentId,
+        of: Option<ForCall<bool>>,
+    ) -> Pending<Result<bool, LedgerError>> {
+        self.queue.ask(move |engine| engine.once(of, |engine| engine.cancel_timer(id)))
     }
 
     fn ended_after(
@@ -286,8 +302,12 @@ impl Ledger for SqliteLedger {
         self.queue.ask(move |engine| engine.brain_standing(&agent))
     }
 
-    fn switch_brain(&self, switch: Switch) -> Pending<Result<Switched, LedgerError>> {
-        self.queue.ask(move |engine| engine.switch_brain(&switch))
+    fn switch_brain(
+        &self,
+        switch: Switch,
+        of: Option<ForCall<Switched>>,
+    ) -> Pending<Result<Switched, LedgerError>> {
+        self.queue.ask(move |engine| engine.once(of, |engine| engine.switch_brain(&switch)))
     }
 
     fn note_snapshot(&self, agent: AgentName, it: Snapshot) -> Pending<Result<(), LedgerError>> {
@@ -302,6 +322,10 @@ impl Ledger for SqliteLedger {
         self.queue.ask(move |engine| engine.drop_snapshot(&it))
     }
 
+    fn files(&self) -> Pending<Result<Files, LedgerError>> {
+        self.queue.look(move |engine| engine.files())
+    }
+
     fn letters(&self) -> Pending<Result<Vec<LetterSummary>, LedgerError>> {
         self.queue.look(move |engine| engine.letters())
     }
@@ -314,12 +338,17 @@ impl Ledger for SqliteLedger {
         &self,
         id: LetterId,
         confirmed: bool,
+        of: Option<ForCall<RetriedLetter>>,
     ) -> Pending<Result<RetriedLetter, LedgerError>> {
-        self.queue.ask(move |engine| engine.retry_letter(id, confirmed))
+        self.queue.ask(move |engine| engine.once(of, |engine| engine.retry_letter(id, confirmed)))
     }
 
-    fn drop_letter(&self, id: LetterId) -> Pending<Result<(), LedgerError>> {
-        self.queue.ask(move |engine| engine.drop_letter(id))
+    fn drop_letter(
+        &self,
+        id: LetterId,
+        of: Option<ForCall<()>>,
+    ) -> Pending<Result<(), LedgerError>> {
+        self.queue.ask(move |engine| engine.once(of, |engine| engine.drop_letter(id)))
     }
 
     fn ended(&self, ended: Ended) -> Pending<Result<(), LedgerError>> {

@@ -41,6 +41,8 @@ rules! {
     b1_a_turn_needs_its_begin,
     c4_an_older_incarnation_is_fenced,
     c4_racing_incarnations_never_both_write,
+    c4_a_letter_is_retried_once_for_a_call,
+    c4_a_brain_is_exchanged_once_for_a_call,
     c4_the_first_outcome_wins,
     a2_a_call_with_the_key_of_a_message_that_waits_is_answered_by_its_end,
     c2_what_a_call_took_can_be_looked_at,

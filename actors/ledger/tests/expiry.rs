@@ -86,7 +86,7 @@ impl Run {
         let at = self.random(count) as usize;
         let (id, now_ms) = (self.all[at].id, self.now_ms);
         let decide = Decide { id, verdict: Verdict::Approve, by: "@operator".into(), now_ms };
-        let taken = wait(self.engine.decide(decide)).is_ok();
+        let taken = wait(self.engine.decide(decide, None)).is_ok();
         let one = &mut self.all[at];
         assert_eq!(taken, one.ended.is_none(), "decided once: {:?}", one.ended);
         if taken {

@@ -367,8 +367,9 @@ fn e7_a_switch_is_fsynced_at_process() {
     values.take(metrics::FSYNC_SECONDS);
     let standing = wait(engine.brain_standing("a".into())).unwrap();
     let reason = "test".to_owned();
-    let switch = Switch { from: standing, exact: false, abandon: None, reason, now_ms: 1 };
-    let switched = wait(engine.switch_brain(switch)).unwrap();
+    let switch =
+        Switch { from: standing, exact: false, abandon: None, reason, first: None, now_ms: 1 };
+    let switched = wait(engine.switch_brain(switch, None)).unwrap();
     assert!(matches!(switched, Switched::Done { .. }), "{switched:?}");
     wait(engine.stats()).unwrap();
     assert_eq!(values.take(metrics::FSYNC_SECONDS).len(), 1);

@@ -1,11 +1,13 @@
 //! What a ledger must be able to do: the trait that the embedded SQLite engine implements, and its words.
 //!
 //! Every method hands a request to the ledger's writer and gives back a future that is ready once the answer is durable by the
-//! fleet's level (rule A1). No method blocks. Order of requests from one caller is kept.
+//! fleet's level (rule A1). No method blocks. Order of requests from one caller is kept. What is asked for a call of a turn is done
+//! once: see [`ForCall`].
 
 mod accept;
 mod brains;
 mod doubt;
+mod for_call;
 mod letters;
 mod links;
 mod seen;
@@ -15,10 +17,11 @@ mod waits;
 pub use accept::{
     Accept, AcceptError, Accepted, DynamicChild, Enrol, Enrolled, InboxDepth, Removed, ReplyTo,
 };
-pub use brains::{BrainStanding, Snapshot, Switch, Switched};
+pub use brains::{BrainStanding, Files, Snapshot, Switch, Switched};
 pub use doubt::{
     CallState, Doubt, DoubtId, Holder, Quarantine, Quarantined, Release, Released, Resolution,
 };
+pub use for_call::{ForCall, Say};
 pub use letters::{LedgerStats, Letter, LetterSummary, RetriedLetter};
 pub use links::{DOWN_KIND, Ended, GroupSize, MONITOR_SENDER, Monitor};
 pub use seen::{TurnSeen, TurnShown, TurnStanding};
@@ -70,6 +73,9 @@ pub enum LedgerError {
     /// Nothing by that number.
     #[error("nothing by that number in the ledger: {0}")]
     NotFound(String),
+    /// The call that it was asked for has its result already: it was done before (rule C4).
+    #[error("it was done before")]
+    Answered(Box<Outcome>),
     /// The disk is full: nothing of the request was kept, try again (rule J3).
     #[error("the ledger's disk is full: {0}")]
     DiskFull(String),
@@ -112,6 +118,7 @@ impl LedgerError {
             Self::OtherOutcome(_) => "L010",
             Self::NotSo(_) => "L011",
             Self::Switched { .. } => "L012",
+            Self::Answered(_) => "L013",
         }
     }
 }
@@ -240,7 +247,12 @@ pub trait Ledger: Send + Sync + 'static {
     /// Every call in doubt, oldest first.
     fn doubts(&self) -> Pending<Result<Vec<Doubt>, LedgerError>>;
     /// An operator's word on a call in doubt: the only thing that ends a doubt (rules C4, G3).
-    fn resolve_doubt(&self, id: DoubtId, how: Resolution) -> Pending<Result<(), LedgerError>>;
+    fn resolve_doubt(
+        &self,
+        id: DoubtId,
+        how: Resolution,
+        of: Option<ForCall<()>>,
+    ) -> Pending<Result<(), LedgerError>>;
     /// The agent takes no turns until an operator acts, restarts of the process included (rule G4).
     fn quarantine(&self, turn: TurnKey, why: Quarantine) -> Pending<Result<(), LedgerError>>;
     /// Every agent in quarantine, by name.
@@ -251,6 +263,7 @@ pub trait Ledger: Send + Sync + 'static {
         agent: AgentName,
         how: Release,
         confirmed: bool,
+        of: Option<ForCall<Released>>,
     ) -> Pending<Result<Released, LedgerError>>;
     /// Ends a turn: the commit point (rule D1). Gives the next one, if there is one, in the same step.
     fn end(&self, end: End) -> Pending<Result<Option<NextTurn>, LedgerError>>;
@@ -263,7 +276,11 @@ pub trait Ledger: Send + Sync + 'static {
     /// answer is for the same call with the same arguments only.
     fn ask(&self, ask: Ask) -> Pending<Result<Asked, LedgerError>>;
     /// What a person said: the call goes on, or gets its failure or answer (rule H1). Decided once.
-    fn decide(&self, decide: Decide) -> Pending<Result<Approval, LedgerError>>;
+    fn decide(
+        &self,
+        decide: Decide,
+        of: Option<ForCall<Approval>>,
+    ) -> Pending<Result<Approval, LedgerError>>;
     /// The calls that wait for a person, oldest first.
     fn approvals(&self) -> Pending<Result<Vec<Approval>, LedgerError>>;
     /// One of them, decided or not.
@@ -273,7 +290,11 @@ pub trait Ledger: Send + Sync + 'static {
     /// The timers of an agent, or of all, by their time.
     fn timers(&self, agent: Option<AgentName>) -> Pending<Result<Vec<Timer>, LedgerError>>;
     /// Takes a timer back; whether there was one.
-    fn cancel_timer(&self, id: IntentId) -> Pending<Result<bool, LedgerError>>;
+    fn cancel_timer(
+        &self,
+        id: IntentId,
+        of: Option<ForCall<bool>>,
+    ) -> Pending<Result<bool, LedgerError>>;
     /// The turns after `after` that have ended or were skipped, in order (rule F1).
     fn ended_after(
         &self,
@@ -292,13 +313,19 @@ pub trait Ledger: Send + Sync + 'static {
     fn brain_standing(&self, agent: AgentName) -> Pending<Result<BrainStanding, LedgerError>>;
     /// Makes another file the agent's brain, in one step with the new epoch that catch-up counts from (rule E7). An incarnation that
     /// works on the old one is answered [`LedgerError::Switched`] until it has taken over anew.
-    fn switch_brain(&self, switch: Switch) -> Pending<Result<Switched, LedgerError>>;
+    fn switch_brain(
+        &self,
+        switch: Switch,
+        of: Option<ForCall<Switched>>,
+    ) -> Pending<Result<Switched, LedgerError>>;
     /// Notes a snapshot; its file is on the disk already.
     fn note_snapshot(&self, agent: AgentName, it: Snapshot) -> Pending<Result<(), LedgerError>>;
     /// The snapshots of an agent's brain, oldest first.
     fn snapshots(&self, agent: AgentName) -> Pending<Result<Vec<Snapshot>, LedgerError>>;
     /// Forgets a snapshot, before its file goes.
     fn drop_snapshot(&self, it: Snapshot) -> Pending<Result<(), LedgerError>>;
+    /// Which files of brains and of snapshots are somebody's; all others may go.
+    fn files(&self) -> Pending<Result<Files, LedgerError>>;
 
     /// All dead letters, newest last.
     fn letters(&self) -> Pending<Result<Vec<LetterSummary>, LedgerError>>;
@@ -309,9 +336,14 @@ pub trait Ledger: Send + Sync + 'static {
         &self,
         id: LetterId,
         confirmed: bool,
+        of: Option<ForCall<RetriedLetter>>,
     ) -> Pending<Result<RetriedLetter, LedgerError>>;
     /// Forgets a dead letter.
-    fn drop_letter(&self, id: LetterId) -> Pending<Result<(), LedgerError>>;
+    fn drop_letter(
+        &self,
+        id: LetterId,
+        of: Option<ForCall<()>>,
+    ) -> Pending<Result<(), LedgerError>>;
     /// Notes that an incarnation has ended: whoever watched it gets its Down (rule I2). Of an incarnation that was never noted, the
     /// next one's [`open`](Self::open) tells it.
     fn ended(&self, ended: Ended) -> Pending<Result<(), LedgerError>>;

@@ -31,11 +31,11 @@ pub use journal::{Answered, Diverged, Journal, Live, Mode, Step, Stop};
 pub use ledger::{
     APPROVAL_EXPIRED, Accept, AcceptError, Accepted, AgentState, Approval, ApprovalId, Ask, Asked,
     BrainStanding, CallState, DENIED, DOWN_KIND, Decide, Doubt, DoubtId, DynamicChild, End, Ended,
-    EndedTurn, Enrol, Enrolled, Fail, FailVerdict, GroupSize, Holder, InboxDepth, IntentWrite,
-    IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter, LetterSummary,
-    MONITOR_SENDER, Monitor, NextTurn, OpenTurnMark, OpenTurns, Pending, QUESTION, Quarantine,
-    Quarantined, RanTurn, Release, Released, Removed, ReplyTo, Resolution, ResultWrite,
-    RetriedLetter, Sleep, Snapshot, Survival, Switch, Switched, TIMER_SENDER, Timer, TurnSeen,
+    EndedTurn, Enrol, Enrolled, Fail, FailVerdict, Files, ForCall, GroupSize, Holder, InboxDepth,
+    IntentWrite, IntentWritten, Ledger, LedgerError, LedgerEvent, LedgerStats, Letter,
+    LetterSummary, MONITOR_SENDER, Monitor, NextTurn, OpenTurnMark, OpenTurns, Pending, QUESTION,
+    Quarantine, Quarantined, RanTurn, Release, Released, Removed, ReplyTo, Resolution, ResultWrite,
+    RetriedLetter, Say, Sleep, Snapshot, Survival, Switch, Switched, TIMER_SENDER, Timer, TurnSeen,
     TurnShown, TurnStanding, Verdict,
 };
 pub use message::Message;

@@ -230,7 +230,7 @@ fn exchange(
         Err(error) if error.exit == exit::NOT_RUNNING => {
             let agent = agent.to_owned();
             let exchange = Exchange { agent, file, reason, abandon, only_exact };
-            at_rest(data, async |keeping| brains::switch(&keeping, exchange).await)
+            at_rest(data, async |keeping| brains::switch(&keeping, exchange, None).await)
         }
         other => other,
     }

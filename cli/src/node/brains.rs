@@ -19,7 +19,8 @@ impl Files {
         Self(Keeper::new(data))
     }
 
-    fn apart<T: Send + 'static>(
+    /// Does something on a thread of its own.
+    pub(super) fn apart<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Keeper) -> Result<T, KeepError> + Send + 'static,
     ) -> OfFiles<T> {

@@ -231,6 +231,7 @@ pub(super) fn factory(
             keep_turns: checked.fleet.keep_turns.into(),
             one_at_a_time: Arc::clone(&checked.exchanges),
             brains: Arc::new(Files::new(&checked.data)),
+            began_ms: node.clock().now().0,
         },
         host: Arc::new(host),
     }

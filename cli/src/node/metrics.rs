@@ -1,5 +1,6 @@
 //! The names, units and meaning of the node's own metrics.
 
+use loket_store::keep::Ownerless;
 use metrics::Unit;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::time::Duration;
@@ -30,6 +31,9 @@ pub(crate) const BROUGHT_BACK_AGAIN: &str = "loket_bring_back_retries_total";
 /// Snapshots of brains that nobody asked for.
 pub(crate) const SNAPSHOTS_AUTOMATIC: &str = "loket_snapshots_automatic_total";
 
+/// Files of brains that were nobody's, by what was done: `aside`, `removed`.
+pub(crate) const OWNERLESS: &str = "loket_ownerless_files_total";
+
 /// What records: histograms with fixed buckets, which can be added up over fleets and take a few hundred bytes each, whatever the
 /// values. The exporter's own choice, a sketch of quantiles, came to half a MiB each.
 pub(super) fn recorder() -> Result<PrometheusBuilder, BuildError> {
@@ -49,11 +53,19 @@ pub(crate) fn describe() {
     );
     let help = "Snapshots of brains that nobody asked for.";
     metrics::describe_counter!(SNAPSHOTS_AUTOMATIC, Unit::Count, help);
+    let help = "Files of brains that were nobody's, by what was done: aside, removed.";
+    metrics::describe_counter!(OWNERLESS, Unit::Count, help);
 }
 
 /// Counts a snapshot that nobody asked for.
 pub(super) fn snapshot() {
     metrics::counter!(SNAPSHOTS_AUTOMATIC).increment(1);
+}
+
+/// Counts files that were nobody's.
+pub(super) fn ownerless(done: Ownerless) {
+    metrics::counter!(OWNERLESS, "done" => "aside").increment(done.aside);
+    metrics::counter!(OWNERLESS, "done" => "removed").increment(done.removed);
 }
 
 /// Sums up what histograms have collected, whether somebody asks for `/metrics` or not: a fleet without a door must not keep

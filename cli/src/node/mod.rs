@@ -20,6 +20,7 @@ mod grants;
 mod history;
 mod http;
 mod last_words;
+mod leftovers;
 mod lives;
 mod metrics;
 mod obituaries;

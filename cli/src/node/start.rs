@@ -13,7 +13,7 @@ use super::obituaries::{Obituaries, remove, remove_below};
 use super::operator::Outsider;
 use super::reload::Reloader;
 use super::ticks::Beats;
-use super::{builtins, console, directory, file, http, past, snapshots, socket};
+use super::{builtins, console, directory, file, http, leftovers, past, snapshots, socket};
 use crate::exit::{self, CliError, Code};
 use loket_agent::Pools;
 use loket_host::driver::Modules;
@@ -100,8 +100,9 @@ pub(crate) fn run(options: &RunOptions) -> Result<Code, CliError> {
         .and_then(|()| directory::clear(&checked.data))
         .and_then(|()| start(&checked, node, lanes, waiters, Arc::clone(&ledger), &spawner));
     let (runtime, spare) = started.inspect_err(|_| ledger.stop())?;
-    let keeping = snapshots::keeping(&checked, &ledger, clock);
+    let keeping = snapshots::keeping(&checked, &ledger, clock.clone());
     system.spawn(move || snapshots::take(due, keeping));
+    system.spawn(leftovers::look(&checked.data, &ledger, clock));
     let serving = serve(&checked, &runtime, metrics, &spare);
     let code = match serving {
         Ok(operator) => {

@@ -8,6 +8,8 @@
     reason = "an outside process: nobody tells it anything, so it looks, and it has the machine's own clock"
 )]
 
+#[cfg(feature = "failpoints")]
+mod acts;
 mod bad_data;
 mod bad_files;
 mod bad_fleets;

@@ -3,6 +3,7 @@
 use crate::fleet::{Fleet, PATIENCE, file, within};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 const DESK: &str = r#"
     Provider(id: "llm", use: Llm(models: [(name: "m", api: Extractive)])),
@@ -180,6 +181,40 @@ fn e7_a_refused_import_leaves_nothing_and_a_start_removes_what_a_crash_left() {
     fleet.start();
     assert_eq!(unfinished(&fleet), [""; 0].map(PathBuf::from), "of an earlier process");
     assert_eq!(count(&fleet), 2);
+    fleet.stop();
+}
+
+#[test]
+fn e7_the_brain_of_an_agent_that_is_gone_is_laid_aside_and_can_be_imported() {
+    let mut fleet = fleet();
+    for n in 1..=3 {
+        assert_eq!(fleet.call("twin", "count").json(), n);
+    }
+    let sql = "SELECT life FROM loket";
+    let life = fleet.command(&["brain", "twin", "query", sql, "--json"]).json()["rows"][0][0]
+        .as_u64()
+        .unwrap();
+    fleet.stop();
+    let alone = DESK.lines().filter(|line| !line.contains("twin")).collect::<Vec<_>>().join("\n");
+    fleet.write("fleet.ron", file("", &alone));
+    let name = format!("{life}.db");
+    let brain_file = fleet.data().join(format!("brains/{life:02x}")).join(&name);
+    let orphan = fleet.data().join("snapshots/77-0-1.db");
+    std::fs::create_dir_all(orphan.parent().unwrap()).unwrap();
+    std::fs::write(&orphan, "what a crash left").unwrap();
+    // Nobody has written to them for two days.
+    let then = SystemTime::now() - Duration::from_secs(2 * 24 * 60 * 60);
+    for file in [&brain_file, &orphan] {
+        std::fs::File::open(file).unwrap().set_modified(then).unwrap();
+    }
+    fleet.start();
+    let aside = fleet.data().join("removed").join(&name);
+    within(PATIENCE, "it is laid aside", || aside.exists().then_some(()));
+    within(PATIENCE, "and the copy", || (!orphan.exists()).then_some(()));
+    assert!(!brain_file.exists());
+    assert_eq!(count(&fleet), 1);
+    brain(&fleet, &["import", aside.to_str().unwrap(), "--force"]);
+    assert_eq!(count(&fleet), 4, "it knows what the other one knew");
     fleet.stop();
 }
 

@@ -1,13 +1,15 @@
 //! `agent.brain`: snapshots of brains, and another file in a brain's place (rule E7), for operators.
 //!
-//! The order is the promise: the file is whole and on the disk first, then one step of the ledger names it; a crash in between
-//! leaves the old brain. What is exchanged is kept as a snapshot. Start reading at [`switch`].
+//! The order is the promise: the file and a copy of it are whole and on the disk first, then one step of the ledger names both; a crash
+//! in between leaves the old brain. What is exchanged is kept as a snapshot. Start reading at [`switch`].
 
+use crate::once::{answer_before, for_call};
 use crate::operator::failure_of;
 use loket_contract::{CallView, Performed, parse_args};
 use loket_runtime::Clock;
 use loket_turn::{
-    AgentName, BrainStanding, Epoch, Failure, Ledger, Life, Snapshot, Switch, Switched, TurnNo,
+    AgentName, BrainStanding, Epoch, Failure, IntentId, Ledger, LedgerError, Life, Outcome,
+    Snapshot, Switch, Switched, TurnNo,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -112,12 +114,12 @@ pub struct Keeping {
     pub one_at_a_time: Arc<Mutex<()>>,
 }
 
-pub(crate) fn perform(keeping: Keeping, what: Brain) -> Performed {
+pub(crate) fn perform(keeping: Keeping, what: Brain, of: Option<IntentId>) -> Performed {
     Performed::Later(Box::pin(async move {
         let done = match what {
             Brain::List(agent) => list(&keeping, agent).await,
             Brain::Snapshot(agent) => snapshot(&keeping, agent).await,
-            Brain::Switch(exchange) => switch(&keeping, exchange).await,
+            Brain::Switch(exchange) => switch(&keeping, exchange, of).await,
         };
         match done {
             Ok(answer) => Performed::json(&answer),
@@ -177,20 +179,31 @@ async fn take(
     at: &BrainStanding,
     automatic: bool,
 ) -> Result<Snapshot, Failure> {
-    let taken = keeping.brains.snapshot(at.life, at.epoch).await?;
-    let taken = Snapshot { at_ms: keeping.clock.now().0, automatic, ..taken };
+    let taken = copied(keeping, at.life, at.epoch).await?;
+    let taken = Snapshot { automatic, ..taken };
     let noted = keeping.ledger.note_snapshot(agent.clone(), taken.clone()).await;
     noted.map_err(|error| failure_of(&error))?;
+    trim(keeping, agent, at.done).await?;
+    Ok(taken)
+}
+
+async fn copied(keeping: &Keeping, life: Life, epoch: Epoch) -> Result<Snapshot, Failure> {
+    let taken = keeping.brains.snapshot(life, epoch).await?;
+    Ok(Snapshot { at_ms: keeping.clock.now().0, ..taken })
+}
+
+/// Forgets the snapshots that are kept no longer.
+async fn trim(keeping: &Keeping, agent: &AgentName, done: TurnNo) -> Result<(), Failure> {
     let all = keeping.ledger.snapshots(agent.clone()).await;
     let mut all = all.map_err(|error| failure_of(&error))?;
     all.sort_by_key(|it| it.at_ms);
     // The row first: a row without a file would promise what is not there.
-    for old in over(&all, at.done.0.saturating_sub(keeping.keep_turns)) {
+    for old in over(&all, done.0.saturating_sub(keeping.keep_turns)) {
         let dropped = keeping.ledger.drop_snapshot(old.clone()).await;
         dropped.map_err(|error| failure_of(&error))?;
         keeping.brains.remove(old.file.clone()).await?;
     }
-    Ok(taken)
+    Ok(())
 }
 
 /// Snapshots that are kept no longer, of all in the order of time: the oldest that somebody asked for, beyond the most; and the
@@ -202,15 +215,22 @@ fn over(all: &[Snapshot], window: u64) -> impl Iterator<Item = &Snapshot> {
     asked.take(many).chain(all.iter().filter(move |it| it.automatic && it.n.0 < base))
 }
 
-/// Puts another file in the place of an agent's brain (rule E7).
+/// Puts another file in the place of an agent's brain (rule E7); once for a call of a turn.
 ///
 /// # Errors
 /// `open_turn`, `brain_busy`, the ledger's, or a file's.
-pub async fn switch(keeping: &Keeping, exchange: Exchange) -> Result<Value, Failure> {
-    let agent: AgentName = exchange.agent.into();
+pub async fn switch(
+    keeping: &Keeping,
+    exchange: Exchange,
+    of: Option<IntentId>,
+) -> Result<Value, Failure> {
+    let agent: AgentName = exchange.agent.clone().into();
     let _alone = keeping.one_at_a_time.lock().await;
     let mut before = None;
     for _ in 0..TRIES {
+        if let Some(answer) = answered(keeping, of).await? {
+            return answer_before(answer);
+        }
         let standing = keeping.ledger.brain_standing(agent.clone()).await;
         let at = standing.map_err(|error| failure_of(&error))?;
         let exact = keeping.brains.adopt(exchange.file.clone(), at.clone()).await?;
@@ -220,34 +240,63 @@ pub async fn switch(keeping: &Keeping, exchange: Exchange) -> Result<Value, Fail
         if before.is_none() {
             before = Some(kept_before(keeping, &agent, &at).await);
         }
+        // What the epoch begins with: its turns can be run again from there. A file without a switch is nobody's, and goes.
+        let first = copied(keeping, at.life, Epoch(at.epoch.0 + 1)).await?;
+        let file = first.file.clone();
         let switch = Switch {
             from: at.clone(),
             exact,
             abandon: exchange.abandon.map(TurnNo),
             reason: exchange.reason.clone(),
+            first: Some(first),
             now_ms: keeping.clock.now().0,
         };
-        let switched = keeping.ledger.switch_brain(switch).await;
-        match switched.map_err(|error| failure_of(&error))? {
-            Switched::Moved => {}
-            Switched::Open(n) => return Err(open_turn(&agent, n)),
-            Switched::Done { epoch, letter } => {
-                keeping.brains.forget_before(at.life, epoch);
-                // What the epoch began with: turns of it can be run again from there.
-                let new = BrainStanding { epoch, ..at };
-                if let Err(failure) = take(keeping, &agent, &new, false).await {
-                    tracing::warn!(%agent, "no snapshot of the new brain: {failure}");
+        let say = told(agent.clone(), at.done, before.clone().flatten());
+        let of = for_call(of, &keeping.clock, say.clone());
+        let switched = match keeping.ledger.switch_brain(switch, of).await {
+            Err(LedgerError::Answered(answer)) => return answer_before(*answer),
+            // A write that failed may stand all the same (rule J2): the copy stays until it is seen to be nobody's.
+            switched => switched.map_err(|error| failure_of(&error))?,
+        };
+        match &switched {
+            Switched::Moved => keeping.brains.remove(file).await?,
+            Switched::Open(n) => {
+                keeping.brains.remove(file).await?;
+                return Err(open_turn(&agent, *n));
+            }
+            Switched::Done { epoch, .. } => {
+                keeping.brains.forget_before(at.life, *epoch);
+                if let Err(failure) = trim(keeping, &agent, at.done).await {
+                    tracing::warn!(%agent, "old snapshots stay: {failure}");
                 }
-                // The turn that was given up is skipped, and counts.
-                let n = new.done.0 + u64::from(letter.is_some());
-                return Ok(json!({
-                    "agent": agent, "epoch": epoch, "n": n, "letter": letter,
-                    "before": before.flatten(),
-                }));
+                return Ok(say(&switched).unwrap_or_default());
             }
         }
     }
     Err(moved(&agent))
+}
+
+/// The result of the call, if it was done before.
+async fn answered(keeping: &Keeping, of: Option<IntentId>) -> Result<Option<Outcome>, Failure> {
+    let Some(call) = of else { return Ok(None) };
+    let found = keeping.ledger.result_of(call).await;
+    Ok(found.map_err(|error| failure_of(&error))?.map(|(outcome, _)| outcome))
+}
+
+/// How who asked is told of an exchange after turn `done`.
+fn told(
+    agent: AgentName,
+    done: TurnNo,
+    before: Option<Snapshot>,
+) -> impl Fn(&Switched) -> Option<Value> + Clone + Send + 'static {
+    move |switched| {
+        let Switched::Done { epoch, letter } = switched else { return None };
+        // The turn that was given up is skipped, and counts.
+        let n = done.0 + u64::from(letter.is_some());
+        Some(json!({
+            "agent": agent, "epoch": epoch, "n": n, "letter": letter, "before": before,
+        }))
+    }
 }
 
 fn moved(agent: &AgentName) -> Failure {

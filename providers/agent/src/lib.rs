@@ -8,9 +8,11 @@ mod args;
 pub mod brains;
 mod groups;
 mod mail;
+mod once;
 mod operations;
 mod operator;
 mod people;
+mod pools;
 mod provider;
 mod scope;
 mod settle;
@@ -21,9 +23,10 @@ mod whereis;
 pub use brains::{Brain, Brains, Exchange, Keeping, OfFiles, snapshot_if_due};
 pub use groups::{Grouping, News};
 pub use operations::OPERATIONS;
+pub use pools::Pools;
 pub use provider::{
-    AgentProvider, AgentServices, HISTORY_LIMIT_MAX, Pools, Reload, ReloadFuture, Reports,
-    ReportsFuture,
+    AgentProvider, AgentServices, HISTORY_LIMIT_MAX, Prepared, Reload, ReloadFuture, Reports,
+    ReportsFuture, Request,
 };
 pub use settle::Settle;
 pub use watch::Watch;

@@ -1,14 +1,18 @@
 //! What an operator asks: the tree, the counts, the dead letters, a kill, a stop.
 
+use crate::once::{for_call, is_of_before};
 use crate::provider::AgentServices;
 use loket_contract::Performed;
-use loket_runtime::{ControlError, MailboxView, PlaceState, TreeFuture, TreeView};
-use loket_turn::{AgentName, Failure, InboxDepth, LedgerError, LetterId, RetriedLetter};
+use loket_runtime::{ControlError, MailboxView, PlaceState, TreeControl, TreeFuture, TreeView};
+use loket_turn::{AgentName, Failure, InboxDepth, IntentId, LedgerError, LetterId, RetriedLetter};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) fn ledger_failed(error: &LedgerError) -> Performed {
+    if let LedgerError::Answered(before) = error {
+        return Performed::Done((**before).clone());
+    }
     Performed::ledger_failed(error, failure_of(error))
 }
 
@@ -42,11 +46,23 @@ pub(crate) fn list(services: &AgentServices, under: AgentName) -> Performed {
     }))
 }
 
-pub(crate) fn kill(services: &AgentServices, child: &str) -> Performed {
-    match services.tree.kill(child) {
+/// Crashes the incarnation that runs when it is asked for. One of an earlier process has ended with that.
+pub(crate) fn kill(services: &AgentServices, child: String, of: Option<IntentId>) -> Performed {
+    let killed = |tree: &dyn TreeControl, child: &str| match tree.kill(child) {
         Ok(()) => Performed::json(&json!({"killed": child})),
         Err(error) => refused(&error),
+    };
+    if of.is_none() {
+        return killed(&*services.tree, &child);
     }
+    let services = services.clone();
+    Performed::Later(Box::pin(async move {
+        match is_of_before(&services, of).await {
+            Ok(true) => Performed::json(&json!({"killed": child})),
+            Ok(false) => killed(&*services.tree, &child),
+            Err(error) => ledger_failed(&error),
+        }
+    }))
 }
 
 /// OTP's `terminate_child`: also of a child that waits for its restart, which is cancelled.
@@ -61,16 +77,23 @@ pub(crate) fn terminate(services: &AgentServices, child: String) -> Performed {
     }
 }
 
-/// OTP's `restart_child`: of a child that is stopped and has kept its spec.
-pub(crate) fn restart(services: &AgentServices, child: String) -> Performed {
-    match services.tree.above(&child) {
-        Ok(above) => {
-            let asked = above.restart_child(&child);
-            let told = |child: String, incarnation| json!({"restarted": child, "incarnation": incarnation});
-            of_tree(services, asked, child, told)
+/// OTP's `restart_child`: of a child that is stopped and has kept its spec. One that was stopped in an earlier process was started with
+/// this one.
+pub(crate) fn restart(services: &AgentServices, child: String, of: Option<IntentId>) -> Performed {
+    let told = |child: String, incarnation: Option<u64>| json!({"restarted": child, "incarnation": incarnation});
+    let services = services.clone();
+    Performed::Later(Box::pin(async move {
+        let view = services.tree.view(&child).filter(|view| view.state == PlaceState::Running);
+        match (is_of_before(&services, of).await, view) {
+            (Ok(true), Some(view)) => return Performed::json(&told(child, Some(view.incarnation))),
+            (Ok(_), _) => {}
+            (Err(error), _) => return ledger_failed(&error),
         }
-        Err(error) => refused(&error),
-    }
+        match services.tree.above(&child) {
+            Ok(above) => of_tree(&services, above.restart_child(&child), child, told),
+            Err(error) => refused(&error),
+        }
+    }))
 }
 
 fn of_tree<T: 'static>(
@@ -199,24 +222,38 @@ pub(crate) fn letter(services: &AgentServices, id: LetterId) -> Performed {
     }))
 }
 
-pub(crate) fn retry(services: &AgentServices, id: LetterId, confirmed: bool) -> Performed {
-    let ledger = services.ledger.clone();
+pub(crate) fn retry(
+    services: &AgentServices,
+    id: LetterId,
+    confirmed: bool,
+    of: Option<IntentId>,
+) -> Performed {
+    let say = |done: &RetriedLetter| match done {
+        RetriedLetter::Sent { message } => json!({"message": message}),
+        RetriedLetter::NeedsConfirmation { effects } => json!({"needs_confirmation": effects}),
+    };
+    let of = for_call(of, &services.clock, move |done| Some(say(done)));
+    let retried = services.ledger.retry_letter(id, confirmed, of);
     Performed::Later(Box::pin(async move {
-        match ledger.retry_letter(id, confirmed).await {
-            Ok(RetriedLetter::Sent { message }) => Performed::json(&json!({"message": message})),
-            Ok(RetriedLetter::NeedsConfirmation { effects }) => {
-                Performed::json(&json!({"needs_confirmation": effects}))
-            }
+        match retried.await {
+            Ok(done) => Performed::json(&say(&done)),
             Err(error) => ledger_failed(&error),
         }
     }))
 }
 
-pub(crate) fn drop_letter(services: &AgentServices, id: LetterId) -> Performed {
-    let ledger = services.ledger.clone();
+pub(crate) fn drop_letter(
+    services: &AgentServices,
+    id: LetterId,
+    of: Option<IntentId>,
+) -> Performed {
+    let said = json!({"dropped": id});
+    let say = said.clone();
+    let of = for_call(of, &services.clock, move |()| Some(say));
+    let dropped = services.ledger.drop_letter(id, of);
     Performed::Later(Box::pin(async move {
-        match ledger.drop_letter(id).await {
-            Ok(()) => Performed::json(&json!({"dropped": id})),
+        match dropped.await {
+            Ok(()) => Performed::json(&said),
             Err(error) => ledger_failed(&error),
         }
     }))
@@ -233,7 +270,15 @@ pub(crate) fn remove(services: &AgentServices, agent: AgentName) -> Performed {
     }))
 }
 
-pub(crate) fn shutdown(services: &AgentServices, now: bool) -> Performed {
-    services.tree.stop(now);
-    Performed::json(&json!({"stopping": true, "now": now}))
+/// Stops the process that runs when it is asked for: sent again in a later one, it was done.
+pub(crate) fn shutdown(services: &AgentServices, now: bool, of: Option<IntentId>) -> Performed {
+    let services = services.clone();
+    Performed::Later(Box::pin(async move {
+        match is_of_before(&services, of).await {
+            Ok(true) => {}
+            Ok(false) => services.tree.stop(now),
+            Err(error) => return ledger_failed(&error),
+        }
+        Performed::json(&json!({"stopping": true, "now": now}))
+    }))
 }

@@ -3,6 +3,7 @@
 //! It decides nothing: a held call goes on only because the ledger keeps the verdict and the kernel takes the lease.
 
 use crate::args::{ApprovalArgs, Nothing, OfAgent, Question, TimerArgs};
+use crate::once::for_call;
 use crate::operator::ledger_failed;
 use crate::provider::AgentServices;
 use loket_contract::{CallView, Performed, parse_args};
@@ -113,7 +114,7 @@ fn question(call: &CallView<'_>) -> Result<People, Failure> {
 }
 
 /// Does it.
-pub(crate) fn perform(services: &AgentServices, what: People) -> Performed {
+pub(crate) fn perform(services: &AgentServices, what: People, of: Option<IntentId>) -> Performed {
     let services = services.clone();
     Performed::Later(Box::pin(async move {
         match what {
@@ -132,7 +133,8 @@ pub(crate) fn perform(services: &AgentServices, what: People) -> Performed {
             },
             People::Decide(id, verdict, by) => {
                 let now_ms = services.clock.now().0;
-                match services.ledger.decide(Decide { id, verdict, by, now_ms }).await {
+                let of = for_call(of, &services.clock, |done| Some(shown(done)));
+                match services.ledger.decide(Decide { id, verdict, by, now_ms }, of).await {
                     Ok(approval) => Performed::json(&shown(&approval)),
                     Err(error) => ledger_failed(&error),
                 }
@@ -152,14 +154,19 @@ pub(crate) fn perform(services: &AgentServices, what: People) -> Performed {
                 }
                 Err(error) => ledger_failed(&error),
             },
-            People::Cancel(id) => match services.ledger.cancel_timer(id).await {
-                Ok(true) => Performed::json(&json!({"cancelled": id})),
-                Ok(false) => {
-                    let text = format!("no timer {id}: it fired, was cancelled, or never was");
-                    Performed::failed(Failure::new("not_found", text))
+            People::Cancel(id) => {
+                let said = json!({"cancelled": id});
+                let say = said.clone();
+                let of = for_call(of, &services.clock, move |there: &bool| there.then_some(say));
+                match services.ledger.cancel_timer(id, of).await {
+                    Ok(true) => Performed::json(&said),
+                    Ok(false) => {
+                        let text = format!("no timer {id}: it fired, was cancelled, or never was");
+                        Performed::failed(Failure::new("not_found", text))
+                    }
+                    Err(error) => ledger_failed(&error),
                 }
-                Err(error) => ledger_failed(&error),
-            },
+            }
         }
     }))
 }

@@ -8,6 +8,7 @@ use crate::groups::{self, Grouping};
 use crate::mail::{self, Mail};
 use crate::operator;
 use crate::people::{self, People};
+use crate::pools::Pools;
 use crate::scope::allow;
 use crate::settle::{self, Settle};
 use crate::turns;
@@ -16,11 +17,10 @@ use crate::whereis;
 use loket_contract::{CallView, Operation, Performed, Provider, parse_args};
 use loket_kernel::Capability;
 use loket_runtime::{Clock, TreeControl, Waiters};
-use loket_turn::{AgentName, Effect, Failure, Ledger, LetterId, TurnNo};
+use loket_turn::{AgentName, Effect, Failure, IntentId, Ledger, LetterId, TurnNo};
 use serde_json::{Value, json};
-use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 /// Bytes of a dynamic child's own settings.
 const SETTINGS_BYTES_MAX: usize = 64 * 1024;
@@ -54,6 +54,8 @@ pub struct AgentServices {
     pub keep_turns: u64,
     /// See [`Keeping::one_at_a_time`].
     pub one_at_a_time: Arc<tokio::sync::Mutex<()>>,
+    /// When this process began, by the node's clock, Unix milliseconds.
+    pub began_ms: u64,
 }
 
 impl AgentServices {
@@ -84,27 +86,6 @@ pub trait Reports: Send + Sync + 'static {
     fn latest(&self, child: Option<String>, limit: usize) -> ReportsFuture;
 }
 
-/// The SimpleOneForOne supervisors of the fleet, by name, with the bound on their children. A reload replaces them.
-#[derive(Debug, Default)]
-pub struct Pools(RwLock<HashMap<AgentName, Option<u32>>>);
-
-impl Pools {
-    /// These.
-    pub fn new(pools: HashMap<AgentName, Option<u32>>) -> Self {
-        Self(RwLock::new(pools))
-    }
-
-    /// These from now on.
-    pub fn replace(&self, pools: HashMap<AgentName, Option<u32>>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = pools;
-    }
-
-    /// The bound of a supervisor that there is.
-    fn bound(&self, name: &str) -> Option<Option<u32>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).copied()
-    }
-}
-
 /// The provider. It has no state of its own: any number of shards serve alike.
 pub struct AgentProvider {
     services: AgentServices,
@@ -117,7 +98,14 @@ impl AgentProvider {
     }
 }
 
-/// A call after its check.
+/// A call after its check, and its key, if a turn asks: what it asks for is done once.
+#[derive(Debug)]
+pub struct Request {
+    what: Prepared,
+    of: Option<IntentId>,
+}
+
+/// What a call asks for.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Prepared {
@@ -185,13 +173,53 @@ pub enum Prepared {
 }
 
 impl Provider for AgentProvider {
-    type Prepared = Prepared;
+    type Prepared = Request;
 
     fn operations(&self) -> &'static [Operation] {
         crate::OPERATIONS
     }
 
-    fn prepare(&mut self, call: &CallView<'_>) -> Result<Prepared, Failure> {
+    fn prepare(&mut self, call: &CallView<'_>) -> Result<Request, Failure> {
+        let of = call.turn.map(|turn| turn.call_key());
+        Ok(Request { what: self.check(call)?, of })
+    }
+
+    fn perform(&mut self, Request { what, of }: Request) -> Performed {
+        let services = &self.services;
+        match what {
+            Prepared::Send(mail) => mail::send(services, mail),
+            Prepared::Call(mail) => mail::call(services, mail),
+            Prepared::Spawn { under, agent, settings, staged, in_turn } => {
+                spawn(services, under, agent, settings, staged, in_turn)
+            }
+            Prepared::Stop(agent, in_turn) => stop(services, agent, in_turn),
+            Prepared::List(under) => operator::list(services, under),
+            Prepared::Whereis(name) => whereis::perform(services, &name),
+            Prepared::Watch(watch) => watch::perform(services, watch),
+            Prepared::Grouping(grouping) => groups::perform(services, grouping),
+            Prepared::Kill(child) => operator::kill(services, child, of),
+            Prepared::Terminate(child) => operator::terminate(services, child),
+            Prepared::Restart(child) => operator::restart(services, child, of),
+            Prepared::Tree => operator::tree(services),
+            Prepared::Status => operator::status(services),
+            Prepared::History(child, limit) => operator::history(services, child, limit),
+            Prepared::Reload(file, dry_run) => operator::reload(services, file, dry_run),
+            Prepared::Letters => operator::letters(services),
+            Prepared::Letter(id) => operator::letter(services, id),
+            Prepared::Retry(id, confirmed) => operator::retry(services, id, confirmed, of),
+            Prepared::Drop(id) => operator::drop_letter(services, id, of),
+            Prepared::Turns(agent, before, limit) => turns::list(services, agent, before, limit),
+            Prepared::Turn(agent, n) => turns::show(services, agent, n),
+            Prepared::Brain(what) => brains::perform(services.keeping(), what, of),
+            Prepared::Settle(what) => settle::perform(services, what, of),
+            Prepared::Shutdown(now) => operator::shutdown(services, now, of),
+            Prepared::People(what) => people::perform(services, what, of),
+        }
+    }
+}
+
+impl AgentProvider {
+    fn check(&self, call: &CallView<'_>) -> Result<Prepared, Failure> {
         match call.operation.capability {
             "agent.send" | "agent.call" => mail::prepare(call),
             "agent.spawn" => self.spawn(call),
@@ -259,41 +287,6 @@ impl Provider for AgentProvider {
         }
     }
 
-    fn perform(&mut self, prepared: Prepared) -> Performed {
-        let services = &self.services;
-        match prepared {
-            Prepared::Send(mail) => mail::send(services, mail),
-            Prepared::Call(mail) => mail::call(services, mail),
-            Prepared::Spawn { under, agent, settings, staged, in_turn } => {
-                spawn(services, under, agent, settings, staged, in_turn)
-            }
-            Prepared::Stop(agent, in_turn) => stop(services, agent, in_turn),
-            Prepared::List(under) => operator::list(services, under),
-            Prepared::Whereis(name) => whereis::perform(services, &name),
-            Prepared::Watch(watch) => watch::perform(services, watch),
-            Prepared::Grouping(grouping) => groups::perform(services, grouping),
-            Prepared::Kill(child) => operator::kill(services, &child),
-            Prepared::Terminate(child) => operator::terminate(services, child),
-            Prepared::Restart(child) => operator::restart(services, child),
-            Prepared::Tree => operator::tree(services),
-            Prepared::Status => operator::status(services),
-            Prepared::History(child, limit) => operator::history(services, child, limit),
-            Prepared::Reload(file, dry_run) => operator::reload(services, file, dry_run),
-            Prepared::Letters => operator::letters(services),
-            Prepared::Letter(id) => operator::letter(services, id),
-            Prepared::Retry(id, confirmed) => operator::retry(services, id, confirmed),
-            Prepared::Drop(id) => operator::drop_letter(services, id),
-            Prepared::Turns(agent, before, limit) => turns::list(services, agent, before, limit),
-            Prepared::Turn(agent, n) => turns::show(services, agent, n),
-            Prepared::Brain(what) => brains::perform(services.keeping(), what),
-            Prepared::Settle(what) => settle::perform(services, what),
-            Prepared::Shutdown(now) => operator::shutdown(services, now),
-            Prepared::People(what) => people::perform(services, what),
-        }
-    }
-}
-
-impl AgentProvider {
     fn spawn(&self, call: &CallView<'_>) -> Result<Prepared, Failure> {
         let Spawn { under, name, settings } = parse_args(call)?;
         allow(call, "under", &under)?;

@@ -1,11 +1,12 @@
 //! What only an operator's word ends: Once calls in doubt, and agents in quarantine (rules C4, G4).
 
+use crate::once::for_call;
 use crate::operator::ledger_failed;
 use crate::provider::AgentServices;
 use loket_contract::{CallView, Performed, parse_args};
 use loket_turn::{
-    AgentName, Doubt, DoubtId, Failure, Ledger, LedgerError, Quarantined, Release, Released,
-    Resolution,
+    AgentName, Doubt, DoubtId, Failure, IntentId, Ledger, LedgerError, Quarantined, Release,
+    Released, Resolution,
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
@@ -117,8 +118,8 @@ fn resolution(args: ResolveArgs) -> Result<Resolution, Failure> {
 }
 
 /// Does it.
-pub(crate) fn perform(services: &AgentServices, what: Settle) -> Performed {
-    let ledger = Arc::clone(&services.ledger);
+pub(crate) fn perform(services: &AgentServices, what: Settle, of: Option<IntentId>) -> Performed {
+    let (ledger, clock) = (Arc::clone(&services.ledger), services.clock.clone());
     later(async move {
         Ok(match what {
             Settle::Doubts => json!({"doubts": ledger.doubts().await?}),
@@ -126,22 +127,21 @@ pub(crate) fn perform(services: &AgentServices, what: Settle) -> Performed {
             Settle::Resolve(id, how) => {
                 let found = doubt(&*ledger, id).await?;
                 let word = word(&how);
-                ledger.resolve_doubt(id, how).await?;
+                let said = json!({"resolved": id, "agent": found.agent, "as": word});
+                let say = said.clone();
+                let of = for_call(of, &clock, move |()| Some(say));
+                ledger.resolve_doubt(id, how, of).await?;
                 tracing::info!(agent = %found.agent, doubt = id.0, word, "a doubt was resolved");
-                json!({"resolved": id, "agent": found.agent, "as": word})
+                said
             }
             Settle::Quarantines => json!({"quarantined": ledger.quarantines().await?}),
             Settle::Quarantine(agent) => json!(quarantine(&*ledger, &agent).await?),
             Settle::Release(agent, how, confirmed) => {
-                let released = ledger.release_quarantine(agent.clone(), how, confirmed).await?;
-                tracing::info!(%agent, ?how, ?released, "a quarantine was resolved");
-                match released {
-                    Released::Done { letter } => json!({"released": agent, "letter": letter}),
-                    Released::NeedsConfirmation { effects } => {
-                        json!({"needs_confirmation": effects})
-                    }
-                    Released::Impossible { reason } => json!({"impossible": reason}),
-                }
+                let name = agent.clone();
+                let of = for_call(of, &clock, move |done| Some(released(&name, done)));
+                let done = ledger.release_quarantine(agent.clone(), how, confirmed, of).await?;
+                tracing::info!(%agent, ?how, released = ?done, "a quarantine was resolved");
+                released(&agent, &done)
             }
         })
     })
@@ -156,6 +156,14 @@ fn later(
             Err(error) => ledger_failed(&error),
         }
     }))
+}
+
+fn released(agent: &str, done: &Released) -> serde_json::Value {
+    match done {
+        Released::Done { letter } => json!({"released": agent, "letter": letter}),
+        Released::NeedsConfirmation { effects } => json!({"needs_confirmation": effects}),
+        Released::Impossible { reason } => json!({"impossible": reason}),
+    }
 }
 
 fn word(how: &Resolution) -> &'static str {

@@ -263,6 +263,7 @@ fn factory(
         brains: Arc::new(Files(Keeper::new(&dir))),
         keep_turns: 0,
         one_at_a_time: Arc::default(),
+        began_ms: node.clock().now().0,
         pools: Arc::new(Pools::default()),
         reports: Arc::new(Nothing),
         reload: Arc::new(Nothing),

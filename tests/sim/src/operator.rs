@@ -76,7 +76,7 @@ async fn look(
             Resolution::Retry
         };
         lock(world).notes.push(format!("operator {:?} {resolution:?}", doubt.intent));
-        let _ = ledger.resolve_doubt(doubt.id, resolution).await;
+        let _ = ledger.resolve_doubt(doubt.id, resolution, None).await;
     }
     for approval in ledger.approvals().await.unwrap_or_default() {
         open += 1;
@@ -86,13 +86,13 @@ async fn look(
         };
         lock(world).notes.push(format!("operator {} {verdict:?}", approval.id.0));
         let decide = Decide { id: approval.id, verdict, by: "@operator".into(), now_ms: now_ms() };
-        let _ = ledger.decide(decide).await;
+        let _ = ledger.decide(decide, None).await;
     }
     for letter in ledger.letters().await.unwrap_or_default() {
         // Not again and again: a poisoned message never ends.
         let first = desk.borrow_mut().retried.insert(letter.id.0);
         if first && letter.id.0 <= 2 && rng.percent(50) {
-            let _ = ledger.retry_letter(letter.id, true).await;
+            let _ = ledger.retry_letter(letter.id, true, None).await;
         }
     }
     open
@@ -123,7 +123,8 @@ async fn free(
             return open;
         }
         open += 1;
-        let released = ledger.release_quarantine(quarantined.agent.clone(), Release::Skip, true);
+        let released =
+            ledger.release_quarantine(quarantined.agent.clone(), Release::Skip, true, None);
         if released.await.is_ok() {
             wake(&agent);
         }

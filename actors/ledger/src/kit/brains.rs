@@ -9,11 +9,18 @@ use loket_turn::{
 
 fn switch(it: &Subject, name: &str) -> Switch {
     let from = wait(it.ledger.brain_standing(name.into())).expect("a standing");
-    Switch { from, exact: false, abandon: None, reason: "test".to_owned(), now_ms: NOW_MS }
+    Switch {
+        from,
+        exact: false,
+        abandon: None,
+        reason: "test".to_owned(),
+        first: None,
+        now_ms: NOW_MS,
+    }
 }
 
 fn switched(it: &Subject, how: Switch) -> Switched {
-    wait(it.ledger.switch_brain(how)).expect("an answer")
+    wait(it.ledger.switch_brain(how, None)).expect("an answer")
 }
 
 /// E7: after a switch the incarnation that works on the old file writes nothing more, until it has taken over anew.

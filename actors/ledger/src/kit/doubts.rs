@@ -91,7 +91,7 @@ pub fn c4_only_an_operator_resolves_a_doubt(it: &Subject) {
     wait(it.ledger.holder_ended(holder(1))).expect("ended");
     let first = doubts(it)[0];
     it.told();
-    wait(it.ledger.resolve_doubt(first, Resolution::Retry)).expect("resolved");
+    wait(it.ledger.resolve_doubt(first, Resolution::Retry, None)).expect("resolved");
     let key = it.key(&turn, 1);
     assert!(
         it.told()
@@ -105,10 +105,10 @@ pub fn c4_only_an_operator_resolves_a_doubt(it: &Subject) {
     assert_eq!(wait(it.ledger.holder_ended(holder(2))), Ok(1), "in doubt again");
     let second = doubts(it)[0];
     assert_ne!(first, second);
-    let gone = wait(it.ledger.resolve_doubt(first, Resolution::Retry));
+    let gone = wait(it.ledger.resolve_doubt(first, Resolution::Retry, None));
     assert!(matches!(gone, Err(LedgerError::NotFound(_))), "{gone:?}");
     let failed = Err(Failure::new("resolved_failed", "closed"));
-    wait(it.ledger.resolve_doubt(second, Resolution::Is(failed))).expect("resolved");
+    wait(it.ledger.resolve_doubt(second, Resolution::Is(failed), None)).expect("resolved");
     let (outcome, _) = wait(it.ledger.result_of(key)).expect("read").expect("an outcome");
     assert_eq!((failed_with(&outcome), doubts(it)), (Some("resolved_failed"), vec![]));
 }
@@ -131,7 +131,7 @@ pub fn g4_a_quarantine_stays_until_the_turn_is_skipped(it: &Subject) {
     it.accept("a", "y");
     let row = wait(it.ledger.quarantines()).expect("rows").remove(0);
     assert_eq!((&*row.agent, row.ended, row.waiting, row.effects.len()), ("a", false, 2, 1));
-    let skipped = wait(it.ledger.release_quarantine("a".into(), Release::Skip, false));
+    let skipped = wait(it.ledger.release_quarantine("a".into(), Release::Skip, false, None));
     let Ok(Released::Done { letter: Some(letter) }) = skipped else { panic!("{skipped:?}") };
     let letter = wait(it.ledger.letter(letter)).expect("the letter");
     assert_eq!((letter.summary.cause.as_str(), letter.effects.len()), ("quarantined", 1));
@@ -147,8 +147,9 @@ pub fn g4_an_accepted_rerun_asks_before_it_repeats(it: &Subject) {
     it.accept("a", "x");
     wait(it.ledger.intent(it.intent(&turn, 1, "paid"))).expect("sent");
     wait(it.ledger.quarantine(turn.clone(), why(&turn, "diverged", Some(1)))).expect("noted");
-    let accept =
-        |confirmed| wait(it.ledger.release_quarantine("a".into(), Release::AcceptRerun, confirmed));
+    let accept = |confirmed| {
+        wait(it.ledger.release_quarantine("a".into(), Release::AcceptRerun, confirmed, None))
+    };
     let Ok(Released::NeedsConfirmation { effects }) = accept(false) else { panic!("it asks") };
     assert_eq!(effects.len(), 1);
     assert_eq!(accept(true), Ok(Released::Done { letter: None }));

@@ -53,17 +53,17 @@ pub fn g3_a_retry_is_a_new_message(it: &Subject) {
     it.accept("a", "other");
     wait(it.ledger.intent(it.intent(&turn, 1, "pay"))).expect("intent");
     let id = letter_of(it, &turn, 1);
-    let asked = wait(it.ledger.retry_letter(id, false)).expect("asked");
+    let asked = wait(it.ledger.retry_letter(id, false, None)).expect("asked");
     let RetriedLetter::NeedsConfirmation { effects } = asked else {
         panic!("{asked:?}");
     };
     assert!(effects[0].contains("llm.chat pay"), "{effects:?}");
-    let sent = wait(it.ledger.retry_letter(id, true)).expect("sent");
+    let sent = wait(it.ledger.retry_letter(id, true, None)).expect("sent");
     let RetriedLetter::Sent { message } = sent else {
         panic!("{sent:?}");
     };
     assert_ne!(message, old);
-    let again = wait(it.ledger.retry_letter(id, true));
+    let again = wait(it.ledger.retry_letter(id, true, None));
     assert!(matches!(again, Err(LedgerError::NotFound(_))), "a letter is retried once");
     let turn = TurnKey { n: TurnNo(2), ..turn };
     let next = wait(it.ledger.end(it.ending(&turn))).expect("end").expect("one");
@@ -77,9 +77,9 @@ pub fn g3_a_dropped_letter_is_counted(it: &Subject) {
     let turn = it.opened("a");
     it.accept("a", "poison");
     let id = letter_of(it, &turn, 1);
-    wait(it.ledger.drop_letter(id)).expect("dropped");
+    wait(it.ledger.drop_letter(id, None)).expect("dropped");
     assert_eq!(wait(it.ledger.letters()), Ok(vec![]));
-    let again = wait(it.ledger.drop_letter(id));
+    let again = wait(it.ledger.drop_letter(id, None));
     assert!(matches!(again, Err(LedgerError::NotFound(_))));
     let stats = wait(it.ledger.stats()).expect("stats");
     assert_eq!((stats.letters_made, stats.letters), (1, 0));

@@ -56,9 +56,9 @@ pub fn h1_an_approved_call_may_go_out(it: &Subject) {
     let listed = wait(it.ledger.approvals()).expect("listed");
     assert_eq!(listed.iter().map(|one| (one.id, &*one.state)).collect::<Vec<_>>(), [(id, "waits")]);
     it.told();
-    let answer = wait(it.ledger.decide(said(id, Verdict::Answer("yes".into()))));
+    let answer = wait(it.ledger.decide(said(id, Verdict::Answer("yes".into())), None));
     assert!(matches!(answer, Err(LedgerError::NotSo(_))), "{answer:?}");
-    let done = wait(it.ledger.decide(said(id, Verdict::Approve))).expect("decided");
+    let done = wait(it.ledger.decide(said(id, Verdict::Approve), None)).expect("decided");
     assert_eq!((&*done.state, done.by.as_deref()), ("approved", Some("@operator")));
     let told = it.told();
     let woken = told
@@ -69,13 +69,13 @@ pub fn h1_an_approved_call_may_go_out(it: &Subject) {
     let next = wait(it.ledger.next("a".into(), 1)).expect("next").expect("the same turn");
     assert_eq!((next.parks, next.parked_on, next.begin), (1, None, Some(super::begin())));
     assert_eq!(wait(it.ledger.ask(held(it, &turn, "to: b"))), Ok(Asked::Approved));
-    let twice = wait(it.ledger.decide(said(id, Verdict::Deny(String::new()))));
+    let twice = wait(it.ledger.decide(said(id, Verdict::Deny(String::new())), None));
     assert!(matches!(twice, Err(LedgerError::NotSo(_))), "{twice:?}");
     let other = number(wait(it.ledger.ask(held(it, &turn, "to: everybody"))));
     assert_ne!(other, id, "another call is another question");
     wait(it.ledger.end(it.ending(&turn))).expect("end");
     assert_eq!(wait(it.ledger.approvals()), Ok(Vec::new()), "nobody waits any more");
-    let late = wait(it.ledger.decide(said(other, Verdict::Approve)));
+    let late = wait(it.ledger.decide(said(other, Verdict::Approve), None));
     assert!(matches!(late, Err(LedgerError::NotSo(_))), "{late:?}");
     it.nothing_lost(0);
 }
@@ -88,7 +88,7 @@ pub fn h1_an_approved_call_that_has_left_holds_nobody_up(it: &Subject) {
     let intent = it.key(&turn, 1);
     let id = number(wait(it.ledger.ask(held(it, &turn, "to: b"))));
     assert_eq!(wait(it.ledger.park(turn.clone(), intent)), Ok(None));
-    wait(it.ledger.decide(said(id, Verdict::Approve))).expect("decided");
+    wait(it.ledger.decide(said(id, Verdict::Approve), None)).expect("decided");
     let left = wait(it.ledger.intent(it.intent(&turn, 1, "to: b")));
     assert_eq!(left, Ok(IntentWritten::Fresh));
     wait(it.ledger.open("a".into(), 2)).expect("opened");
@@ -128,7 +128,7 @@ pub fn h1_an_approval_expires_once(it: &Subject) {
     }
     let shown = wait(it.ledger.approval(id)).expect("shown");
     assert_eq!((&*shown.state, shown.by.as_deref()), ("expired", Some(TIMER_SENDER)));
-    let late = wait(it.ledger.decide(said(id, Verdict::Approve)));
+    let late = wait(it.ledger.decide(said(id, Verdict::Approve), None));
     assert!(matches!(late, Err(LedgerError::NotSo(_))), "{late:?}");
     assert!(it.told().iter().all(|event| failed(event).is_none()), "it is told once");
 }
@@ -138,7 +138,7 @@ pub fn h1_a_denied_call_is_told_the_reason(it: &Subject) {
     let turn = it.opened("a");
     it.accept("a", "x");
     let id = number(wait(it.ledger.ask(held(it, &turn, "to: b"))));
-    wait(it.ledger.decide(said(id, Verdict::Deny("not today".into())))).expect("decided");
+    wait(it.ledger.decide(said(id, Verdict::Deny("not today".into())), None)).expect("decided");
     for _ in 0..2 {
         match wait(it.ledger.ask(held(it, &turn, "to: b"))) {
             Ok(Asked::Denied(why)) => {
@@ -157,12 +157,13 @@ pub fn h1_an_answer_is_the_result_of_its_question(it: &Subject) {
     let question =
         |args: &str| Ask { capability: QUESTION.to_owned(), begin: None, ..held(it, &turn, args) };
     let id = number(wait(it.ledger.ask(question("which?"))));
-    let approved = wait(it.ledger.decide(said(id, Verdict::Approve)));
+    let approved = wait(it.ledger.decide(said(id, Verdict::Approve), None));
     assert!(matches!(approved, Err(LedgerError::NotSo(_))), "{approved:?}");
-    wait(it.ledger.decide(said(id, Verdict::Answer("the red one".into())))).expect("answered");
+    wait(it.ledger.decide(said(id, Verdict::Answer("the red one".into())), None))
+        .expect("answered");
     let result = wait(it.ledger.result_of(it.key(&turn, 1))).expect("result");
     assert_eq!(result, Some((Ok(b"the red one".to_vec()), NOW_MS + 5)));
-    let never = wait(it.ledger.decide(said(ApprovalId(77), Verdict::Approve)));
+    let never = wait(it.ledger.decide(said(ApprovalId(77), Verdict::Approve), None));
     assert!(matches!(never, Err(LedgerError::NotFound(_))), "{never:?}");
 }
 
@@ -176,10 +177,10 @@ pub fn g4_what_was_said_of_a_call_that_is_made_again_is_asked_again(it: &Subject
         wait(it.ledger.ask(question))
     };
     let id = number(put(&turn));
-    wait(it.ledger.decide(said(id, Verdict::Deny("no".into())))).expect("denied");
+    wait(it.ledger.decide(said(id, Verdict::Deny("no".into())), None)).expect("denied");
     assert!(matches!(put(&turn), Ok(Asked::Denied(_))));
     wait(it.ledger.quarantine(turn.clone(), why(&turn, "diverged", Some(1)))).expect("noted");
-    let accepted = wait(it.ledger.release_quarantine("a".into(), Release::AcceptRerun, true));
+    let accepted = wait(it.ledger.release_quarantine("a".into(), Release::AcceptRerun, true, None));
     assert!(matches!(accepted, Ok(Released::Done { .. })), "{accepted:?}");
     wait(it.ledger.open("a".into(), 2)).expect("opened");
     assert_ne!(number(put(&TurnKey { incarnation: 2, ..turn })), id);
@@ -240,8 +241,8 @@ pub fn d1_timers_fire_when_due(it: &Subject) {
     let mut end = it.ending(&turn);
     end.effects = vec![Effect::CancelTimer { id: IntentId([3; 16]) }];
     assert_eq!(wait(it.ledger.end(end)), Ok(None), "it fired once");
-    assert_eq!(wait(it.ledger.cancel_timer(IntentId([2; 16]))), Ok(true));
-    assert_eq!(wait(it.ledger.cancel_timer(IntentId([2; 16]))), Ok(false));
+    assert_eq!(wait(it.ledger.cancel_timer(IntentId([2; 16]), None)), Ok(true));
+    assert_eq!(wait(it.ledger.cancel_timer(IntentId([2; 16]), None)), Ok(false));
     assert_eq!(wait(it.ledger.timers(None)), Ok(Vec::new()));
     it.nothing_lost(0);
 }
@@ -278,7 +279,7 @@ pub fn h1_a_sleep_ends_at_its_time(it: &Subject) {
     wait(it.ledger.sleep(sleep(1))).expect("sleeps already");
     it.told();
     assert_eq!(wait(it.ledger.result_of(intent)), Ok(None));
-    assert_eq!(wait(it.ledger.cancel_timer(intent)), Ok(false), "a sleep is no timer");
+    assert_eq!(wait(it.ledger.cancel_timer(intent, None)), Ok(false), "a sleep is no timer");
     wait(it.ledger.end(it.ending(&turn))).expect("end");
     it.accept("a", "y");
     let turn = TurnKey { n: TurnNo(2), ..turn };

@@ -239,7 +239,7 @@ fn number(asked: Result<Asked, LedgerError>) -> ApprovalId {
 
 fn said(it: &Subject, id: ApprovalId, verdict: Verdict) {
     let decide = Decide { id, verdict, by: "@operator".into(), now_ms: NOW_MS + 5 };
-    wait(it.ledger.decide(decide)).expect("decided");
+    wait(it.ledger.decide(decide, None)).expect("decided");
 }
 
 /// `a` and `b` wait at the soft limit of their desk: the ids under which.

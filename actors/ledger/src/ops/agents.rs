@@ -136,6 +136,7 @@ impl Engine {
             "DELETE FROM timers WHERE life = ?1",
             "DELETE FROM approvals WHERE life = ?1",
             "DELETE FROM epochs WHERE life = ?1",
+            "DELETE FROM snapshots WHERE life = ?1",
         ] {
             self.conn.prepare_cached(sql)?.execute([db(agent.life)])?;
         }

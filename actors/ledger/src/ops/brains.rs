@@ -9,8 +9,8 @@ use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{
-    AgentName, Blame, BrainStanding, Epoch, Failure, Hash, LedgerError, LedgerEvent, LetterId,
-    Life, Snapshot, Switch, Switched, TurnNo, chain_after,
+    AgentName, Blame, BrainStanding, Epoch, Failure, Files, Hash, LedgerError, LedgerEvent,
+    LetterId, Life, Snapshot, Switch, Switched, TurnNo, chain_after,
 };
 use rusqlite::{Connection, params};
 
@@ -99,6 +99,9 @@ impl Engine {
         if let Some(agent) = self.book.change(agent.life) {
             agent.epoch = epoch;
         }
+        if let Some(first) = &switch.first {
+            self.note_snapshot(&now.agent, first)?;
+        }
         // The new file has every ended turn behind it, on the disk.
         if !broken(Mutation::RewindUndone) {
             self.brain_durable(&now.agent, now.life, now.done)?;
@@ -175,6 +178,16 @@ impl Engine {
     /// See [`loket_turn::Ledger::snapshots`].
     pub(crate) fn snapshots_of(&self, name: &AgentName) -> Op<Vec<Snapshot>> {
         Ok(snapshots(&self.conn, self.living(name)?.life)?)
+    }
+
+    /// See [`loket_turn::Ledger::files`].
+    pub(crate) fn files(&self) -> Op<Files> {
+        let mut names = self.conn.prepare_cached("SELECT file FROM snapshots")?;
+        let names = names.query_map([], |row| row.get(0))?;
+        Ok(Files {
+            lives: self.book.all().map(|agent| Life(agent.life)).collect(),
+            snapshots: names.collect::<rusqlite::Result<_>>()?,
+        })
     }
 
     /// See [`loket_turn::Ledger::drop_snapshot`].

@@ -17,6 +17,7 @@ pub(crate) mod history;
 mod letters;
 mod monitors;
 mod next;
+mod once;
 mod places;
 pub(crate) mod quarantine;
 mod seen;

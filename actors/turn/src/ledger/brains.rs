@@ -51,8 +51,19 @@ pub struct Switch {
     pub abandon: Option<TurnNo>,
     /// Why, in words: kept with the epoch.
     pub reason: String,
+    /// A copy of the new file, on the disk already: what the epoch begins with, so that its turns can be run again (rule E5).
+    pub first: Option<Snapshot>,
     /// Unix milliseconds.
     pub now_ms: u64,
+}
+
+/// Which files belong to somebody.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Files {
+    /// The lives that go on.
+    pub lives: std::collections::BTreeSet<Life>,
+    /// The names of snapshots' files.
+    pub snapshots: std::collections::BTreeSet<String>,
 }
 
 /// What became of a switch.

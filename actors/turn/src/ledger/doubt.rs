@@ -19,8 +19,8 @@ pub struct Holder {
 pub enum CallState {
     /// No intent: nothing left the turn under this key.
     Absent,
-    /// A Keyed call without a result.
-    Open,
+    /// A Keyed call without a result, and when its intent was written, Unix milliseconds.
+    Open(u64),
     /// A Once call without a result: held by a provider, or in doubt. Only to be waited for.
     Held,
     /// A Once call that an operator allows one more sending.

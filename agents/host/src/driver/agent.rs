@@ -166,7 +166,8 @@ impl Agent {
             if first && why.cause == CORRUPT {
                 // Somebody may have mended the file before this start; if not, the next turn finds it damaged again.
                 let (name, how) = (self.own.name.clone(), Release::AcceptRerun);
-                let released = self.services.ledger.release_quarantine(name, how, false).await;
+                let released =
+                    self.services.ledger.release_quarantine(name, how, false, None).await;
                 released.map_err(|error| Failed::ledger(&error))?;
                 return Ok(Next::TakeOver);
             }

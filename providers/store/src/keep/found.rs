@@ -65,7 +65,7 @@ fn is_brain(entry: &DirEntry) -> bool {
 }
 
 /// What is in a folder; one that is not there is empty.
-fn entries(folder: &Path) -> Result<Vec<DirEntry>, KeepError> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<DirEntry>, KeepError> {
     match fs::read_dir(folder).and_then(Iterator::collect) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         found => found.map_err(KeepError::io(folder)),

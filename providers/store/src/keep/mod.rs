@@ -7,6 +7,7 @@
 mod error;
 mod found;
 mod look_through;
+mod ownerless;
 mod scratch;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ mod tests;
 pub use crate::brain::Change;
 pub use error::KeepError;
 pub use found::{holds_brains, remove_unfinished};
+pub use ownerless::{Ownerless, remove_ownerless};
 pub use scratch::{Scratch, ScratchStore};
 
 use crate::brain::{BrainFiles, files, schema};

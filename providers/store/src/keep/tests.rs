@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::brain::{Brain, Owner, kv};
-use loket_turn::AgentName;
+use loket_turn::{AgentName, Files};
 use serde_json::value::RawValue;
 
 fn owner(life: u64, epoch: u64) -> Owner {
@@ -137,6 +137,32 @@ fn e7_what_a_crash_left_unfinished_is_removed_and_nothing_else() {
     assert_eq!(unfinished(dir.path()), ["1.db.making-anew"], "a renewal is ended elsewhere");
     assert_eq!(get(&mut brain).as_deref(), Some("1"));
     assert_eq!(state_of(&keeper.snapshot_file(&name)).unwrap().n, TurnNo(1));
+}
+
+#[test]
+fn e7_what_is_nobodys_is_laid_aside_and_goes_after_a_week() {
+    let dir = tempfile::tempdir().unwrap();
+    let keeper = Keeper::new(dir.path());
+    for life in [1, 2] {
+        let owner = Owner { life: Life(life), ..owner(life, 0) };
+        put(&mut Brain::open(&BrainFiles::new(dir.path()), owner).unwrap(), 1, "1");
+    }
+    let (named, _) = keeper.snapshot(Life(1), Epoch(0)).unwrap();
+    let (orphan, _) = keeper.snapshot(Life(2), Epoch(0)).unwrap();
+    let owned = Files { lives: [Life(1)].into(), snapshots: [named.clone()].into() };
+    let made = std::fs::metadata(keeper.snapshot_file(&orphan)).unwrap().modified();
+    let (now, day) = (made.unwrap(), Duration::from_secs(24 * 60 * 60));
+    let look = |at| remove_ownerless(dir.path(), &owned, at).unwrap();
+    assert_eq!(look(now), Ownerless::default(), "too young: it may be somebody's in a moment");
+    let done = look(now + day * 2);
+    assert!(done.aside >= 2 && done.removed == 0, "{done:?}");
+    let aside = |name: &str| dir.path().join("removed").join(name);
+    assert_eq!(state_of(&aside("2.db")).unwrap().n, TurnNo(1), "it can still be imported");
+    assert!(aside(&orphan).exists() && keeper.snapshot_file(&named).exists());
+    assert!(keeper.brain(Life(1), Epoch(0)).exists() && !keeper.brain(Life(2), Epoch(0)).exists());
+    assert_eq!((look(now + day * 8).aside, aside("2.db").exists()), (0, true));
+    assert_eq!((look(now + day * 9).aside, aside("2.db").exists()), (0, false));
+    assert!(!aside(&orphan).exists() && keeper.snapshot_file(&named).exists());
 }
 
 #[test]
