@@ -79,22 +79,6 @@ fn a_newer_format_is_refused() {
     assert!(matches!(refusal(options), OpenError::NotALedger { .. }));
 }
 
-/// H2: who waits for whom is known after a restart, parked or not.
-#[test]
-fn h2_a_cycle_is_seen_across_a_restart() {
-    let dir = tempfile::tempdir().unwrap();
-    let (engine, it) = open(process(dir.path()));
-    let ring = loket_ledger::kit::Ring::of(&it, &["a", "b", "c"]);
-    let first = ring.call(&it, 0, 1);
-    assert_eq!(wait(it.ledger.park(ring.turn(0), first)), Ok(None));
-    ring.call(&it, 1, 2);
-    engine.stop();
-    let (_engine, it) = open(process(dir.path()));
-    let closing = ring.call(&it, 2, 0);
-    let outcome = wait(it.ledger.result_of(closing)).unwrap().unwrap().0;
-    assert_eq!(outcome.unwrap_err().code, "cycle");
-}
-
 /// A3, C8, J4: inbox, open turn, places, incarnation and keys are the same after a restart.
 #[test]
 fn c8_everything_is_rebuilt_at_a_start() {

@@ -123,6 +123,15 @@ pub(super) fn quarantine(args: QuarantineArgs, json: bool) -> Result<Code, CliEr
             if json { Ok(output::versioned(answer)) } else { Ok(show_quarantine(&answer)) }
         }
         QuarantineVerb::Resolve { agent, way, .. } if way.restore => {
+            // Of a fleet that does not run nobody tells; there it is done.
+            let why = ask("show", json!({"agent": agent}));
+            if why.is_ok_and(|why| !is_of_the_brain(&why)) {
+                let text = format!(
+                    "the open turn of {agent} came out otherwise than its records say, and another brain does not \
+                     change that: --accept-rerun, or --skip"
+                );
+                return Err(CliError::new("impossible", exit::FAILED, text));
+            }
             super::brain_files::restore_exactly(&data, &agent, json)
         }
         QuarantineVerb::Resolve { agent, way, yes } => {
@@ -131,6 +140,11 @@ pub(super) fn quarantine(args: QuarantineArgs, json: bool) -> Result<Code, CliEr
             released(&agent, &answer, json)
         }
     }
+}
+
+/// Whether another brain ends it: the file is what is wrong, or a turn that another file has behind it (rules E5, F3, G4).
+fn is_of_the_brain(why: &Value) -> bool {
+    why["ended"] == true || why["cause"] == "corrupt" || why["cause"] == "ahead"
 }
 
 fn way_word(way: &QuarantineWay) -> &'static str {
@@ -202,8 +216,12 @@ fn show_quarantine(answer: &Value) -> Code {
     text.push_str(&format!(
         "\n\nThe ways out\n\
          \x20 loket quarantine resolve {agent} --accept-rerun   what the re-run does counts, not the record\n\
-         \x20 loket quarantine resolve {agent} --skip           the turn is given up\n\
-         \x20 loket quarantine resolve {agent} --restore        the brain is made anew by its turns"
+         \x20 loket quarantine resolve {agent} --skip           the turn is given up"
     ));
+    if is_of_the_brain(answer) {
+        text.push_str(&format!(
+            "\n  loket quarantine resolve {agent} --restore        the brain is made anew by its turns"
+        ));
+    }
     output::line(&output::safe(&text))
 }

@@ -100,8 +100,8 @@ where
         Ok(runtime) => {
             let ledger = Arc::clone(&ledger) as _;
             // As for the ledger: nothing is given up here.
-            let (keep_turns, one_at_a_time) = (u64::MAX, Arc::default());
-            let keeping = Keeping { ledger, brains, clock, keep_turns, one_at_a_time };
+            let (keep_turns, copying) = (u64::MAX, Arc::default());
+            let keeping = Keeping { ledger, brains, clock, keep_turns, copying };
             runtime.block_on(work(keeping)).map_err(|failure| {
                 let exit = if failure.retryable { exit::TRY_AGAIN } else { exit::FAILED };
                 CliError::new(&failure.code, exit, failure.message)

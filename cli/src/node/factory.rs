@@ -229,7 +229,7 @@ pub(super) fn factory(
             reports,
             reload: Arc::new(Reloads(Arc::clone(reloader))),
             keep_turns: checked.fleet.keep_turns.into(),
-            one_at_a_time: Arc::clone(&checked.exchanges),
+            copying: Arc::clone(&checked.copying),
             brains: Arc::new(Files::new(&checked.data)),
             began_ms: node.clock().now().0,
         },

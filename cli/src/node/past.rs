@@ -7,6 +7,7 @@ use super::builtins;
 use super::compiler::engine;
 use super::start::cache_in;
 use crate::exit::{self, CliError};
+use loket_contract::failpoints;
 use loket_contract::rerun::{PureServer, Sandbox};
 use loket_host::driver::Modules;
 use loket_host::engine::{LoadLimits, Module, SLICE};
@@ -158,11 +159,17 @@ impl Workshop {
             }
         };
         let folder = self.folder.0.join(format!("{epoch}-{n}"));
+        // Only where tests are built: what may come between the look and the copy.
+        failpoints::stall(b"copied");
         let scratch = Scratch::new(&folder, &self.living.agent, whose, from.as_deref())
             .map_err(|error| of_file(&error))?;
         // What the copy says of itself: a brain in use may have moved on since it was looked at.
         let (at, _) = scratch.state();
         if at > n {
+            // Whoever makes it of another file would find this one.
+            drop(scratch);
+            let gone = std::fs::remove_dir_all(&folder);
+            gone.map_err(|source| of_file(&KeepError::Io { file: folder, source }))?;
             return Ok(None);
         }
         self.bring_up(&scratch, at, n)?;

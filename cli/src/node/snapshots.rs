@@ -31,7 +31,7 @@ pub(super) fn keeping(checked: &Checked, ledger: &Arc<SqliteLedger>, clock: Cloc
         brains: Arc::new(Files::new(&checked.data)),
         clock,
         keep_turns: checked.fleet.keep_turns.into(),
-        one_at_a_time: Arc::clone(&checked.exchanges),
+        copying: Arc::clone(&checked.copying),
     }
 }
 

@@ -15,6 +15,7 @@ use super::reload::Reloader;
 use super::ticks::Beats;
 use super::{builtins, console, directory, file, http, leftovers, past, snapshots, socket};
 use crate::exit::{self, CliError, Code};
+use loket_agent::Copying;
 use loket_agent::Pools;
 use loket_host::driver::Modules;
 use loket_host::engine::{Cache, LoadLimits, SLICE};
@@ -61,8 +62,8 @@ pub(super) struct Checked {
     pub(super) slots: u32,
     /// The data directory was written under another name.
     renamed: bool,
-    /// Held while a brain's files are made.
-    pub(super) exchanges: Arc<tokio::sync::Mutex<()>>,
+    /// Who makes files of brains.
+    pub(super) copying: Arc<Copying>,
     pub(super) modules: Arc<Modules>,
     /// The file, and the parameters that it was read with: for reloads.
     file: PathBuf,
@@ -151,8 +152,8 @@ fn check(options: &RunOptions) -> Result<Checked, CliError> {
         tracing::warn!(code = warning.code, "{}", warning.message);
     }
     let (file, renamed) = (options.fleet.clone(), options.renamed);
-    let exchanges = Arc::default();
-    Ok(Checked { fleet, folder, data, slots, modules, renamed, exchanges, file, sets })
+    let copying = Arc::default();
+    Ok(Checked { fleet, folder, data, slots, modules, renamed, copying, file, sets })
 }
 
 /// Compiled code is kept in the data directory; without a place for it, it is compiled at each start.

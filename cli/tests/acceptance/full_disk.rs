@@ -4,6 +4,7 @@
 //! through `/proc/PID/root`. Where no such namespace can be made the test says so and fails: it never passes unseen.
 
 use crate::fleet::{Fleet, PATIENCE, ask, file, finish, loket, within};
+use crate::outside::Outside;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
@@ -110,6 +111,49 @@ fn a_full_disk_refuses_loses_nothing_and_recovers() {
             "{key} is the same message"
         );
     }
+    assert_eq!(ask(&data, "agent.shutdown", &json!({})).unwrap()["stopping"], true);
+    fleet.ended_well();
+}
+
+#[test]
+fn c4_an_answer_that_meets_a_full_disk_is_written_once_there_is_room() {
+    let outside = Outside::start().unwrap();
+    let children = format!(
+        r#"Provider(id: "web", use: Http()),
+           Agent(id: "buyer", module: "builtin:script", grants: [
+               (cap: "http", scope: {{ "hosts": [{:?}], "methods": ["POST"] }})]),
+           {DESK}"#,
+        outside.host
+    );
+    let mut fleet = Fleet::of(&file("", &children));
+    fs::create_dir(fleet.data()).unwrap();
+    let root = rustix::process::geteuid().is_root();
+    let command = on_small_disk(&fleet, !root);
+    fleet.spawn(command);
+    let data = seen(&fleet, fleet.pid());
+    fleet.up(&data);
+    outside.hold(true);
+    let url = format!("http://{}/tea", outside.host);
+    let body = json!([{"call": "http.send", "args": {"url": url, "body": "tea"}}]).to_string();
+    let args = json!({"to": "buyer", "body": body, "key": "tea"});
+    ask(&data, "agent.send", &args).unwrap();
+    within(PATIENCE, "the outside has it", || (outside.count("/tea") > 0).then_some(()));
+    let ballast = fill(&data);
+    // What is free already is used up: the answer, too, finds no room.
+    for (bytes, most) in [(100_000, 50), (1, 2_000)] {
+        let body = format!("append {}", "x".repeat(bytes));
+        let full = (0..most).any(|at| send(&data, &body, &format!("{bytes}-{at}")).is_err());
+        assert!(full, "{most} messages of {bytes} bytes found room on a full disk");
+    }
+    outside.hold(false);
+    within(PATIENCE, "its answer could not be written", || {
+        fleet.log().contains("result not written").then_some(())
+    });
+    fs::remove_file(ballast).unwrap();
+    let told = ask(&data, "agent.call", &args).unwrap();
+    assert_eq!(told[0]["ok"]["status"], 200, "{told}");
+    let status = ask(&data, "agent.status", &json!({})).unwrap();
+    assert_eq!((outside.count("/tea"), &status["doubts"]), (1, &json!(0)), "{status}");
     assert_eq!(ask(&data, "agent.shutdown", &json!({})).unwrap()["stopping"], true);
     fleet.ended_well();
 }

@@ -91,3 +91,14 @@ fn a4_an_agent_that_the_file_names_no_more_leaves_letters_and_frees_who_waits() 
     assert_eq!((&status["letters"], &status["lost"]), (&json!(4), &json!(0)), "{status}");
     fleet.stop();
 }
+
+#[test]
+fn a_panic_says_why_in_the_log() {
+    let mut fleet =
+        Fleet::running(r#"Agent(id: "desk", module: "builtin:script", grants: [(cap: "log")])"#);
+    fleet.call("desk", r#"[{"trap": true}]"#).failed(1, "dead_letter", &["desk"]);
+    within(PATIENCE, "its words are in the log", || {
+        fleet.log().contains("trapped as asked").then_some(())
+    });
+    fleet.stop();
+}

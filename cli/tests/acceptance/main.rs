@@ -25,6 +25,8 @@ mod grants;
 mod handover;
 mod kill_and_tree;
 mod letters;
+#[cfg(feature = "failpoints")]
+mod midway;
 #[path = "../../../tests/crash/driver/outside.rs"]
 mod outside;
 mod paused;

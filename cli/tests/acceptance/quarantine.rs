@@ -184,3 +184,28 @@ fn e5_an_older_file_of_a_brain_is_not_built_upon() {
     assert_eq!(fleet.call("desk", get).json()[0]["ok"]["value"], 4);
     fleet.stop();
 }
+
+#[test]
+fn g4_another_brain_is_no_way_out_of_an_open_turn() {
+    let asks = r#"Agent(id: "desk", module: "builtin:script", grants: [(cap: "human.ask")]),"#;
+    let mut fleet = Fleet::running(asks);
+    let ask = json!([{"call": "human.ask", "args": {"question": "which?"}}]).to_string();
+    assert_eq!(fleet.command(&["send", "desk", &ask]).exit, 0);
+    within(PATIENCE, "it asks", || (fleet.status()["approvals"] == 1).then_some(()));
+    fleet.kill_process();
+    let ledger = rusqlite::Connection::open(fleet.data().join("ledger.db")).unwrap();
+    let sql = "UPDATE records SET args = ?1 WHERE capability = 'human.ask'";
+    assert_eq!(ledger.execute(sql, [br#"{"question":"what?"}"#.as_slice()]).unwrap(), 1);
+    ledger.close().unwrap();
+    fleet.start();
+    let row = quarantined(&fleet);
+    assert_eq!((&row["cause"], &row["ended"]), (&json!("diverged"), &json!(false)), "{row}");
+    let shown = fleet.command(&["quarantine", "show", "desk"]);
+    assert!(shown.out.contains("--skip") && !shown.out.contains("--restore"), "{shown:?}");
+    let restored = fleet.command(&["quarantine", "resolve", "desk", "--restore"]);
+    restored.failed(1, "impossible", &["--accept-rerun", "--skip"]);
+    let skipped = fleet.command(&["quarantine", "resolve", "desk", "--skip", "--json"]).json();
+    assert!(skipped["letter"].is_u64(), "{skipped}");
+    assert_eq!(fleet.status()["quarantined"], 0);
+    fleet.stop();
+}

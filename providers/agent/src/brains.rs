@@ -3,6 +3,7 @@
 //! The order is the promise: the file and a copy of it are whole and on the disk first, then one step of the ledger names both; a crash
 //! in between leaves the old brain. What is exchanged is kept as a snapshot. Start reading at [`switch`].
 
+use crate::copying::Copying;
 use crate::once::{answer_before, for_call};
 use crate::operator::failure_of;
 use loket_contract::{CallView, Performed, parse_args};
@@ -16,7 +17,6 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::sync::Mutex;
 
 /// Snapshots of one life that are kept; the oldest goes when another is taken.
 pub const SNAPSHOTS_MAX: usize = 32;
@@ -110,8 +110,8 @@ pub struct Keeping {
     pub clock: Clock,
     /// How many ended turns are kept.
     pub keep_turns: u64,
-    /// Held while files are made and named: two at once would write the same ones.
-    pub one_at_a_time: Arc<Mutex<()>>,
+    /// Who makes and names files.
+    pub copying: Arc<Copying>,
 }
 
 pub(crate) fn perform(keeping: Keeping, what: Brain, of: Option<IntentId>) -> Performed {
@@ -143,7 +143,7 @@ pub async fn list(keeping: &Keeping, agent: AgentName) -> Result<Value, Failure>
 /// # Errors
 /// The ledger's, or a file's.
 pub async fn snapshot(keeping: &Keeping, agent: AgentName) -> Result<Value, Failure> {
-    let _alone = keeping.one_at_a_time.lock().await;
+    let _alone = keeping.copying.of(&agent).await;
     let standing = keeping.ledger.brain_standing(agent.clone()).await;
     let at = standing.map_err(|error| failure_of(&error))?;
     let taken = take(keeping, &agent, &at, false).await?;
@@ -156,7 +156,7 @@ pub async fn snapshot(keeping: &Keeping, agent: AgentName) -> Result<Value, Fail
 /// # Errors
 /// The ledger's, or a file's.
 pub async fn snapshot_if_due(keeping: &Keeping, agent: AgentName) -> Result<bool, Failure> {
-    let _alone = keeping.one_at_a_time.lock().await;
+    let _alone = keeping.copying.of(&agent).await;
     let standing = keeping.ledger.brain_standing(agent.clone()).await;
     let at = standing.map_err(|error| failure_of(&error))?;
     let all = keeping.ledger.snapshots(agent.clone()).await;
@@ -225,7 +225,7 @@ pub async fn switch(
     of: Option<IntentId>,
 ) -> Result<Value, Failure> {
     let agent: AgentName = exchange.agent.clone().into();
-    let _alone = keeping.one_at_a_time.lock().await;
+    let _alone = keeping.copying.of(&agent).await;
     let mut before = None;
     for _ in 0..TRIES {
         if let Some(answer) = answered(keeping, of).await? {

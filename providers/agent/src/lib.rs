@@ -6,6 +6,7 @@
 
 mod args;
 pub mod brains;
+mod copying;
 mod groups;
 mod mail;
 mod once;
@@ -21,6 +22,7 @@ mod watch;
 mod whereis;
 
 pub use brains::{Brain, Brains, Exchange, Keeping, OfFiles, snapshot_if_due};
+pub use copying::{COPIED_AT_ONCE_MAX, Copying};
 pub use groups::{Grouping, News};
 pub use operations::OPERATIONS;
 pub use pools::Pools;

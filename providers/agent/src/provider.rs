@@ -4,6 +4,7 @@ use crate::args::{
     self, History, Kill, LetterArgs, List, Nothing, Shutdown, Spawn, Stop, Turn, Turns,
 };
 use crate::brains::{self, Brain, Brains, Keeping};
+use crate::copying::Copying;
 use crate::groups::{self, Grouping};
 use crate::mail::{self, Mail};
 use crate::operator;
@@ -52,8 +53,8 @@ pub struct AgentServices {
     pub brains: Arc<dyn Brains>,
     /// How many ended turns of each agent are kept.
     pub keep_turns: u64,
-    /// See [`Keeping::one_at_a_time`].
-    pub one_at_a_time: Arc<tokio::sync::Mutex<()>>,
+    /// See [`Keeping::copying`].
+    pub copying: Arc<Copying>,
     /// When this process began, by the node's clock, Unix milliseconds.
     pub began_ms: u64,
 }
@@ -63,8 +64,8 @@ impl AgentServices {
     fn keeping(&self) -> Keeping {
         let (ledger, brains) = (Arc::clone(&self.ledger), Arc::clone(&self.brains));
         let (clock, keep_turns) = (self.clock.clone(), self.keep_turns);
-        let one_at_a_time = Arc::clone(&self.one_at_a_time);
-        Keeping { ledger, brains, clock, keep_turns, one_at_a_time }
+        let copying = Arc::clone(&self.copying);
+        Keeping { ledger, brains, clock, keep_turns, copying }
     }
 }
 

@@ -46,8 +46,9 @@ struct Args {
     #[serde(default)]
     level: Level,
     message: String,
+    /// `null`, as a guest without any may say, is none.
     #[serde(default)]
-    fields: serde_json::Map<String, Value>,
+    fields: Option<serde_json::Map<String, Value>>,
 }
 
 impl Provider for LogProvider {
@@ -108,6 +109,7 @@ fn prepare(call: &CallView<'_>) -> Result<Option<Line>, Failure> {
     if call.turn.is_some_and(|turn| turn.is_rerun()) {
         return Ok(None);
     }
-    let fields = if fields.is_empty() { String::new() } else { Value::Object(fields).to_string() };
+    let fields = fields.filter(|fields| !fields.is_empty());
+    let fields = fields.map_or_else(String::new, |fields| Value::Object(fields).to_string());
     Ok(Some(Line { agent: call.caller().clone(), level, message, fields }))
 }

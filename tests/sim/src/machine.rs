@@ -262,7 +262,7 @@ fn factory(
         clock: node.clock().clone(),
         brains: Arc::new(Files(Keeper::new(&dir))),
         keep_turns: 0,
-        one_at_a_time: Arc::default(),
+        copying: Arc::default(),
         began_ms: node.clock().now().0,
         pools: Arc::new(Pools::default()),
         reports: Arc::new(Nothing),

@@ -36,7 +36,7 @@ impl Bench {
             brains,
             clock: process.clock.clone(),
             keep_turns: 0,
-            one_at_a_time: Arc::default(),
+            copying: Arc::default(),
         };
         Some(Self { keeping, data, world: Arc::clone(&simulation.world) })
     }

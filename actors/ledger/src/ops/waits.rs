@@ -91,13 +91,16 @@ impl Book {
         None
     }
 
-    /// Finds again who waits for whom: calls of open turns without a result whose message waits.
+    /// Finds again who waits for whom: calls of open turns without a result whose message waits, and those that asked for it again.
     pub(crate) fn waits(&mut self, conn: &Connection) -> rusqlite::Result<()> {
         let mut rows = conn.prepare(
-            "SELECT r.life, r.intent, m.life FROM messages m
-               JOIN records r ON r.intent = m.reply_intent AND r.ok IS NULL
-               JOIN turns t ON t.life = r.life AND t.n = r.n AND t.state = 0
-              WHERE m.reply_intent IS NOT NULL",
+            "WITH calls(intent, callee) AS (
+                 SELECT reply_intent, life FROM messages WHERE reply_intent IS NOT NULL
+                 UNION SELECT readers.intent, messages.life FROM readers
+                         JOIN messages ON messages.id = readers.message)
+             SELECT r.life, r.intent, c.callee FROM calls c
+               JOIN records r ON r.intent = c.intent AND r.ok IS NULL
+               JOIN turns t ON t.life = r.life AND t.n = r.n AND t.state = 0",
         )?;
         let mut rows = rows.query([])?;
         while let Some(row) = rows.next()? {
