@@ -10,16 +10,32 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The board; a clone is the same one.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Board(Arc<Mutex<BTreeMap<AgentName, InboxDepth>>>);
+pub(crate) struct Board(Arc<Mutex<Shown>>);
+
+type Shown = BTreeMap<AgentName, Depth>;
+
+/// An inbox, without its name.
+#[derive(Debug)]
+struct Depth {
+    waiting: u64,
+    capacity: u64,
+    quarantined: bool,
+}
 
 impl Board {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<AgentName, InboxDepth>> {
+    fn lock(&self) -> MutexGuard<'_, Shown> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All living agents, by name.
     pub(crate) fn all(&self) -> Vec<InboxDepth> {
-        self.lock().values().cloned().collect()
+        let of = |(agent, it): (&AgentName, &Depth)| InboxDepth {
+            agent: Arc::clone(agent),
+            waiting: it.waiting,
+            capacity: it.capacity,
+            quarantined: it.quarantined,
+        };
+        self.lock().iter().map(of).collect()
     }
 
     /// Takes over what the book's changes since the last commit have come to. Before they are forgotten.
@@ -39,13 +55,8 @@ impl Board {
     }
 }
 
-fn shown(agent: &Agent) -> InboxDepth {
-    InboxDepth {
-        agent: Arc::clone(&agent.name),
-        waiting: agent.waiting(),
-        capacity: agent.rows_max,
-        quarantined: agent.quarantined,
-    }
+fn shown(agent: &Agent) -> Depth {
+    Depth { waiting: agent.waiting(), capacity: agent.rows_max, quarantined: agent.quarantined }
 }
 
 #[cfg(test)]

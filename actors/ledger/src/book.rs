@@ -19,6 +19,14 @@ pub(crate) struct Held {
     pub(crate) bytes: u64,
 }
 
+/// Places between inboxes: what an agent's open turn holds elsewhere, and what others hold in its own inbox.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Places {
+    held: Vec<Held>,
+    reserved_rows: u64,
+    reserved_bytes: u64,
+}
+
 /// A living agent.
 #[derive(Debug, Clone)]
 pub(crate) struct Agent {
@@ -36,8 +44,6 @@ pub(crate) struct Agent {
     pub(crate) last: u64,
     pub(crate) chain: Hash,
     pub(crate) waiting_bytes: u64,
-    pub(crate) reserved_rows: u64,
-    pub(crate) reserved_bytes: u64,
     pub(crate) rows_max: u64,
     pub(crate) bytes_max: u64,
     /// The turn `done + 1` has a row in `turns`.
@@ -50,13 +56,17 @@ pub(crate) struct Agent {
     pub(crate) has_budgets: bool,
     /// The supervisors above it that have budgets, the nearest first, as its incarnation has told.
     pub(crate) above: Arc<[Arc<str>]>,
-    /// Places that its open turn holds elsewhere.
-    pub(crate) held: Vec<Held>,
+    /// Boxed, as the two below it: few have one, and there is an agent in memory for each that sleeps.
+    pub(crate) places: Option<Box<Places>>,
     /// The call of its open turn that has no result yet, and the life of who is called (rule H2).
-    pub(crate) waits: Option<(IntentId, u64)>,
-    /// The Once call of its open turn that has no result yet (rule C4). Boxed: few have one.
+    pub(crate) waits: Option<Box<(IntentId, u64)>>,
+    /// The Once call of its open turn that has no result yet (rule C4).
     pub(crate) once: Option<Box<OnceCall>>,
 }
+
+/// Bytes of an [`Agent`] at most: the allocator's class, and one is in memory for each that sleeps.
+const AGENT_BYTES_MAX: usize = 192;
+const _: () = assert!(size_of::<Agent>() <= AGENT_BYTES_MAX);
 
 impl Agent {
     pub(crate) fn waiting(&self) -> u64 {
@@ -65,7 +75,50 @@ impl Agent {
 
     /// Messages that wait and places that are reserved.
     pub(crate) fn depth(&self) -> u64 {
-        self.waiting() + self.reserved_rows
+        self.waiting() + self.reserved().0
+    }
+
+    /// Messages and bytes that others hold places for.
+    pub(crate) fn reserved(&self) -> (u64, u64) {
+        self.places.as_ref().map_or((0, 0), |it| (it.reserved_rows, it.reserved_bytes))
+    }
+
+    /// Places that its open turn holds elsewhere.
+    pub(crate) fn held(&self) -> &[Held] {
+        self.places.as_ref().map_or(&[], |it| &it.held)
+    }
+
+    /// Its open turn holds this one, too.
+    pub(crate) fn also_holds(&mut self, place: Held) {
+        self.places.get_or_insert_default().held.push(place);
+    }
+
+    /// Its open turn holds these; gives what it held before.
+    fn now_holds(&mut self, held: Vec<Held>) -> Vec<Held> {
+        let old = std::mem::replace(&mut self.places.get_or_insert_default().held, held);
+        self.drop_empty();
+        old
+    }
+
+    /// Another one's turn holds a place here.
+    pub(crate) fn reserve(&mut self, bytes: u64) {
+        let places = self.places.get_or_insert_default();
+        places.reserved_rows += 1;
+        places.reserved_bytes += bytes;
+    }
+
+    fn give_back(&mut self, bytes: u64) {
+        if let Some(places) = &mut self.places {
+            places.reserved_rows = places.reserved_rows.saturating_sub(1);
+            places.reserved_bytes = places.reserved_bytes.saturating_sub(bytes);
+        }
+        self.drop_empty();
+    }
+
+    fn drop_empty(&mut self) {
+        if self.held().is_empty() && self.reserved() == (0, 0) {
+            self.places = None;
+        }
     }
 }
 
@@ -210,23 +263,21 @@ impl Book {
         let Some(agent) = self.agents.get(&life) else {
             return;
         };
-        if agent.held == keep {
+        if agent.held() == keep {
             return;
         }
         let Some(agent) = self.change(life) else {
             return;
         };
-        let old = std::mem::replace(&mut agent.held, keep.clone());
+        let old = agent.now_holds(keep.clone());
         for held in old {
             if let Some(to) = self.change(held.to) {
-                to.reserved_rows = to.reserved_rows.saturating_sub(1);
-                to.reserved_bytes = to.reserved_bytes.saturating_sub(held.bytes);
+                to.give_back(held.bytes);
             }
         }
         for held in keep {
             if let Some(to) = self.change(held.to) {
-                to.reserved_rows += 1;
-                to.reserved_bytes += held.bytes;
+                to.reserve(held.bytes);
             }
         }
     }
@@ -252,8 +303,6 @@ impl Book {
                 last: 0,
                 chain: Hash::from_slice(&chain).ok_or_else(|| codec::damaged("chain"))?,
                 waiting_bytes: 0,
-                reserved_rows: 0,
-                reserved_bytes: 0,
                 rows_max: un(row.get(8)?),
                 bytes_max: un(row.get(9)?),
                 open_row: false,
@@ -262,7 +311,7 @@ impl Book {
                 quarantined: row.get(10)?,
                 has_budgets: false,
                 above: Arc::default(),
-                held: Vec::new(),
+                places: None,
                 waits: None,
                 once: None,
             };

@@ -115,7 +115,7 @@ impl Steps {
     /// How many messages wait in an inbox and are reserved there, and its bound.
     pub fn depth(&self, agent: &str) -> Option<(u64, u64, u64)> {
         let agent = self.engine.book.get(agent)?;
-        Some((agent.waiting(), agent.reserved_rows, agent.rows_max))
+        Some((agent.waiting(), agent.reserved().0, agent.rows_max))
     }
 
     /// The dead letters, as the file has them between two groups.

@@ -87,8 +87,9 @@ struct Inner {
 struct Past {
     /// The newest incarnation that began a turn: the fence (rule J4).
     incarnation: u64,
-    /// Up to which turn the ledger knows this brain to be durable (rule E6).
-    noted: Option<(Life, Epoch, TurnNo)>,
+    /// Up to which turn the ledger knows this brain to be durable (rule E6); of life 0, which nobody has: none that is known. No
+    /// `Option`: of each agent that sleeps this is what stays.
+    noted: (Life, Epoch, TurnNo),
 }
 
 impl Shard {
@@ -187,7 +188,7 @@ impl Inner {
         let Closed { owner, n } = closed;
         let slot = self.slots.get_mut(&owner.agent).map(|slot| &mut slot.past);
         if let Some(past) = slot.or_else(|| self.past.get_mut(&owner.agent)) {
-            past.noted = Some((owner.life, owner.epoch, n));
+            past.noted = (owner.life, owner.epoch, n);
         }
     }
 

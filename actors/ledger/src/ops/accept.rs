@@ -79,7 +79,7 @@ pub(crate) fn room(agent: &Agent, bytes: u64) -> Result<(), AcceptError> {
             capacity: agent.rows_max,
         });
     }
-    let held = agent.waiting_bytes + agent.reserved_bytes;
+    let held = agent.waiting_bytes + agent.reserved().1;
     if held.saturating_add(bytes) > agent.bytes_max {
         return Err(AcceptError::OverloadedBytes {
             agent: agent.name.clone(),

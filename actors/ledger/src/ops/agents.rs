@@ -84,8 +84,6 @@ impl Engine {
             last: 0,
             chain,
             waiting_bytes: 0,
-            reserved_rows: 0,
-            reserved_bytes: 0,
             rows_max: rows,
             bytes_max: bytes,
             open_row: false,
@@ -94,7 +92,7 @@ impl Engine {
             has_budgets: false,
             above: Default::default(),
             swept: 0,
-            held: Vec::new(),
+            places: None,
             waits: None,
             once: None,
         });

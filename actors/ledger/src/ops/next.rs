@@ -98,7 +98,7 @@ impl Engine {
         if agent.waiting() == 0 {
             return Ok(None);
         }
-        let (n, open_row, holds) = (agent.done + 1, agent.open_row, !agent.held.is_empty());
+        let (n, open_row, holds) = (agent.done + 1, agent.open_row, !agent.held().is_empty());
         if holds {
             self.hold_durable(life, TurnNo(n))?;
         }

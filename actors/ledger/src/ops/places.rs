@@ -30,16 +30,15 @@ impl Engine {
         let place = Held { to: receiver.life, bytes };
         let limit = CALLS_PER_TURN_MAX as usize;
         if let Some(sender) = self.book.change(life) {
-            if sender.held.len() >= limit {
-                let (what, bytes) = ("number of sends in a turn", sender.held.len() + 1);
+            if sender.held().len() >= limit {
+                let (what, bytes) = ("number of sends in a turn", sender.held().len() + 1);
                 let why = AcceptError::TooLarge { what, bytes, limit };
                 return Err(Fault::Refused(why));
             }
-            sender.held.push(place);
+            sender.also_holds(place);
         }
         if let Some(receiver) = self.book.change(place.to) {
-            receiver.reserved_rows += 1;
-            receiver.reserved_bytes += place.bytes;
+            receiver.reserve(place.bytes);
         }
         Ok(())
     }

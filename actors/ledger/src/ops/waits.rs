@@ -34,7 +34,7 @@ impl Engine {
         let way = self.book.way(callee, life).filter(|_| !broken(Mutation::NoCycleCheck));
         let Some(way) = way else {
             if let Some(agent) = self.book.change(life) {
-                agent.waits = Some((intent, callee));
+                agent.waits = Some(Box::new((intent, callee)));
             }
             return Ok(());
         };
@@ -50,8 +50,8 @@ impl Engine {
 
     /// The call has its result.
     pub(crate) fn waits_no_more(&mut self, life: u64, intent: IntentId) {
-        let waits = self.book.life(life).and_then(|agent| agent.waits);
-        if waits.is_some_and(|(on, _)| on == intent)
+        let waits = self.book.life(life).and_then(|agent| agent.waits.as_deref());
+        if waits.is_some_and(|(on, _)| *on == intent)
             && let Some(agent) = self.book.change(life)
         {
             agent.waits = None;
@@ -86,7 +86,7 @@ impl Book {
             if at == to {
                 return Some(way);
             }
-            at = agent.waits?.1;
+            at = agent.waits.as_deref()?.1;
         }
         None
     }
@@ -107,7 +107,7 @@ impl Book {
             let intent = IntentId(codec::array(row.get(1)?)?);
             let callee = un(row.get(2)?);
             if let Some(agent) = self.change(un(row.get(0)?)) {
-                agent.waits = Some((intent, callee));
+                agent.waits = Some(Box::new((intent, callee)));
             }
         }
         Ok(())

@@ -163,7 +163,7 @@ impl Inner {
         slot.unsynced = Unsynced::default();
         let (applied, _) = brain.state();
         let owner = brain.owner();
-        let known = slot.past.noted == Some((owner.life, owner.epoch, applied));
+        let known = slot.past.noted == (owner.life, owner.epoch, applied);
         // A crash may have come between a commit and the ledger's word for it.
         if applied > TurnNo(0) && !(known && brain.log_is_new()) {
             self.note_unsynced(agent);
