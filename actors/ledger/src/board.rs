@@ -3,7 +3,8 @@
 //!
 //! It never says more than the file: the writer tells it what a group has changed once that is committed. Nobody decides from it.
 
-use crate::book::{Agent, Book};
+use crate::agent::Agent;
+use crate::book::Book;
 use loket_turn::{AgentName, InboxDepth};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -4,7 +4,7 @@
 //! Must never fill the ledger: one that is half full keeps what the fleet file says and no more. Start
 //! reading at [`Engine::kept_from`].
 
-use crate::book::Agent;
+use crate::agent::Agent;
 use crate::codec::{db, un};
 use crate::engine::Engine;
 use rusqlite::{Connection, params};

@@ -7,6 +7,7 @@
 //! reading at [`SqliteLedger`], then `writer.rs`, then `ops/`.
 #![forbid(unsafe_code)]
 
+mod agent;
 mod board;
 mod book;
 mod clock;

@@ -1,6 +1,6 @@
 //! Accepting a message: sizes, idempotency keys, bounds, the row (rules A1, A2, A3, A5).
 
-use crate::book::Agent;
+use crate::agent::Agent;
 use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::limits::{BODY_BYTES_MAX, CALL_CHAIN_MAX, KEY_BYTES_MAX, KEY_TTL_MS};

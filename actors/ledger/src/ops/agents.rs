@@ -2,7 +2,7 @@
 //! A6, E3, J4).
 
 use super::letters::Grave;
-use crate::book::Agent;
+use crate::agent::Agent;
 use crate::codec::{db, un};
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::{

@@ -4,7 +4,7 @@
 //! file's incarnation still does is refused by the fence (see `Book::current`).
 
 use super::letters::Grave;
-use crate::book::Agent;
+use crate::agent::Agent;
 use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::simulation::{Mutation, broken};

@@ -34,7 +34,7 @@ pub(crate) struct Found {
 
 impl Engine {
     /// The fence, counted when it refuses.
-    pub(crate) fn fenced(&self, turn: &TurnKey) -> Result<crate::book::Agent, LedgerError> {
+    pub(crate) fn fenced(&self, turn: &TurnKey) -> Result<crate::agent::Agent, LedgerError> {
         let agent = self.book.fence(turn).cloned();
         if let Err(LedgerError::Fenced { .. }) = &agent {
             self.meters.fenced.increment(1);
@@ -104,7 +104,7 @@ impl Engine {
     }
 
     /// Whose intent it is: the fence.
-    fn caller(&self, turn: &TurnKey) -> Result<crate::book::Agent, LedgerError> {
+    fn caller(&self, turn: &TurnKey) -> Result<crate::agent::Agent, LedgerError> {
         if broken(Mutation::NoFence) || broken(Mutation::FenceInWrapper) {
             let incarnation = self.book.get(&turn.agent).map_or(0, |agent| agent.incarnation);
             return self.fenced(&TurnKey { incarnation, ..turn.clone() });

@@ -2,7 +2,7 @@
 
 use super::accept::{Incoming, digest, idem_row};
 use super::agents::{INBOX_BYTES, INBOX_ROWS};
-use crate::book::Agent;
+use crate::agent::Agent;
 use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::{

@@ -2,7 +2,7 @@
 //! turn (rules B2, G1 to G3).
 
 use super::letters::Grave;
-use crate::book::Agent;
+use crate::agent::Agent;
 use crate::codec::db;
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::simulation::{Mutation, broken};

@@ -4,7 +4,7 @@
 //! in has no row and is none.
 
 use super::accept::Incoming;
-use crate::book::Agent;
+use crate::agent::Agent;
 use crate::codec::{db, un};
 use crate::engine::{Engine, Op};
 use loket_turn::{AgentName, Effect, GroupSize};

@@ -2,7 +2,7 @@
 
 use super::accept::{Incoming, room};
 use super::next::{MESSAGE, message_at};
-use crate::book::Agent;
+use crate::agent::Agent;
 use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::{

@@ -4,7 +4,7 @@
 //! whether there is anybody to watch: so no crash can lose a Down or double it. Start reading at [`Engine::monitor`].
 
 use super::accept::Incoming;
-use crate::book::Agent;
+use crate::agent::Agent;
 use crate::codec::{self, db, un};
 use crate::engine::{Engine, Op};
 use loket_turn::{AgentName, DOWN_KIND, Ended, MONITOR_SENDER, MessageId, Monitor, Until};

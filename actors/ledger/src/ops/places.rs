@@ -2,7 +2,7 @@
 //! (rules A3, C8).
 
 use super::accept::room;
-use crate::book::Held;
+use crate::agent::Held;
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::limits::CALLS_PER_TURN_MAX;
 use loket_turn::simulation::{Mutation, broken};

@@ -2,7 +2,7 @@
 //! ever released by itself.
 
 use super::letters::Grave;
-use crate::book::Agent;
+use crate::agent::Agent;
 use crate::codec::db;
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::{

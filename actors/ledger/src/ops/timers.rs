@@ -5,7 +5,7 @@
 //! runs backwards. A full inbox puts a timer off; nothing of it is lost. Start reading at [`Engine::fire_due`].
 
 use super::accept::{Incoming, room};
-use crate::book::Agent;
+use crate::agent::Agent;
 use crate::clock::Stopwatch;
 use crate::codec::{self, db, un};
 use crate::engine::{Engine, Fault, Op};
