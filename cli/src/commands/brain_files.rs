@@ -57,14 +57,14 @@ pub(super) fn snapshots(data: &Path, agent: &str, json: bool) -> Result<Code, Cl
         return Ok(output::line("no snapshots"));
     }
     let mut text =
-        format!("{:<12} {:>6} {:>8} {:>14}  file", "snapshot", "epoch", "turn", "taken at ms");
+        format!("{:<12} {:>6} {:>8}  {:<24}  file", "snapshot", "epoch", "turn", "taken");
     for row in &rows {
         text.push_str(&format!(
-            "\n{:<12} {:>6} {:>8} {:>14}  {}",
+            "\n{:<12} {:>6} {:>8}  {:<24}  {}",
             row["id"].as_str().unwrap_or_default(),
             row["epoch"].to_string(),
             row["n"].to_string(),
-            row["at_ms"].to_string(),
+            loket_time::rfc3339(row["at_ms"].as_u64().unwrap_or_default()),
             row["file"].as_str().unwrap_or_default(),
         ));
     }

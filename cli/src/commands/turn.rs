@@ -101,8 +101,8 @@ fn text(turn: &Value) -> String {
     if turn["begin"].is_object() {
         let begin = &turn["begin"];
         text.push_str(&format!(
-            "\n\nbegun at {} ms, seed {}, module {}",
-            begin["time_ms"],
+            "\n\nbegun at {}, seed {}, module {}",
+            loket_time::rfc3339(begin["time_ms"].as_u64().unwrap_or_default()),
             begin["seed"],
             word(&begin["module"])
         ));

@@ -24,18 +24,19 @@ fn list(answer: &Value) -> Code {
         return output::line("no turns that are still kept");
     }
     let mut text = format!(
-        "{:>6}  {:<8} {:<7} {:>8} {:>5} {:>5}  {:<12} from",
-        "turn", "stands", "answer", "attempts", "parks", "calls", "kind"
+        "{:>6}  {:<8} {:<7} {:>8} {:>5} {:>5}  {:<24}  {:<12} from",
+        "turn", "stands", "answer", "attempts", "parks", "calls", "ended", "kind"
     );
     for turn in &turns {
         text.push_str(&format!(
-            "\n{:>6}  {:<8} {:<7} {:>8} {:>5} {:>5}  {:<12} {}",
+            "\n{:>6}  {:<8} {:<7} {:>8} {:>5} {:>5}  {:<24}  {:<12} {}",
             turn["n"].to_string(),
             word(&turn["standing"]),
             answered(turn),
             turn["attempts"].to_string(),
             turn["parks"].to_string(),
             turn["calls"].to_string(),
+            turn["ended_ms"].as_u64().map_or_else(|| "-".to_owned(), loket_time::rfc3339),
             output::cell(word(&turn["kind"])),
             word(&turn["sender"]),
         ));

@@ -7,17 +7,34 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use loket_runtime::{PlaceState, TreeControl};
+use loket_runtime::{PlaceState, Runtime, TreeControl};
+use loket_turn::Ledger;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the pages show.
 #[derive(Clone)]
 pub(super) struct Pages {
-    pub(super) metrics: PrometheusHandle,
-    pub(super) tree: Arc<dyn TreeControl>,
+    metrics: PrometheusHandle,
+    tree: Arc<dyn TreeControl>,
+    ledger: Arc<dyn Ledger>,
 }
+
+impl Pages {
+    /// Those of a node.
+    pub(super) fn of(
+        metrics: PrometheusHandle,
+        runtime: &Runtime,
+        ledger: &Arc<dyn Ledger>,
+    ) -> Self {
+        Self { metrics, tree: runtime.control(), ledger: Arc::clone(ledger) }
+    }
+}
+
+/// How long the ledger may take to say how many wait for a person; after that the page shows what it said last.
+const STATS_WITHIN: Duration = Duration::from_millis(500);
 
 /// Binds `listen`, an address with a port.
 pub(super) fn bind(listen: &str) -> Result<TcpListener, String> {
@@ -54,6 +71,9 @@ pub(super) async fn serve(listener: TcpListener, pages: Pages) {
 }
 
 async fn metrics(State(pages): State<Pages>) -> impl IntoResponse {
+    if let Ok(Ok(stats)) = tokio::time::timeout(STATS_WITHIN, pages.ledger.stats()).await {
+        super::metrics::waiting_for_people(&stats);
+    }
     pages.metrics.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], pages.metrics.render())
 }

@@ -1,6 +1,7 @@
 //! The names, units and meaning of the node's own metrics.
 
 use loket_store::keep::Ownerless;
+use loket_turn::LedgerStats;
 use metrics::Unit;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::time::Duration;
@@ -34,6 +35,15 @@ pub(crate) const SNAPSHOTS_AUTOMATIC: &str = "loket_snapshots_automatic_total";
 /// Files of brains that were nobody's, by what was done: `aside`, `removed`.
 pub(crate) const OWNERLESS: &str = "loket_ownerless_files_total";
 
+/// Held calls and questions without an answer.
+pub(crate) const APPROVALS_OPEN: &str = "loket_approvals_open";
+
+/// Once calls in doubt.
+pub(crate) const DOUBTS_OPEN: &str = "loket_doubts_open";
+
+/// Agents in quarantine.
+pub(crate) const QUARANTINED: &str = "loket_agents_quarantined";
+
 /// What records: histograms with fixed buckets, which can be added up over fleets and take a few hundred bytes each, whatever the
 /// values. The exporter's own choice, a sketch of quantiles, came to half a MiB each.
 pub(super) fn recorder() -> Result<PrometheusBuilder, BuildError> {
@@ -53,6 +63,10 @@ pub(crate) fn describe() {
     );
     let help = "Snapshots of brains that nobody asked for.";
     metrics::describe_counter!(SNAPSHOTS_AUTOMATIC, Unit::Count, help);
+    let help = "Held calls and questions that wait for a person.";
+    metrics::describe_gauge!(APPROVALS_OPEN, Unit::Count, help);
+    metrics::describe_gauge!(DOUBTS_OPEN, Unit::Count, "Once calls in doubt.");
+    metrics::describe_gauge!(QUARANTINED, Unit::Count, "Agents in quarantine.");
     let help = "Files of brains that were nobody's, by what was done: aside, removed.";
     metrics::describe_counter!(OWNERLESS, Unit::Count, help);
 }
@@ -66,6 +80,14 @@ pub(super) fn snapshot() {
 pub(super) fn ownerless(done: Ownerless) {
     metrics::counter!(OWNERLESS, "done" => "aside").increment(done.aside);
     metrics::counter!(OWNERLESS, "done" => "removed").increment(done.removed);
+}
+
+/// Shows what only a person's word ends.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts of agents fit")]
+pub(super) fn waiting_for_people(stats: &LedgerStats) {
+    metrics::gauge!(APPROVALS_OPEN).set(stats.approvals as f64);
+    metrics::gauge!(DOUBTS_OPEN).set(stats.doubts as f64);
+    metrics::gauge!(QUARANTINED).set(stats.quarantined as f64);
 }
 
 /// Sums up what histograms have collected, whether somebody asks for `/metrics` or not: a fleet without a door must not keep

@@ -15,8 +15,7 @@ use super::reload::Reloader;
 use super::ticks::Beats;
 use super::{builtins, console, directory, file, http, leftovers, past, snapshots, socket};
 use crate::exit::{self, CliError, Code};
-use loket_agent::Copying;
-use loket_agent::Pools;
+use loket_agent::{Copying, Pools};
 use loket_host::driver::Modules;
 use loket_host::engine::{Cache, LoadLimits, SLICE};
 use loket_kernel::Moment;
@@ -386,7 +385,7 @@ fn serve(
     if let Some(listen) = &checked.fleet.listen {
         let listener = http::bind(listen)
             .map_err(|why| CliError::new("C011", exit::USAGE, format!("`listen`: {why}")))?;
-        let pages = http::Pages { metrics, tree: runtime.control() };
+        let pages = http::Pages::of(metrics, runtime, &reloader.ledger);
         lane.spawn(move || http::serve(listener, pages));
     }
     let beats = Beats::new(timer, node.system().clone());

@@ -1,6 +1,6 @@
 //! Agents in quarantine (rule G4): they take no turns, their inbox accepts, others go on, and only an operator lets them out.
 
-use crate::fleet::{Fleet, PATIENCE, file, within};
+use crate::fleet::{Fleet, PATIENCE, file, free_port, metric, metrics, within};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -188,10 +188,17 @@ fn e5_an_older_file_of_a_brain_is_not_built_upon() {
 #[test]
 fn g4_another_brain_is_no_way_out_of_an_open_turn() {
     let asks = r#"Agent(id: "desk", module: "builtin:script", grants: [(cap: "human.ask")]),"#;
-    let mut fleet = Fleet::running(asks);
+    let port = free_port();
+    let mut fleet = Fleet::of(&file(&format!("listen: \"127.0.0.1:{port}\","), asks));
+    fleet.start();
+    let open = || {
+        let all = metrics(port);
+        ["loket_approvals_open", "loket_agents_quarantined"].map(|name| metric(&all, name))
+    };
     let ask = json!([{"call": "human.ask", "args": {"question": "which?"}}]).to_string();
     assert_eq!(fleet.command(&["send", "desk", &ask]).exit, 0);
     within(PATIENCE, "it asks", || (fleet.status()["approvals"] == 1).then_some(()));
+    assert_eq!(open(), [1.0, 0.0]);
     fleet.kill_process();
     let ledger = rusqlite::Connection::open(fleet.data().join("ledger.db")).unwrap();
     let sql = "UPDATE records SET args = ?1 WHERE capability = 'human.ask'";
@@ -200,6 +207,7 @@ fn g4_another_brain_is_no_way_out_of_an_open_turn() {
     fleet.start();
     let row = quarantined(&fleet);
     assert_eq!((&row["cause"], &row["ended"]), (&json!("diverged"), &json!(false)), "{row}");
+    assert_eq!(open(), [1.0, 1.0], "its question stays open");
     let shown = fleet.command(&["quarantine", "show", "desk"]);
     assert!(shown.out.contains("--skip") && !shown.out.contains("--restore"), "{shown:?}");
     let restored = fleet.command(&["quarantine", "resolve", "desk", "--restore"]);
