@@ -7,16 +7,17 @@
 use crate::board::Board;
 use crate::book::Book;
 use crate::clock::Stopwatch;
-use crate::codec::un;
+use crate::codec::{self, un};
 use crate::connect::connect;
+use crate::dir;
 use crate::mend::Mending;
 use crate::metrics::Meters;
 use crate::ops::timers::Timers;
 use crate::options::{Durability, OpenError, Options};
 use crate::schema;
-use loket_turn::{Begin, LedgerError, LedgerEvent};
+use loket_turn::{Begin, IntentId, LedgerError, LedgerEvent};
 use rusqlite::{Connection, ErrorCode};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -113,6 +114,8 @@ pub(crate) struct Engine {
     pub(crate) synchronous_full: bool,
     pub(crate) broken: Option<LedgerError>,
     pub(crate) mending: Mending,
+    /// The Keyed calls that an earlier process had sent and that had no result when this one opened the file.
+    pub(crate) earlier: HashSet<IntentId>,
 }
 
 impl Engine {
@@ -145,12 +148,14 @@ impl Engine {
             synchronous_full: true,
             broken: None,
             mending: Mending::Nothing,
+            earlier: HashSet::new(),
             options,
         };
         engine.board.replace(&engine.book);
         engine.measure();
         // Looked for in vain with each end if this cannot be read.
         let sql = "SELECT EXISTS (SELECT 1 FROM readers)";
+        engine.earlier = open_calls(&engine.conn).map_err(dir::sqlite(&engine.options.dir))?;
         engine.readers = engine.conn.query_row(sql, [], |row| row.get(0)).unwrap_or(true);
         Ok(engine)
     }
@@ -367,4 +372,13 @@ impl Engine {
             (un(pragma("PRAGMA page_count")?), un(pragma("PRAGMA freelist_count")?));
         Ok((pages.saturating_sub(free) * schema::PAGE_BYTES, free))
     }
+}
+
+/// Keyed calls of open turns without a result.
+fn open_calls(conn: &Connection) -> rusqlite::Result<HashSet<IntentId>> {
+    let sql = "SELECT r.intent FROM turns t JOIN records r ON r.life = t.life AND r.n = t.n
+                WHERE t.state = 0 AND r.class = 'keyed' AND r.ok IS NULL AND r.intent IS NOT NULL";
+    let mut rows = conn.prepare(sql)?;
+    let rows = rows.query_map([], |row| Ok(IntentId(codec::array(row.get(0)?)?)))?;
+    rows.collect()
 }

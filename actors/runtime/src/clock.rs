@@ -71,18 +71,27 @@ impl Clock {
 
     /// Wall time in Unix milliseconds; never less than any moment told before.
     pub fn now(&self) -> Moment {
-        let wall = match &self.0.source {
-            Source::Machine { .. } => SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
-            Source::Manual(manual) => manual.wall_ms.load(Ordering::Acquire),
-        };
+        let wall = self.wall_ms();
         // Most readings are of a millisecond that was told before: a look is enough, and no other core loses the line.
         let told = self.0.high_water.load(Ordering::Acquire);
         match told >= wall {
             true => Moment(told),
             false => Moment(self.0.high_water.fetch_max(wall, Ordering::AcqRel).max(wall)),
         }
+    }
+
+    fn wall_ms(&self) -> u64 {
+        match &self.0.source {
+            Source::Machine { .. } => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
+            Source::Manual(manual) => manual.wall_ms.load(Ordering::Acquire),
+        }
+    }
+
+    /// The time that the machine dates files with. It may run backwards: for how old a file is, and nothing else.
+    pub fn of_files(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.wall_ms())
     }
 
     /// Goes on from a moment that an earlier process told, so that time does not run backwards across a restart.

@@ -28,7 +28,7 @@ pub(super) fn snapshot(data: &Path, agent: &str, json: bool) -> Result<Code, Cli
     let args = json!({"agent": agent});
     let taken = match client::call(data, "agent.brain.snapshot", args, TIMEOUT) {
         Err(error) if error.exit == exit::NOT_RUNNING => {
-            at_rest(data, async |keeping| brains::snapshot(&keeping, agent.into()).await)?
+            at_rest(data, async |keeping| Ok(brains::snapshot(&keeping, agent.into()).await?))?
         }
         other => other?,
     };
@@ -74,7 +74,7 @@ pub(super) fn snapshots(data: &Path, agent: &str, json: bool) -> Result<Code, Cl
 fn kept(data: &Path, agent: &str) -> Result<Value, CliError> {
     match client::call(data, "agent.brain.snapshots", json!({"agent": agent}), TIMEOUT) {
         Err(error) if error.exit == exit::NOT_RUNNING => {
-            at_rest(data, async |keeping| brains::list(&keeping, agent.into()).await)
+            at_rest(data, async |keeping| Ok(brains::list(&keeping, agent.into()).await?))
         }
         other => other,
     }
@@ -230,7 +230,7 @@ fn exchange(
         Err(error) if error.exit == exit::NOT_RUNNING => {
             let agent = agent.to_owned();
             let exchange = Exchange { agent, file, reason, abandon, only_exact };
-            at_rest(data, async |keeping| brains::switch(&keeping, exchange, None).await)
+            at_rest(data, async |keeping| Ok(brains::switch(&keeping, exchange, None).await?))
         }
         other => other,
     }

@@ -127,8 +127,7 @@ pub(super) fn quarantine(args: QuarantineArgs, json: bool) -> Result<Code, CliEr
             let why = ask("show", json!({"agent": agent}));
             if why.is_ok_and(|why| !is_of_the_brain(&why)) {
                 let text = format!(
-                    "the open turn of {agent} came out otherwise than its records say, and another brain does not \
-                     change that: --accept-rerun, or --skip"
+                    "{agent} is in quarantine for its open turn, which another brain does not change: --accept-rerun, or --skip"
                 );
                 return Err(CliError::new("impossible", exit::FAILED, text));
             }

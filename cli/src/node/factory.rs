@@ -231,7 +231,7 @@ pub(super) fn factory(
             keep_turns: checked.fleet.keep_turns.into(),
             copying: Arc::clone(&checked.copying),
             brains: Arc::new(Files::new(&checked.data)),
-            began_ms: node.clock().now().0,
+            acts: Arc::default(),
         },
         host: Arc::new(host),
     }

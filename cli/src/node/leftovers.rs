@@ -1,16 +1,16 @@
 //! Files of brains and snapshots that are nobody's: looked for at the start and once a day. What is nobody's is the store's to say
-//! (`loket_store::keep::remove_ownerless`), out of what the ledger names.
+//! (`loket_store::keep::find_ownerless`), out of what the ledger names.
 
 use super::brains::Files;
 use super::metrics;
 use loket_ledger::SqliteLedger;
 use loket_runtime::Clock;
-use loket_store::keep::remove_ownerless;
-use loket_turn::Ledger;
+use loket_store::keep::{find_ownerless, lay_aside, remove_laid_aside};
+use loket_turn::{Failure, Ledger, LedgerError};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// Between two looks, milliseconds.
 const EVERY_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -31,23 +31,37 @@ pub(super) fn look(
 async fn again_and_again(data: PathBuf, ledger: Arc<SqliteLedger>, clock: Clock) {
     let files = Files::new(&data);
     loop {
-        // What the ledger says comes first: a file that is made after it is too young to be taken.
-        match ledger.files().await {
-            Ok(owned) => {
-                let (data, now) = (data.clone(), Duration::from_millis(clock.now().0));
-                let now = SystemTime::UNIX_EPOCH + now;
-                match files.apart(move |_| remove_ownerless(&data, &owned, now)).await {
-                    Ok(done) if done.aside + done.removed > 0 => {
-                        metrics::ownerless(done);
-                        let (aside, removed) = (done.aside, done.removed);
-                        tracing::info!(aside, removed, "files of brains that are nobody's");
-                    }
-                    Ok(_) => {}
-                    Err(failure) => tracing::warn!("files that are nobody's stay: {failure}"),
-                }
+        match once(&data, &files, &ledger, clock.of_files()).await {
+            Ok((0, 0)) => {}
+            Ok((aside, removed)) => {
+                metrics::ownerless(aside, removed);
+                tracing::info!(aside, removed, "files of brains that are nobody's");
             }
-            Err(error) => tracing::debug!("nobody's files are not looked for: {error}"),
+            Err(failure) => tracing::warn!("files that are nobody's stay: {failure}"),
         }
         clock.sleep(EVERY_MS).await;
     }
+}
+
+/// How many were laid aside, and how many removed.
+async fn once(
+    data: &Path,
+    files: &Files,
+    ledger: &SqliteLedger,
+    now: SystemTime,
+) -> Result<(u64, u64), Failure> {
+    let unread = |error: LedgerError| Failure::new(error.code(), error.to_string());
+    let at = data.to_owned();
+    let removed = files.apart(move |_| remove_laid_aside(&at, now)).await?;
+    let owned = ledger.files().await.map_err(unread)?;
+    let at = data.to_owned();
+    let found = files.apart(move |_| find_ownerless(&at, &owned, now)).await?;
+    if found.count() == 0 {
+        return Ok((0, removed));
+    }
+    // Asked again: whose name has come between is somebody's.
+    let owned = ledger.files().await.map_err(unread)?;
+    let at = data.to_owned();
+    let aside = files.apart(move |_| lay_aside(&at, found, &owned, now)).await?;
+    Ok((aside, removed))
 }

@@ -1,6 +1,5 @@
 //! The names, units and meaning of the node's own metrics.
 
-use loket_store::keep::Ownerless;
 use loket_turn::LedgerStats;
 use metrics::Unit;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -77,9 +76,9 @@ pub(super) fn snapshot() {
 }
 
 /// Counts files that were nobody's.
-pub(super) fn ownerless(done: Ownerless) {
-    metrics::counter!(OWNERLESS, "done" => "aside").increment(done.aside);
-    metrics::counter!(OWNERLESS, "done" => "removed").increment(done.removed);
+pub(super) fn ownerless(aside: u64, removed: u64) {
+    metrics::counter!(OWNERLESS, "done" => "aside").increment(aside);
+    metrics::counter!(OWNERLESS, "done" => "removed").increment(removed);
 }
 
 /// Shows what only a person's word ends.

@@ -9,7 +9,7 @@ use super::start::Checked;
 use loket_agent::{Keeping, snapshot_if_due};
 use loket_ledger::SqliteLedger;
 use loket_runtime::Clock;
-use loket_turn::AgentName;
+use loket_turn::{AgentName, Failure};
 use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -45,7 +45,10 @@ pub(super) async fn take(mut due: Receiver<AgentName>, keeping: Keeping) {
             }
             Ok(false) => {}
             // It is told of again; what becomes of the brain itself is its turns' business.
-            Err(failure) => tracing::debug!(%agent, "no snapshot of the brain: {failure}"),
+            Err(error) => {
+                let failure = Failure::from(error);
+                tracing::debug!(%agent, "no snapshot of the brain: {failure}");
+            }
         }
     }
 }

@@ -204,7 +204,8 @@ fn e7_the_brain_of_an_agent_that_is_gone_is_laid_aside_and_can_be_imported() {
     std::fs::write(&orphan, "what a crash left").unwrap();
     // Nobody has written to them for two days.
     let then = SystemTime::now() - Duration::from_secs(2 * 24 * 60 * 60);
-    for file in [&brain_file, &orphan] {
+    let beside = std::fs::read_dir(brain_file.parent().unwrap()).unwrap();
+    for file in beside.map(|entry| entry.unwrap().path()).chain([orphan.clone()]) {
         std::fs::File::open(file).unwrap().set_modified(then).unwrap();
     }
     fleet.start();

@@ -4,8 +4,8 @@
 //! in between leaves the old brain. What is exchanged is kept as a snapshot. Start reading at [`switch`].
 
 use crate::copying::Copying;
-use crate::once::{answer_before, for_call};
-use crate::operator::failure_of;
+use crate::once::for_call;
+use crate::operator::{failure_of, ledger_failed};
 use loket_contract::{CallView, Performed, parse_args};
 use loket_runtime::Clock;
 use loket_turn::{
@@ -99,6 +99,37 @@ pub(crate) fn prepare(call: &CallView<'_>) -> Result<Brain, Failure> {
     }
 }
 
+/// Why nothing was copied or exchanged.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum KeepingError {
+    /// The ledger's word. It may be none (rules J2, J3): then the call is sent again.
+    Ledger(LedgerError),
+    /// A file's, or a rule's.
+    Failed(Failure),
+}
+
+impl From<LedgerError> for KeepingError {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
+impl From<Failure> for KeepingError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<KeepingError> for Failure {
+    fn from(error: KeepingError) -> Self {
+        match error {
+            KeepingError::Ledger(error) => failure_of(&error),
+            KeepingError::Failed(failure) => failure,
+        }
+    }
+}
+
 /// Who does it.
 #[derive(Clone)]
 pub struct Keeping {
@@ -123,7 +154,8 @@ pub(crate) fn perform(keeping: Keeping, what: Brain, of: Option<IntentId>) -> Pe
         };
         match done {
             Ok(answer) => Performed::json(&answer),
-            Err(failure) => Performed::failed(failure),
+            Err(KeepingError::Ledger(error)) => ledger_failed(&error),
+            Err(KeepingError::Failed(failure)) => Performed::failed(failure),
         }
     }))
 }
@@ -132,9 +164,8 @@ pub(crate) fn perform(keeping: Keeping, what: Brain, of: Option<IntentId>) -> Pe
 ///
 /// # Errors
 /// The ledger's.
-pub async fn list(keeping: &Keeping, agent: AgentName) -> Result<Value, Failure> {
-    let found = keeping.ledger.snapshots(agent.clone()).await;
-    let found = found.map_err(|error| failure_of(&error))?;
+pub async fn list(keeping: &Keeping, agent: AgentName) -> Result<Value, KeepingError> {
+    let found = keeping.ledger.snapshots(agent.clone()).await?;
     Ok(json!({"agent": agent, "snapshots": found}))
 }
 
@@ -142,10 +173,9 @@ pub async fn list(keeping: &Keeping, agent: AgentName) -> Result<Value, Failure>
 ///
 /// # Errors
 /// The ledger's, or a file's.
-pub async fn snapshot(keeping: &Keeping, agent: AgentName) -> Result<Value, Failure> {
+pub async fn snapshot(keeping: &Keeping, agent: AgentName) -> Result<Value, KeepingError> {
     let _alone = keeping.copying.of(&agent).await;
-    let standing = keeping.ledger.brain_standing(agent.clone()).await;
-    let at = standing.map_err(|error| failure_of(&error))?;
+    let at = keeping.ledger.brain_standing(agent.clone()).await?;
     let taken = take(keeping, &agent, &at, false).await?;
     Ok(json!({"agent": agent, "snapshot": taken}))
 }
@@ -155,12 +185,10 @@ pub async fn snapshot(keeping: &Keeping, agent: AgentName) -> Result<Value, Fail
 ///
 /// # Errors
 /// The ledger's, or a file's.
-pub async fn snapshot_if_due(keeping: &Keeping, agent: AgentName) -> Result<bool, Failure> {
+pub async fn snapshot_if_due(keeping: &Keeping, agent: AgentName) -> Result<bool, KeepingError> {
     let _alone = keeping.copying.of(&agent).await;
-    let standing = keeping.ledger.brain_standing(agent.clone()).await;
-    let at = standing.map_err(|error| failure_of(&error))?;
-    let all = keeping.ledger.snapshots(agent.clone()).await;
-    let all = all.map_err(|error| failure_of(&error))?;
+    let at = keeping.ledger.brain_standing(agent.clone()).await?;
+    let all = keeping.ledger.snapshots(agent.clone()).await?;
     let turns = match all.iter().map(|it| it.n.0).max() {
         Some(newest) => at.done.0.saturating_sub(newest),
         None => at.done.0,
@@ -178,29 +206,26 @@ async fn take(
     agent: &AgentName,
     at: &BrainStanding,
     automatic: bool,
-) -> Result<Snapshot, Failure> {
+) -> Result<Snapshot, KeepingError> {
     let taken = copied(keeping, at.life, at.epoch).await?;
     let taken = Snapshot { automatic, ..taken };
-    let noted = keeping.ledger.note_snapshot(agent.clone(), taken.clone()).await;
-    noted.map_err(|error| failure_of(&error))?;
+    keeping.ledger.note_snapshot(agent.clone(), taken.clone()).await?;
     trim(keeping, agent, at.done).await?;
     Ok(taken)
 }
 
-async fn copied(keeping: &Keeping, life: Life, epoch: Epoch) -> Result<Snapshot, Failure> {
+async fn copied(keeping: &Keeping, life: Life, epoch: Epoch) -> Result<Snapshot, KeepingError> {
     let taken = keeping.brains.snapshot(life, epoch).await?;
     Ok(Snapshot { at_ms: keeping.clock.now().0, ..taken })
 }
 
 /// Forgets the snapshots that are kept no longer.
-async fn trim(keeping: &Keeping, agent: &AgentName, done: TurnNo) -> Result<(), Failure> {
-    let all = keeping.ledger.snapshots(agent.clone()).await;
-    let mut all = all.map_err(|error| failure_of(&error))?;
+async fn trim(keeping: &Keeping, agent: &AgentName, done: TurnNo) -> Result<(), KeepingError> {
+    let mut all = keeping.ledger.snapshots(agent.clone()).await?;
     all.sort_by_key(|it| it.at_ms);
     // The row first: a row without a file would promise what is not there.
     for old in over(&all, done.0.saturating_sub(keeping.keep_turns)) {
-        let dropped = keeping.ledger.drop_snapshot(old.clone()).await;
-        dropped.map_err(|error| failure_of(&error))?;
+        keeping.ledger.drop_snapshot(old.clone()).await?;
         keeping.brains.remove(old.file.clone()).await?;
     }
     Ok(())
@@ -223,23 +248,20 @@ pub async fn switch(
     keeping: &Keeping,
     exchange: Exchange,
     of: Option<IntentId>,
-) -> Result<Value, Failure> {
+) -> Result<Value, KeepingError> {
     let agent: AgentName = exchange.agent.clone().into();
     let _alone = keeping.copying.of(&agent).await;
-    let mut before = None;
     for _ in 0..TRIES {
         if let Some(answer) = answered(keeping, of).await? {
-            return answer_before(answer);
+            return Err(LedgerError::Answered(Box::new(answer)).into());
         }
-        let standing = keeping.ledger.brain_standing(agent.clone()).await;
-        let at = standing.map_err(|error| failure_of(&error))?;
+        let at = keeping.ledger.brain_standing(agent.clone()).await?;
         let exact = keeping.brains.adopt(exchange.file.clone(), at.clone()).await?;
         if exchange.only_exact && !exact {
-            return Err(moved(&agent));
+            return Err(moved(&agent).into());
         }
-        if before.is_none() {
-            before = Some(kept_before(keeping, &agent, &at).await);
-        }
+        // Each time that it has moved on: what is given up is what is kept.
+        let before = kept_before(keeping, &agent, &at).await;
         // What the epoch begins with: its turns can be run again from there. A file without a switch is nobody's, and goes.
         let first = copied(keeping, at.life, Epoch(at.epoch.0 + 1)).await?;
         let file = first.file.clone();
@@ -251,36 +273,32 @@ pub async fn switch(
             first: Some(first),
             now_ms: keeping.clock.now().0,
         };
-        let say = told(agent.clone(), at.done, before.clone().flatten());
+        let say = told(agent.clone(), at.done, before);
         let of = for_call(of, &keeping.clock, say.clone());
-        let switched = match keeping.ledger.switch_brain(switch, of).await {
-            Err(LedgerError::Answered(answer)) => return answer_before(*answer),
-            // A write that failed may stand all the same (rule J2): the copy stays until it is seen to be nobody's.
-            switched => switched.map_err(|error| failure_of(&error))?,
-        };
+        // A write that failed may stand all the same (rule J2): the copy stays until it is seen to be nobody's.
+        let switched = keeping.ledger.switch_brain(switch, of).await?;
         match &switched {
             Switched::Moved => keeping.brains.remove(file).await?,
             Switched::Open(n) => {
                 keeping.brains.remove(file).await?;
-                return Err(open_turn(&agent, *n));
+                return Err(open_turn(&agent, *n).into());
             }
             Switched::Done { epoch, .. } => {
                 keeping.brains.forget_before(at.life, *epoch);
                 if let Err(failure) = trim(keeping, &agent, at.done).await {
-                    tracing::warn!(%agent, "old snapshots stay: {failure}");
+                    tracing::warn!(%agent, "old snapshots stay: {}", Failure::from(failure));
                 }
                 return Ok(say(&switched).unwrap_or_default());
             }
         }
     }
-    Err(moved(&agent))
+    Err(moved(&agent).into())
 }
 
 /// The result of the call, if it was done before.
-async fn answered(keeping: &Keeping, of: Option<IntentId>) -> Result<Option<Outcome>, Failure> {
+async fn answered(keeping: &Keeping, of: Option<IntentId>) -> Result<Option<Outcome>, LedgerError> {
     let Some(call) = of else { return Ok(None) };
-    let found = keeping.ledger.result_of(call).await;
-    Ok(found.map_err(|error| failure_of(&error))?.map(|(outcome, _)| outcome))
+    Ok(keeping.ledger.result_of(call).await?.map(|(outcome, _)| outcome))
 }
 
 /// How who asked is told of an exchange after turn `done`.
@@ -311,6 +329,7 @@ async fn kept_before(keeping: &Keeping, agent: &AgentName, at: &BrainStanding) -
     match take(keeping, agent, at, false).await {
         Ok(taken) => Some(taken),
         Err(failure) => {
+            let failure = Failure::from(failure);
             tracing::warn!(%agent, "the brain before the exchange is not kept: {failure}");
             None
         }

@@ -21,9 +21,10 @@ mod turns;
 mod watch;
 mod whereis;
 
-pub use brains::{Brain, Brains, Exchange, Keeping, OfFiles, snapshot_if_due};
+pub use brains::{Brain, Brains, Exchange, Keeping, KeepingError, OfFiles, snapshot_if_due};
 pub use copying::{COPIED_AT_ONCE_MAX, Copying};
 pub use groups::{Grouping, News};
+pub use once::Acts;
 pub use operations::OPERATIONS;
 pub use pools::Pools;
 pub use provider::{

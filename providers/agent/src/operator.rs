@@ -1,13 +1,12 @@
 //! What an operator asks: the tree, the counts, the dead letters, a kill, a stop.
 
-use crate::once::{for_call, is_of_before};
+use crate::once::{for_call, once};
 use crate::provider::AgentServices;
 use loket_contract::Performed;
-use loket_runtime::{ControlError, MailboxView, PlaceState, TreeControl, TreeFuture, TreeView};
+use loket_runtime::{ControlError, MailboxView, PlaceState, TreeFuture, TreeView};
 use loket_turn::{AgentName, Failure, InboxDepth, IntentId, LedgerError, LetterId, RetriedLetter};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::sync::Arc;
 
 pub(crate) fn ledger_failed(error: &LedgerError) -> Performed {
     if let LedgerError::Answered(before) = error {
@@ -48,75 +47,68 @@ pub(crate) fn list(services: &AgentServices, under: AgentName) -> Performed {
 
 /// Crashes the incarnation that runs when it is asked for. One of an earlier process has ended with that.
 pub(crate) fn kill(services: &AgentServices, child: String, of: Option<IntentId>) -> Performed {
-    let killed = |tree: &dyn TreeControl, child: &str| match tree.kill(child) {
-        Ok(()) => Performed::json(&json!({"killed": child})),
-        Err(error) => refused(&error),
+    let said = json!({"killed": child});
+    let earlier = said.clone();
+    let kill = move |services: AgentServices| {
+        std::future::ready(match services.tree.kill(&child) {
+            Ok(()) => Performed::json(&said),
+            Err(error) => refused(&error),
+        })
     };
-    if of.is_none() {
-        return killed(&*services.tree, &child);
-    }
-    let services = services.clone();
-    Performed::Later(Box::pin(async move {
-        match is_of_before(&services, of).await {
-            Ok(true) => Performed::json(&json!({"killed": child})),
-            Ok(false) => killed(&*services.tree, &child),
-            Err(error) => ledger_failed(&error),
-        }
-    }))
+    once(services, of, move |_| Some(earlier), kill)
 }
 
 /// OTP's `terminate_child`: also of a child that waits for its restart, which is cancelled.
-pub(crate) fn terminate(services: &AgentServices, child: String) -> Performed {
-    match services.tree.above(&child) {
+pub(crate) fn terminate(
+    services: &AgentServices,
+    child: String,
+    of: Option<IntentId>,
+) -> Performed {
+    let terminate = async move |services: AgentServices| match services.tree.above(&child) {
         Ok(above) => {
             let asked = above.terminate_child(&child);
             let told = |child: String, ()| json!({"terminated": child});
-            of_tree(services, asked, child, told)
+            of_tree(&services, asked, child, told).await
         }
         Err(error) => refused(&error),
-    }
+    };
+    once(services, of, |_| None, terminate)
 }
 
-/// OTP's `restart_child`: of a child that is stopped and has kept its spec. One that was stopped in an earlier process was started with
-/// this one.
+/// OTP's `restart_child`: of a child that is stopped and has kept its spec. One that was stopped in an earlier process starts with this
+/// one.
 pub(crate) fn restart(services: &AgentServices, child: String, of: Option<IntentId>) -> Performed {
     let told = |child: String, incarnation: Option<u64>| json!({"restarted": child, "incarnation": incarnation});
-    let services = services.clone();
-    Performed::Later(Box::pin(async move {
-        let view = services.tree.view(&child).filter(|view| view.state == PlaceState::Running);
-        match (is_of_before(&services, of).await, view) {
-            (Ok(true), Some(view)) => return Performed::json(&told(child, Some(view.incarnation))),
-            (Ok(_), _) => {}
-            (Err(error), _) => return ledger_failed(&error),
-        }
-        match services.tree.above(&child) {
-            Ok(above) => of_tree(&services, above.restart_child(&child), child, told),
-            Err(error) => refused(&error),
-        }
-    }))
+    let name = child.clone();
+    let earlier = move |services: &AgentServices| {
+        let incarnation = services.tree.view(&name).map(|view| view.incarnation);
+        Some(told(name, incarnation))
+    };
+    let restart = async move |services: AgentServices| match services.tree.above(&child) {
+        Ok(above) => of_tree(&services, above.restart_child(&child), child, told).await,
+        Err(error) => refused(&error),
+    };
+    once(services, of, earlier, restart)
 }
 
-fn of_tree<T: 'static>(
+async fn of_tree<T>(
     services: &AgentServices,
     asked: TreeFuture<T>,
     child: String,
     told: fn(String, T) -> Value,
 ) -> Performed {
-    let tree = Arc::clone(&services.tree);
-    Performed::Later(Box::pin(async move {
-        match asked.await {
-            Ok(done) => Performed::json(&told(child, done)),
-            // OTP's answers to a name that `loket tree` shows: what they mean, and what helps.
-            Err(ControlError::Refused(error)) if tree.view(&child).is_some() => {
-                refused(&match error.code() {
-                    "not_found" => ControlError::Gone(child),
-                    "simple_one_for_one" => ControlError::Dynamic(child),
-                    _ => error.into(),
-                })
-            }
-            Err(error) => refused(&error),
+    match asked.await {
+        Ok(done) => Performed::json(&told(child, done)),
+        // OTP's answers to a name that `loket tree` shows: what they mean, and what helps.
+        Err(ControlError::Refused(error)) if services.tree.view(&child).is_some() => {
+            refused(&match error.code() {
+                "not_found" => ControlError::Gone(child),
+                "simple_one_for_one" => ControlError::Dynamic(child),
+                _ => error.into(),
+            })
         }
-    }))
+        Err(error) => refused(&error),
+    }
 }
 
 fn refused(error: &ControlError) -> Performed {
@@ -272,13 +264,11 @@ pub(crate) fn remove(services: &AgentServices, agent: AgentName) -> Performed {
 
 /// Stops the process that runs when it is asked for: sent again in a later one, it was done.
 pub(crate) fn shutdown(services: &AgentServices, now: bool, of: Option<IntentId>) -> Performed {
-    let services = services.clone();
-    Performed::Later(Box::pin(async move {
-        match is_of_before(&services, of).await {
-            Ok(true) => {}
-            Ok(false) => services.tree.stop(now),
-            Err(error) => return ledger_failed(&error),
-        }
-        Performed::json(&json!({"stopping": true, "now": now}))
-    }))
+    let said = json!({"stopping": true, "now": now});
+    let earlier = said.clone();
+    let stop = move |services: AgentServices| {
+        services.tree.stop(now);
+        std::future::ready(Performed::json(&said))
+    };
+    once(services, of, move |_| Some(earlier), stop)
 }

@@ -7,6 +7,7 @@ use crate::brains::{self, Brain, Brains, Keeping};
 use crate::copying::Copying;
 use crate::groups::{self, Grouping};
 use crate::mail::{self, Mail};
+use crate::once::Acts;
 use crate::operator;
 use crate::people::{self, People};
 use crate::pools::Pools;
@@ -55,8 +56,8 @@ pub struct AgentServices {
     pub keep_turns: u64,
     /// See [`Keeping::copying`].
     pub copying: Arc<Copying>,
-    /// When this process began, by the node's clock, Unix milliseconds.
-    pub began_ms: u64,
+    /// What was done to the tree for which call.
+    pub acts: Arc<Acts>,
 }
 
 impl AgentServices {
@@ -199,7 +200,7 @@ impl Provider for AgentProvider {
             Prepared::Watch(watch) => watch::perform(services, watch),
             Prepared::Grouping(grouping) => groups::perform(services, grouping),
             Prepared::Kill(child) => operator::kill(services, child, of),
-            Prepared::Terminate(child) => operator::terminate(services, child),
+            Prepared::Terminate(child) => operator::terminate(services, child, of),
             Prepared::Restart(child) => operator::restart(services, child, of),
             Prepared::Tree => operator::tree(services),
             Prepared::Status => operator::status(services),

@@ -263,7 +263,7 @@ fn factory(
         brains: Arc::new(Files(Keeper::new(&dir))),
         keep_turns: 0,
         copying: Arc::default(),
-        began_ms: node.clock().now().0,
+        acts: Arc::default(),
         pools: Arc::new(Pools::default()),
         reports: Arc::new(Nothing),
         reload: Arc::new(Nothing),

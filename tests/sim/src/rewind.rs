@@ -66,7 +66,7 @@ impl Bench {
             abandon: abandon.map(|n| n.0),
             only_exact,
         };
-        let done = brains::switch(&self.keeping, exchange, None).await;
+        let done = brains::switch(&self.keeping, exchange, None).await.map_err(Failure::from);
         let told = done.as_ref().map_or_else(|why| why.code.clone(), |it| it["epoch"].to_string());
         self.note(format!("exchange {agent} epoch {} given up {abandon:?}: {told}", at.epoch.0));
         done

@@ -82,8 +82,8 @@ pub fn c4_a_brain_is_exchanged_once_for_a_call(it: &Subject) {
     let again = wait(it.ledger.switch_brain(switch(standing()), of()));
     assert_eq!((before(again), standing().epoch), (Ok(b"done".to_vec()), Epoch(1)));
     let files = wait(it.ledger.files()).expect("files");
-    assert!(files.lives.contains(&life) && files.snapshots.contains("first.db"), "{files:?}");
+    assert!(files.lives.contains_key(&life) && files.snapshots.contains("first.db"), "{files:?}");
     wait(it.ledger.remove("desk".into(), "over".to_owned())).expect("removed");
     let files = wait(it.ledger.files()).expect("files");
-    assert!(!files.lives.contains(&life) && files.snapshots.is_empty(), "{files:?}");
+    assert!(!files.lives.contains_key(&life) && files.snapshots.is_empty(), "{files:?}");
 }

@@ -182,10 +182,12 @@ impl Engine {
 
     /// See [`loket_turn::Ledger::files`].
     pub(crate) fn files(&self) -> Op<Files> {
-        let mut names = self.conn.prepare_cached("SELECT file FROM snapshots")?;
+        let mut names = self
+            .conn
+            .prepare_cached("SELECT file FROM snapshots JOIN agents USING (life) WHERE gone = 0")?;
         let names = names.query_map([], |row| row.get(0))?;
         Ok(Files {
-            lives: self.book.all().map(|agent| Life(agent.life)).collect(),
+            lives: self.book.all().map(|agent| (Life(agent.life), agent.epoch)).collect(),
             snapshots: names.collect::<rusqlite::Result<_>>()?,
         })
     }

@@ -70,7 +70,7 @@ impl Engine {
             return Ok(CallState::Known(outcome, found.stamp_ms));
         }
         if found.class != EffectClass::Once.as_str() {
-            return Ok(CallState::Open(found.stamp_ms));
+            return Ok(CallState::Open { earlier: self.earlier.contains(&intent) });
         }
         let free = self.may_send(found.life, intent);
         Ok(if free { CallState::MaySend } else { CallState::Held })

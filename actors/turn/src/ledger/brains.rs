@@ -60,8 +60,8 @@ pub struct Switch {
 /// Which files belong to somebody.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Files {
-    /// The lives that go on.
-    pub lives: std::collections::BTreeSet<Life>,
+    /// The lives that go on, each with the epoch of its brain.
+    pub lives: std::collections::BTreeMap<Life, Epoch>,
     /// The names of snapshots' files.
     pub snapshots: std::collections::BTreeSet<String>,
 }

@@ -19,8 +19,11 @@ pub struct Holder {
 pub enum CallState {
     /// No intent: nothing left the turn under this key.
     Absent,
-    /// A Keyed call without a result, and when its intent was written, Unix milliseconds.
-    Open(u64),
+    /// A Keyed call without a result.
+    Open {
+        /// Its intent was written by an earlier process.
+        earlier: bool,
+    },
     /// A Once call without a result: held by a provider, or in doubt. Only to be waited for.
     Held,
     /// A Once call that an operator allows one more sending.

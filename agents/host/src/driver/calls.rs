@@ -274,7 +274,7 @@ impl Counter {
             CallState::Held | CallState::MaySend => {
                 return self.wait(live, EffectClass::Once).await;
             }
-            CallState::Open(_) => {
+            CallState::Open { .. } => {
                 failure.message.push_str("; it had left, and what became of it is not known")
             }
             CallState::Absent | CallState::Known(..) => {}

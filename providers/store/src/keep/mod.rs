@@ -15,7 +15,7 @@ mod tests;
 pub use crate::brain::Change;
 pub use error::KeepError;
 pub use found::{holds_brains, remove_unfinished};
-pub use ownerless::{Ownerless, remove_ownerless};
+pub use ownerless::{Found, find_ownerless, lay_aside, remove_laid_aside};
 pub use scratch::{Scratch, ScratchStore};
 
 use crate::brain::{BrainFiles, files, schema};

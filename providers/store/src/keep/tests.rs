@@ -5,6 +5,7 @@ use super::*;
 use crate::brain::{Brain, Owner, kv};
 use loket_turn::{AgentName, Files};
 use serde_json::value::RawValue;
+use std::time::SystemTime;
 
 fn owner(life: u64, epoch: u64) -> Owner {
     Owner { agent: "ada".into(), life: Life(life), epoch: Epoch(epoch) }
@@ -139,30 +140,58 @@ fn e7_what_a_crash_left_unfinished_is_removed_and_nothing_else() {
     assert_eq!(state_of(&keeper.snapshot_file(&name)).unwrap().n, TurnNo(1));
 }
 
+fn dated(file: &Path, at: SystemTime) {
+    std::fs::File::open(file).unwrap().set_modified(at).unwrap();
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 #[test]
-fn e7_what_is_nobodys_is_laid_aside_and_goes_after_a_week() {
+fn e7_what_is_nobodys_is_laid_aside_whole_and_goes_after_a_week() {
     let dir = tempfile::tempdir().unwrap();
     let keeper = Keeper::new(dir.path());
-    for life in [1, 2] {
+    let mut open = [1, 2].map(|life| {
         let owner = Owner { life: Life(life), ..owner(life, 0) };
-        put(&mut Brain::open(&BrainFiles::new(dir.path()), owner).unwrap(), 1, "1");
-    }
+        let mut brain = Brain::open(&BrainFiles::new(dir.path()), owner).unwrap();
+        put(&mut brain, 1, "1");
+        brain
+    });
     let (named, _) = keeper.snapshot(Life(1), Epoch(0)).unwrap();
     let (orphan, _) = keeper.snapshot(Life(2), Epoch(0)).unwrap();
-    let owned = Files { lives: [Life(1)].into(), snapshots: [named.clone()].into() };
-    let made = std::fs::metadata(keeper.snapshot_file(&orphan)).unwrap().modified();
-    let (now, day) = (made.unwrap(), Duration::from_secs(24 * 60 * 60));
-    let look = |at| remove_ownerless(dir.path(), &owned, at).unwrap();
-    assert_eq!(look(now), Ownerless::default(), "too young: it may be somebody's in a moment");
-    let done = look(now + day * 2);
-    assert!(done.aside >= 2 && done.removed == 0, "{done:?}");
+    keeper.adopt(&keeper.snapshot_file(&named), &standing(0, 1)).unwrap();
+    let theirs = dir.path().join("snapshots/mine.db");
+    std::fs::write(&theirs, "an operator's own").unwrap();
+    let now = std::fs::metadata(&theirs).unwrap().modified().unwrap();
+    // Idle for long, and its last turn is in the log alone.
+    dated(&keeper.brain(Life(2), Epoch(0)), now - DAY * 3);
+    put(&mut open[1], 2, "2");
+    let lives = [(Life(1), Epoch(0))].into();
+    let owned = Files { lives, snapshots: [named.clone()].into() };
+    let find = |at| find_ownerless(dir.path(), &owned, at).unwrap();
+    assert_eq!(find(now + DAY / 2).count(), 0, "too young: it may be somebody's in a moment");
+    let later = now + DAY * 2;
+    let mut again = owned.clone();
+    again.snapshots.insert(orphan.clone());
+    assert_eq!(lay_aside(dir.path(), find(later), &again, later).unwrap(), 2);
+    assert!(keeper.snapshot_file(&orphan).exists(), "it has a name by now");
+    assert_eq!(lay_aside(dir.path(), find(later), &owned, later).unwrap(), 1);
     let aside = |name: &str| dir.path().join("removed").join(name);
-    assert_eq!(state_of(&aside("2.db")).unwrap().n, TurnNo(1), "it can still be imported");
-    assert!(aside(&orphan).exists() && keeper.snapshot_file(&named).exists());
-    assert!(keeper.brain(Life(1), Epoch(0)).exists() && !keeper.brain(Life(2), Epoch(0)).exists());
-    assert_eq!((look(now + day * 8).aside, aside("2.db").exists()), (0, true));
-    assert_eq!((look(now + day * 9).aside, aside("2.db").exists()), (0, false));
-    assert!(!aside(&orphan).exists() && keeper.snapshot_file(&named).exists());
+    assert!(aside("2.db-wal").exists() && aside("1-1.db").exists() && aside(&orphan).exists());
+    assert!(!keeper.brain(Life(2), Epoch(0)).exists());
+    let kept = [theirs, keeper.snapshot_file(&named), keeper.brain(Life(1), Epoch(0))];
+    assert!(kept.iter().all(|file| file.exists()), "{kept:?}");
+    assert_eq!(remove_laid_aside(dir.path(), later + DAY * 6).unwrap(), 0);
+    assert_eq!(
+        state_of(&aside("2.db")).unwrap().n,
+        TurnNo(2),
+        "it can be imported, to its last turn"
+    );
+    assert_eq!(remove_laid_aside(dir.path(), later + DAY * 8).unwrap(), 3);
+    assert!(entries_of(&dir.path().join("removed")).is_empty());
+}
+
+fn entries_of(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 #[test]
