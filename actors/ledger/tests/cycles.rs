@@ -1,9 +1,9 @@
-//! Who waits for whom, after the file is opened anew.
+//! Calls that are out when the file is opened anew: who waits for whom, and which are an earlier process's.
 #![allow(clippy::unwrap_used)]
 
 use loket_ledger::kit::{Ring, Subject, message, wait};
 use loket_ledger::{Options, SqliteLedger};
-use loket_turn::{Accept, ReplyTo};
+use loket_turn::{Accept, CallState, ReplyTo};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -53,4 +53,21 @@ fn h2_who_asked_for_a_message_again_is_in_a_cycle_across_a_restart() {
     let closing = ring.call(&it, 1, 2);
     let outcome = wait(it.ledger.result_of(closing)).unwrap().unwrap().0;
     assert_eq!(outcome.unwrap_err().code, "cycle");
+}
+
+/// C4: which calls without a result are an earlier process's is told by the file, not by a clock.
+#[test]
+fn c4_a_call_of_an_earlier_process_is_told_as_such() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, it) = open(dir.path());
+    let turn = it.opened("a");
+    it.accept("a", "x");
+    wait(it.ledger.intent(it.intent(&turn, 1, "kill"))).unwrap();
+    let state = |it: &Subject, call| wait(it.ledger.state_of(it.key(&turn, call))).unwrap();
+    assert_eq!(state(&it, 1), CallState::Open { earlier: false });
+    engine.stop();
+    let (_engine, it) = open(dir.path());
+    wait(it.ledger.intent(it.intent(&turn, 2, "kill"))).unwrap();
+    assert_eq!(state(&it, 1), CallState::Open { earlier: true });
+    assert_eq!(state(&it, 2), CallState::Open { earlier: false });
 }

@@ -60,17 +60,14 @@ where
     let services = services.clone();
     let Some(call) = of else { return Performed::Later(Box::pin(work(services))) };
     Performed::Later(Box::pin(async move {
-        if let Some(before) = services.acts.outcome_of(call) {
-            return Performed::Done(before);
-        }
-        match services.ledger.state_of(call).await {
-            Ok(CallState::Known(outcome, _)) => return Performed::Done(outcome),
-            Ok(CallState::Open { earlier: true }) => {
+        match known(&services.acts, call, services.ledger.state_of(call)).await {
+            Ok(Known::Outcome(before)) => return Performed::Done(before),
+            Ok(Known::Earlier) => {
                 if let Some(said) = earlier(&services) {
                     return Performed::json(&said);
                 }
             }
-            Ok(_) => {}
+            Ok(Known::Nothing) => {}
             Err(error) => return ledger_failed(&error),
         }
         let done = work(services.clone()).await;
@@ -79,4 +76,70 @@ where
         }
         done
     }))
+}
+
+/// What is known of a call that asks.
+#[derive(Debug, PartialEq)]
+enum Known {
+    /// It was done in this process, or has its result.
+    Outcome(Outcome),
+    /// An earlier process had sent it.
+    Earlier,
+    Nothing,
+}
+
+/// `state` is what the ledger has of it, and is asked only if nothing was done here.
+async fn known<E>(
+    acts: &Acts,
+    call: IntentId,
+    state: impl Future<Output = Result<CallState, E>>,
+) -> Result<Known, E> {
+    if let Some(before) = acts.outcome_of(call) {
+        return Ok(Known::Outcome(before));
+    }
+    Ok(match state.await? {
+        CallState::Known(outcome, _) => Known::Outcome(outcome),
+        CallState::Open { earlier: true } => Known::Earlier,
+        _ => Known::Nothing,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+    use std::future::ready;
+    use std::task::{Context, Poll, Waker};
+
+    fn of(acts: &Acts, state: CallState) -> Known {
+        let known = std::pin::pin!(known(acts, CALL, ready(Ok::<_, Infallible>(state))));
+        match known.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(known)) => known,
+            _ => panic!("it waits for nobody"),
+        }
+    }
+
+    const CALL: IntentId = IntentId([7; 16]);
+
+    #[test]
+    fn c4_what_was_done_to_the_tree_is_done_once_in_a_process_and_not_again_in_the_next() {
+        let acts = Acts::default();
+        assert_eq!(of(&acts, CallState::Open { earlier: false }), Known::Nothing);
+        assert_eq!(of(&acts, CallState::Open { earlier: true }), Known::Earlier);
+        let killed: Outcome = Ok(b"killed".to_vec());
+        assert_eq!(of(&acts, CallState::Known(killed.clone(), 1)), Known::Outcome(killed.clone()));
+        acts.note(CALL, killed.clone());
+        // Its result could not be written, say: it is asked for again.
+        assert_eq!(of(&acts, CallState::Open { earlier: false }), Known::Outcome(killed));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let acts = Acts::default();
+        for n in 0..=REMEMBERED_MAX {
+            acts.note(IntentId((n as u128).to_le_bytes()), Ok(Vec::new()));
+        }
+        assert_eq!(acts.outcome_of(IntentId([0; 16])), None);
+        assert!(acts.outcome_of(IntentId(1_u128.to_le_bytes())).is_some());
+    }
 }
