@@ -20,6 +20,9 @@ use std::thread::JoinHandle;
 /// never blocks.
 pub type Events = Box<dyn Fn(LedgerEvent) + Send>;
 
+/// What a request comes to.
+type Told<T> = Pending<Result<T, LedgerError>>;
+
 /// The embedded ledger. Dropping it stops it.
 pub struct SqliteLedger {
     queue: Queue,
@@ -99,15 +102,19 @@ impl Drop for SqliteLedger {
 }
 
 impl Ledger for SqliteLedger {
-    fn enrol(&self, agents: Vec<Enrol>) -> Pending<Result<Vec<Enrolled>, LedgerError>> {
+    fn enrol(&self, agents: Vec<Enrol>) -> Told<Vec<Enrolled>> {
         self.queue.ask(move |engine| engine.enrol(&agents))
     }
 
-    fn remove(&self, agent: AgentName, reason: String) -> Pending<Result<Removed, LedgerError>> {
+    fn rebound(&self, agent: AgentName, rows: u64, bytes: u64) -> Told<Enrolled> {
+        self.queue.ask(move |engine| engine.rebound(&agent, rows, bytes))
+    }
+
+    fn remove(&self, agent: AgentName, reason: String) -> Told<Removed> {
         self.queue.ask(move |engine| engine.remove(&agent, &reason))
     }
 
-    fn dynamic_children(&self) -> Pending<Result<Vec<DynamicChild>, LedgerError>> {
+    fn dynamic_children(&self) -> Told<Vec<DynamicChild>> {
         self.queue.ask(move |engine| engine.dynamic_children())
     }
 
@@ -130,31 +137,23 @@ impl Ledger for SqliteLedger {
         drop(self.queue.ask::<(), LedgerError, _>(move |engine| engine.release(&turn)));
     }
 
-    fn open(&self, agent: AgentName, incarnation: u64) -> Pending<Result<AgentState, LedgerError>> {
+    fn open(&self, agent: AgentName, incarnation: u64) -> Told<AgentState> {
         self.queue.ask(move |engine| engine.open_agent(&agent, incarnation))
     }
 
-    fn open_from(
-        &self,
-        from: BrainStanding,
-        incarnation: u64,
-    ) -> Pending<Result<AgentState, LedgerError>> {
+    fn open_from(&self, from: BrainStanding, incarnation: u64) -> Told<AgentState> {
         self.queue.ask(move |engine| engine.open_from(&from, incarnation))
     }
 
-    fn next(
-        &self,
-        agent: AgentName,
-        incarnation: u64,
-    ) -> Pending<Result<Option<NextTurn>, LedgerError>> {
+    fn next(&self, agent: AgentName, incarnation: u64) -> Told<Option<NextTurn>> {
         self.queue.ask(move |engine| engine.next_of(&agent, incarnation))
     }
 
-    fn pin(&self, hash: Hash, bytes: Arc<[u8]>) -> Pending<Result<(), LedgerError>> {
+    fn pin(&self, hash: Hash, bytes: Arc<[u8]>) -> Told<()> {
         self.queue.ask(move |engine| engine.pin(hash, &bytes))
     }
 
-    fn pinned(&self, hash: Hash) -> Pending<Result<Option<Vec<u8>>, LedgerError>> {
+    fn pinned(&self, hash: Hash) -> Told<Option<Vec<u8>>> {
         self.queue.ask(move |engine| engine.pinned(hash))
     }
 
@@ -164,60 +163,55 @@ impl Ledger for SqliteLedger {
         incarnation: u64,
         terms: Vec<Terms>,
         above: Arc<[Arc<str>]>,
-    ) -> Pending<Result<Vec<Budget>, LedgerError>> {
+    ) -> Told<Vec<Budget>> {
         self.queue.ask(move |engine| engine.set_budgets(&agent, incarnation, &terms, &above))
     }
 
-    fn set_allowances(&self, all: Vec<Allowance>) -> Pending<Result<(), LedgerError>> {
+    fn set_allowances(&self, all: Vec<Allowance>) -> Told<()> {
         self.queue.ask(move |engine| engine.set_allowances(&all))
     }
 
-    fn budgets(&self, agent: Option<AgentName>) -> Pending<Result<Vec<Budget>, LedgerError>> {
+    fn budgets(&self, agent: Option<AgentName>) -> Told<Vec<Budget>> {
         self.queue.look(move |engine| engine.budgets(agent.as_ref()))
     }
 
-    fn intent(&self, write: IntentWrite) -> Pending<Result<IntentWritten, LedgerError>> {
+    fn intent(&self, write: IntentWrite) -> Told<IntentWritten> {
         self.queue.ask(move |engine| engine.intent(&write))
     }
 
-    fn result(&self, write: ResultWrite) -> Pending<Result<(Outcome, u64), LedgerError>> {
+    fn result(&self, write: ResultWrite) -> Told<(Outcome, u64)> {
         self.queue.ask(move |engine| engine.result(&write))
     }
 
-    fn result_of(&self, intent: IntentId) -> Pending<Result<Option<(Outcome, u64)>, LedgerError>> {
+    fn result_of(&self, intent: IntentId) -> Told<Option<(Outcome, u64)>> {
         self.queue.ask(move |engine| engine.result_of(intent))
     }
 
-    fn state_of(&self, intent: IntentId) -> Pending<Result<CallState, LedgerError>> {
+    fn state_of(&self, intent: IntentId) -> Told<CallState> {
         self.queue.ask(move |engine| engine.state_of(intent))
     }
 
-    fn holder_ended(&self, ended: Holder) -> Pending<Result<u64, LedgerError>> {
+    fn holder_ended(&self, ended: Holder) -> Told<u64> {
         self.queue.ask(move |engine| engine.holder_ended(&ended))
     }
 
-    fn doubt(&self, intent: IntentId) -> Pending<Result<(), LedgerError>> {
+    fn doubt(&self, intent: IntentId) -> Told<()> {
         self.queue.ask(move |engine| engine.doubt_one(intent))
     }
 
-    fn doubts(&self) -> Pending<Result<Vec<Doubt>, LedgerError>> {
+    fn doubts(&self) -> Told<Vec<Doubt>> {
         self.queue.look(move |engine| engine.doubts())
     }
 
-    fn resolve_doubt(
-        &self,
-        id: DoubtId,
-        how: Resolution,
-        of: Option<ForCall<()>>,
-    ) -> Pending<Result<(), LedgerError>> {
+    fn resolve_doubt(&self, id: DoubtId, how: Resolution, of: Option<ForCall<()>>) -> Told<()> {
         self.queue.ask(move |engine| engine.once(of, |engine| engine.resolve_doubt(id, &how)))
     }
 
-    fn quarantine(&self, turn: TurnKey, why: Quarantine) -> Pending<Result<(), LedgerError>> {
+    fn quarantine(&self, turn: TurnKey, why: Quarantine) -> Told<()> {
         self.queue.ask(move |engine| engine.quarantine(&turn, &why))
     }
 
-    fn quarantines(&self) -> Pending<Result<Vec<Quarantined>, LedgerError>> {
+    fn quarantines(&self) -> Told<Vec<Quarantined>> {
         self.queue.look(move |engine| engine.quarantines())
     }
 
@@ -227,110 +221,89 @@ impl Ledger for SqliteLedger {
         how: Release,
         confirmed: bool,
         of: Option<ForCall<Released>>,
-    ) -> Pending<Result<Released, LedgerError>> {
+    ) -> Told<Released> {
         self.queue.ask(move |engine| {
             engine.once(of, |engine| engine.release_quarantine(&agent, how, confirmed))
         })
     }
 
-    fn end(&self, end: End) -> Pending<Result<Option<NextTurn>, LedgerError>> {
+    fn end(&self, end: End) -> Told<Option<NextTurn>> {
         self.queue.ask(move |engine| engine.end(&end))
     }
 
-    fn fail(&self, fail: Fail) -> Pending<Result<FailVerdict, LedgerError>> {
+    fn fail(&self, fail: Fail) -> Told<FailVerdict> {
         self.queue.ask(move |engine| engine.fail(&fail))
     }
 
-    fn park(&self, turn: TurnKey, on: IntentId) -> Pending<Result<Option<Outcome>, LedgerError>> {
+    fn park(&self, turn: TurnKey, on: IntentId) -> Told<Option<Outcome>> {
         self.queue.ask(move |engine| engine.park(&turn, on))
     }
 
-    fn ask(&self, ask: Ask) -> Pending<Result<Asked, LedgerError>> {
+    fn ask(&self, ask: Ask) -> Told<Asked> {
         self.queue.ask(move |engine| engine.ask(&ask))
     }
 
-    fn decide(
-        &self,
-        decide: Decide,
-        of: Option<ForCall<Approval>>,
-    ) -> Pending<Result<Approval, LedgerError>> {
+    fn decide(&self, decide: Decide, of: Option<ForCall<Approval>>) -> Told<Approval> {
         self.queue.ask(move |engine| engine.once(of, |engine| engine.decide(&decide)))
     }
 
-    fn approvals(&self) -> Pending<Result<Vec<Approval>, LedgerError>> {
+    fn approvals(&self) -> Told<Vec<Approval>> {
         self.queue.look(move |engine| engine.approvals())
     }
 
-    fn approval(&self, id: ApprovalId) -> Pending<Result<Approval, LedgerError>> {
+    fn approval(&self, id: ApprovalId) -> Told<Approval> {
         self.queue.look(move |engine| engine.approval(id))
     }
 
-    fn sleep(&self, sleep: Sleep) -> Pending<Result<(), LedgerError>> {
+    fn sleep(&self, sleep: Sleep) -> Told<()> {
         self.queue.ask(move |engine| engine.sleep(&sleep))
     }
 
-    fn timers(&self, agent: Option<AgentName>) -> Pending<Result<Vec<Timer>, LedgerError>> {
+    fn timers(&self, agent: Option<AgentName>) -> Told<Vec<Timer>> {
         self.queue.look(move |engine| engine.timers(agent.as_ref()))
     }
 
-    fn cancel_timer(
-        &self,
-        id: IntentId,
-        of: Option<ForCall<bool>>,
-    ) -> Pending<Result<bool, LedgerError>> {
+    fn cancel_timer(&self, id: IntentId, of: Option<ForCall<bool>>) -> Told<bool> {
         self.queue.ask(move |engine| engine.once(of, |engine| engine.cancel_timer(id)))
     }
 
-    fn ended_after(
-        &self,
-        agent: AgentName,
-        after: TurnNo,
-    ) -> Pending<Result<Vec<EndedTurn>, LedgerError>> {
+    fn ended_after(&self, agent: AgentName, after: TurnNo) -> Told<Vec<EndedTurn>> {
         self.queue.ask(move |engine| engine.ended_after(&agent, after))
     }
 
-    fn brain_durable(
-        &self,
-        agent: AgentName,
-        life: Life,
-        n: TurnNo,
-    ) -> Pending<Result<(), LedgerError>> {
+    fn brain_durable(&self, agent: AgentName, life: Life, n: TurnNo) -> Told<()> {
         self.queue.ask(move |engine| engine.brain_durable(&agent, life, n))
     }
 
-    fn brain_standing(&self, agent: AgentName) -> Pending<Result<BrainStanding, LedgerError>> {
+    fn brain_standing(&self, agent: AgentName) -> Told<BrainStanding> {
         self.queue.ask(move |engine| engine.brain_standing(&agent))
     }
 
-    fn switch_brain(
-        &self,
-        switch: Switch,
-        of: Option<ForCall<Switched>>,
-    ) -> Pending<Result<Switched, LedgerError>> {
+    fn switch_brain(&self, switch: Switch, of: Option<ForCall<Switched>>) -> Told<Switched> {
         self.queue.ask(move |engine| engine.once(of, |engine| engine.switch_brain(&switch)))
     }
 
-    fn note_snapshot(&self, agent: AgentName, it: Snapshot) -> Pending<Result<(), LedgerError>> {
+    fn note_snapshot(&self, agent: AgentName, it: Snapshot) -> Told<()> {
         self.queue.ask(move |engine| engine.note_snapshot(&agent, &it))
     }
 
-    fn snapshots(&self, agent: AgentName) -> Pending<Result<Vec<Snapshot>, LedgerError>> {
+    fn snapshots(&self, agent: AgentName) -> Told<Vec<Snapshot>> {
         self.queue.look(move |engine| engine.snapshots_of(&agent))
     }
 
-    fn drop_snapshot(&self, it: Snapshot) -> Pending<Result<(), LedgerError>> {
+    fn drop_snapshot(&self, it: Snapshot) -> Told<()> {
         self.queue.ask(move |engine| engine.drop_snapshot(&it))
     }
 
-    fn files(&self) -> Pending<Result<Files, LedgerError>> {
+    fn files(&self) -> Told<Files> {
         self.queue.look(move |engine| engine.files())
     }
 
-    fn letters(&self) -> Pending<Result<Vec<LetterSummary>, LedgerError>> {
+    fn letters(&self) -> Told<Vec<LetterSummary>> {
         self.queue.look(move |engine| engine.letters())
     }
 
-    fn letter(&self, id: LetterId) -> Pending<Result<Letter, LedgerError>> {
+    fn letter(&self, id: LetterId) -> Told<Letter> {
         self.queue.look(move |engine| engine.letter(id))
     }
 
@@ -339,60 +312,51 @@ impl Ledger for SqliteLedger {
         id: LetterId,
         confirmed: bool,
         of: Option<ForCall<RetriedLetter>>,
-    ) -> Pending<Result<RetriedLetter, LedgerError>> {
+    ) -> Told<RetriedLetter> {
         self.queue.ask(move |engine| engine.once(of, |engine| engine.retry_letter(id, confirmed)))
     }
 
-    fn drop_letter(
-        &self,
-        id: LetterId,
-        of: Option<ForCall<()>>,
-    ) -> Pending<Result<(), LedgerError>> {
+    fn drop_letter(&self, id: LetterId, of: Option<ForCall<()>>) -> Told<()> {
         self.queue.ask(move |engine| engine.once(of, |engine| engine.drop_letter(id)))
     }
 
-    fn ended(&self, ended: Ended) -> Pending<Result<(), LedgerError>> {
+    fn ended(&self, ended: Ended) -> Told<()> {
         self.queue.ask(move |engine| engine.ended(&ended))
     }
 
-    fn monitors_by(&self, agent: AgentName) -> Pending<Result<Vec<Monitor>, LedgerError>> {
+    fn monitors_by(&self, agent: AgentName) -> Told<Vec<Monitor>> {
         self.queue.ask(move |engine| engine.monitors_by(&agent))
     }
 
-    fn monitors_of(&self, agent: AgentName) -> Pending<Result<Vec<Monitor>, LedgerError>> {
+    fn monitors_of(&self, agent: AgentName) -> Told<Vec<Monitor>> {
         self.queue.ask(move |engine| engine.monitors_of(&agent))
     }
 
-    fn members(&self, group: String) -> Pending<Result<Vec<AgentName>, LedgerError>> {
+    fn members(&self, group: String) -> Told<Vec<AgentName>> {
         self.queue.ask(move |engine| engine.members(&group))
     }
 
-    fn groups_of(&self, agent: AgentName) -> Pending<Result<Vec<String>, LedgerError>> {
+    fn groups_of(&self, agent: AgentName) -> Told<Vec<String>> {
         self.queue.ask(move |engine| engine.groups_of(&agent))
     }
 
-    fn groups(&self) -> Pending<Result<Vec<GroupSize>, LedgerError>> {
+    fn groups(&self) -> Told<Vec<GroupSize>> {
         self.queue.look(move |engine| engine.groups())
     }
 
-    fn stats(&self) -> Pending<Result<LedgerStats, LedgerError>> {
+    fn stats(&self) -> Told<LedgerStats> {
         self.queue.look(move |engine| engine.stats())
     }
 
-    fn turns(
-        &self,
-        agent: AgentName,
-        before: TurnNo,
-        limit: u32,
-    ) -> Pending<Result<Vec<TurnSeen>, LedgerError>> {
+    fn turns(&self, agent: AgentName, before: TurnNo, limit: u32) -> Told<Vec<TurnSeen>> {
         self.queue.look(move |engine| engine.turns(&agent, before, limit))
     }
 
-    fn turn(&self, agent: AgentName, n: TurnNo) -> Pending<Result<TurnShown, LedgerError>> {
+    fn turn(&self, agent: AgentName, n: TurnNo) -> Told<TurnShown> {
         self.queue.look(move |engine| engine.turn(&agent, n))
     }
 
-    fn inboxes(&self) -> Pending<Result<Vec<InboxDepth>, LedgerError>> {
+    fn inboxes(&self) -> Told<Vec<InboxDepth>> {
         let stopped = self.queue.is_closed();
         let answer = if stopped { Err(LedgerError::Stopped) } else { Ok(self.board.all()) };
         Box::pin(std::future::ready(answer))

@@ -38,6 +38,7 @@ rules! {
     a4_removal_leaves_letters_and_failures,
     a4_a_receiver_gone_meanwhile_is_a_letter,
     a6_dynamic_children_are_rows,
+    a6_bounds_are_set_of_who_lives_and_begin_no_life,
     b1_a_turn_needs_its_begin,
     c4_an_older_incarnation_is_fenced,
     c4_racing_incarnations_never_both_write,

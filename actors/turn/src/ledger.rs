@@ -178,6 +178,13 @@ pub enum LedgerEvent {
 pub trait Ledger: Send + Sync + 'static {
     /// Makes agents known with their inbox bounds; mints a life for a new one (rule E3). At a start and for each spawn.
     fn enrol(&self, agents: Vec<Enrol>) -> Pending<Result<Vec<Enrolled>, LedgerError>>;
+    /// Sets the bounds of a living agent's inbox, and begins no life: who was removed meanwhile stays so.
+    fn rebound(
+        &self,
+        agent: AgentName,
+        rows: u64,
+        bytes: u64,
+    ) -> Pending<Result<Enrolled, LedgerError>>;
     /// Ends an agent's life: its inbox and open turn become dead letters, callers get a failure (rule A4).
     fn remove(&self, agent: AgentName, reason: String) -> Pending<Result<Removed, LedgerError>>;
     /// The dynamic children that shall be alive (rule A6).

@@ -101,13 +101,18 @@ fn told(answer: Result<Answer, QueryError>, json: bool) -> Result<Code, CliError
     Ok(output::line(&table(&answer)))
 }
 
-/// Columns as wide as what is in them; a cell is one line.
+/// Columns are padded to this width at most: a value may be a megabyte, and no row is made as wide for it.
+const PADDED_MAX: usize = 120;
+
+/// Columns as wide as what is in them, within bounds; a cell is one line.
 fn table(answer: &Answer) -> String {
     let cell = |text: String| output::cell(&text);
     let head: Vec<String> = answer.columns.iter().cloned().map(cell).collect();
     let rows = answer.rows.iter().map(|row| row.iter().map(|it| cell(it.to_string())).collect());
     let lines: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
-    let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
+    let width = |at: usize| {
+        lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0).min(PADDED_MAX)
+    };
     let widths: Vec<usize> = (0..answer.columns.len()).map(width).collect();
     let row = |line: &Vec<String>| {
         let padded = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));

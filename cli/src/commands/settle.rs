@@ -212,15 +212,15 @@ fn show_quarantine(answer: &Value) -> Code {
     if answer["effects"].as_array().is_none_or(Vec::is_empty) {
         text.push_str("\n  none");
     }
-    text.push_str(&format!(
-        "\n\nThe ways out\n\
-         \x20 loket quarantine resolve {agent} --accept-rerun   what the re-run does counts, not the record\n\
-         \x20 loket quarantine resolve {agent} --skip           the turn is given up"
-    ));
-    if is_of_the_brain(answer) {
-        text.push_str(&format!(
-            "\n  loket quarantine resolve {agent} --restore        the brain is made anew by its turns"
-        ));
+    text.push_str("\n\nThe ways out");
+    let cause = word(&answer["cause"]);
+    let ways = [
+        ("--accept-rerun", "what the re-run does counts, not the record", cause != "ahead"),
+        ("--skip", "the turn is given up", cause != "ahead" && cause != "corrupt"),
+        ("--restore", "the brain is made anew by its turns", is_of_the_brain(answer)),
+    ];
+    for (option, what, _) in ways.iter().filter(|(.., possible)| *possible) {
+        text.push_str(&format!("\n  loket quarantine resolve {agent} {option:<15} {what}"));
     }
     output::line(&output::safe(&text))
 }

@@ -2,6 +2,7 @@
 //! and after a restart of the process.
 
 use super::metrics::brought_back_again;
+use super::stopping::Stopping;
 use super::walk;
 use loket_runtime::{ChildKind, ControlError, DynamicSpec, TreeControl};
 use loket_supervision::fleet::{AgentSpec, Dynamic, SupervisorSpec};
@@ -91,9 +92,19 @@ pub(super) struct Spawner {
     pub(super) templates: Arc<Templates>,
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) tree: Arc<dyn TreeControl>,
+    pub(super) stopping: Arc<Stopping>,
 }
 
 impl Spawner {
+    pub(super) fn new(
+        templates: &Arc<Templates>,
+        ledger: &Arc<dyn Ledger>,
+        tree: Arc<dyn TreeControl>,
+    ) -> Self {
+        let (templates, ledger) = (Arc::clone(templates), Arc::clone(ledger));
+        Self { templates, ledger, tree, stopping: Arc::default() }
+    }
+
     /// All rows under a supervisor that has come up.
     pub(super) async fn bring_back(self, under: String) {
         if self.templates.knows(&under) {
@@ -158,9 +169,12 @@ impl Spawner {
                 failed.push((row.agent, "no template in this fleet".to_owned()));
                 continue;
             };
-            let enrol = enrol(Arc::clone(&row.agent), &spec, Some(row.clone()));
-            let last_incarnation = match self.ledger.enrol(vec![enrol]).await {
-                Ok(enrolled) => enrolled.first().map_or(0, |known| known.incarnation),
+            let (rows, bytes) = (u64::from(spec.mailbox.capacity), spec.inbox_bytes);
+            let bound = self.ledger.rebound(Arc::clone(&row.agent), rows, bytes).await;
+            let last_incarnation = match bound {
+                Ok(known) => known.incarnation,
+                // It was removed meanwhile.
+                Err(LedgerError::NoSuchAgent(_)) => continue,
                 Err(error) => {
                     tracing::error!(child = &*row.agent, "not enrolled: {error}");
                     failed.push((row.agent, error.to_string()));
@@ -169,9 +183,8 @@ impl Spawner {
             };
             let kind = Arc::new(ChildKind::Agent(spec));
             let child = DynamicSpec { name: row.agent.clone(), kind, last_incarnation };
-            match self.tree.start_dynamic(&row.under, child).await {
-                // It came with its supervisor meanwhile.
-                Ok(_) | Err(ControlError::Taken(_)) => {}
+            match self.start_one(&row.under, child).await {
+                Ok(()) => {}
                 Err(error) => {
                     tracing::error!(child = &*row.agent, "not started: {error}");
                     failed.push((row.agent, error.to_string()));
@@ -179,6 +192,53 @@ impl Spawner {
             }
         }
         failed
+    }
+
+    async fn start_one(&self, under: &str, child: DynamicSpec) -> Result<(), ControlError> {
+        let name = Arc::clone(&child.name);
+        let mut started = self.tree.start_dynamic(under, child.clone()).await;
+        if let Err(ControlError::Taken(_)) = started {
+            if self.stopping.start_after(&name) {
+                return Ok(());
+            }
+            // The one before may have ended between the two lines above; otherwise it came with its supervisor.
+            started = self.tree.start_dynamic(under, child).await;
+        }
+        match started {
+            Ok(_) => self.is_still_wanted(&name).await,
+            Err(ControlError::Taken(_)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Whose removal came while it was started, before there was anybody to stop, is stopped now.
+    async fn is_still_wanted(&self, child: &AgentName) {
+        if let Err(LedgerError::NoSuchAgent(_)) =
+            self.ledger.brain_standing(Arc::clone(child)).await
+        {
+            // Gone already, or going: as was asked.
+            let _ = self.tree.stop_dynamic(child).await;
+        }
+    }
+
+    /// The tree ends children that the ledger has removed; what of it is still to be waited for.
+    pub(super) fn stop(&self, children: Vec<AgentName>) -> Vec<impl Future<Output = ()> + use<>> {
+        children.into_iter().map(|child| self.clone().stop_one(child)).collect()
+    }
+
+    /// One that was spawned again under its name meanwhile comes after it.
+    fn stop_one(self, child: AgentName) -> impl Future<Output = ()> + use<> {
+        // At once, in the order in which the ledger tells: what is started later is not meant.
+        self.stopping.begin(&child);
+        let ended = self.tree.stop_dynamic(&child);
+        async move {
+            // One that is not there has ended already.
+            let _ = ended.await;
+            if self.stopping.end(&child) {
+                self.patiently(|row| row.agent == child).await;
+            }
+        }
     }
 }
 

@@ -32,6 +32,7 @@ mod screen;
 mod snapshots;
 mod socket;
 mod start;
+mod stopping;
 mod ticks;
 mod walk;
 

@@ -5,6 +5,7 @@
 
 use super::builtins;
 use super::compiler::engine;
+use super::directory::SCRATCH;
 use super::start::cache_in;
 use crate::exit::{self, CliError};
 use loket_contract::failpoints;
@@ -33,7 +34,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(data: &Path) -> Result<Self, CliError> {
-        let path = data.join(format!("scratch-{}", std::process::id()));
+        let path = data.join(format!("{SCRATCH}{}", std::process::id()));
         let made = match std::fs::remove_dir_all(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => std::fs::create_dir(&path),

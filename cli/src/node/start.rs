@@ -213,7 +213,7 @@ fn open_ledger(
         ..Options::new(&checked.data)
     };
     let (registry, waiters) = (Arc::clone(node.registry()), Arc::clone(waiters));
-    let (spawner, system, tree) = (Arc::clone(spawner), node.system().clone(), node.control());
+    let (spawner, system) = (Arc::clone(spawner), node.system().clone());
     let events = move |event: LedgerEvent| match event {
         LedgerEvent::Arrived { agent } => {
             registry.wake(&agent);
@@ -224,9 +224,8 @@ fn open_ledger(
             }
         }
         LedgerEvent::Stopped(agents) => {
-            for agent in agents {
-                // Under way; a child that is gone already is as stopped as it can be.
-                drop(tree.stop_dynamic(&agent));
+            for ended in spawner.get().map_or_else(Vec::new, |spawner| spawner.stop(agents)) {
+                system.spawn(move || ended);
             }
         }
         // Told of again when there is no room.
@@ -286,11 +285,7 @@ fn start(
     let tree = assemble::tree(&ids, &checked.fleet, lanes, &last)?;
     let templates = Arc::new(Templates::of(&checked.fleet.root));
     wait(remove_unnamed(&templates, &checked.fleet.root, &*ledger)).map_err(failed)?;
-    let spawner = Spawner {
-        templates: Arc::clone(&templates),
-        ledger: Arc::clone(&ledger),
-        tree: node.control(),
-    };
+    let spawner = Spawner::new(&templates, &ledger, node.control());
     let _ = spawner_cell.set(spawner.clone());
     let threads = StoreThreads::start(STORE_THREADS).map_err(|error| {
         CliError::new("no_thread", exit::BUG, format!("no thread for the store: {error}"))
@@ -343,8 +338,9 @@ fn on_gone(
     pools: Arc<Templates>,
 ) -> OnGone {
     let (system, renewing) = (node.system().clone(), Arc::clone(&reloader.renewing));
+    let stopping = Arc::clone(&reloader.spawner.stopping);
     Arc::new(move |name: &str, why: &str| {
-        if renewing.holds(name) {
+        if renewing.holds(name) || stopping.holds(name) {
             return;
         }
         let removal = remove(&*told, Arc::from(name), why.to_owned());

@@ -37,6 +37,7 @@ mod rewind;
 mod slots;
 mod soft_budgets;
 mod stop_all;
+mod stops;
 #[cfg(feature = "failpoints")]
 mod stuck;
 mod supervision;

@@ -150,6 +150,13 @@ fn f3_a_brain_that_is_ahead_of_its_ledger_stops_its_agent_and_nobody_else() {
     );
     let status = fleet.status();
     assert_eq!((&status["lost"], &status["waiting"]), (&json!(0), &json!(1)), "{status}");
+    // Nothing else can be run on such a brain, and no message goes for trying.
+    for way in ["--skip", "--accept-rerun"] {
+        let tried = fleet.command(&["quarantine", "resolve", "desk", way]);
+        tried.failed(1, "impossible", &["--restore"]);
+    }
+    let shown = fleet.command(&["quarantine", "show", "desk"]);
+    assert!(shown.out.contains("--restore") && !shown.out.contains("--skip"), "{shown:?}");
     // Made anew where the ledger ends, it takes the message that waits.
     let restored = fleet.command(&["quarantine", "resolve", "desk", "--restore"]);
     assert_eq!(restored.exit, 0, "{restored:?}");

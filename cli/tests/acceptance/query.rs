@@ -50,3 +50,19 @@ fn questions_are_answered_while_the_fleet_runs_and_when_it_does_not() {
     nowhere.args(["query", "SELECT 1", "--data"]).arg(fleet.path("docs"));
     finish(nowhere).failed(73, "L104", &["ledger.db"]);
 }
+
+#[test]
+fn a_value_of_any_width_is_shown() {
+    let mut fleet = Fleet::running(DESK);
+    let sql = "SELECT hex(zeroblob(40000)) AS wide, 'next' AS narrow UNION SELECT 'a', 'b'";
+    let said = fleet.command(&["query", sql]);
+    assert_eq!(said.exit, 0, "{}", said.err);
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert_eq!(lines.len(), 3);
+    assert!(lines.iter().any(|line| line.len() == 80_000 + 2 + 4), "whole");
+    assert!(
+        lines.iter().all(|line| line.len() < 200 || line.len() > 80_000),
+        "others are not padded"
+    );
+    fleet.stop();
+}

@@ -20,7 +20,7 @@ pub(crate) fn failure_of(error: &LedgerError) -> Failure {
     match error {
         LedgerError::NotFound(_) => Failure::new("not_found", error.to_string()),
         LedgerError::NoSuchAgent(_) => Failure::new("no_such_agent", error.to_string()),
-        LedgerError::DiskFull(_) | LedgerError::Stopped => {
+        LedgerError::DiskFull(_) | LedgerError::Stopped | LedgerError::InboxFull(_) => {
             Failure::retryable(error.code(), error.to_string(), None)
         }
         _ => Failure::new(error.code(), error.to_string()),

@@ -221,16 +221,24 @@ impl Provider for AgentProvider {
 }
 
 impl AgentProvider {
+    fn stop(&self, call: &CallView<'_>) -> Result<Prepared, Failure> {
+        let args::Stop { agent } = parse_args::<Stop>(call)?;
+        let under = agent.split('/').next().unwrap_or_default();
+        allow(call, "under", under)?;
+        if !agent.contains('/') || self.services.pools.bound(under).is_none() {
+            let text = format!(
+                "{agent:?} is no child of a SimpleOneForOne supervisor of this fleet: `loket terminate` stops others"
+            );
+            return Err(Failure::new("not_found", text));
+        }
+        Ok(Prepared::Stop(agent.into(), call.turn.is_some()))
+    }
+
     fn check(&self, call: &CallView<'_>) -> Result<Prepared, Failure> {
         match call.operation.capability {
             "agent.send" | "agent.call" => mail::prepare(call),
             "agent.spawn" => self.spawn(call),
-            "agent.stop" => {
-                let args::Stop { agent } = parse_args::<Stop>(call)?;
-                let under = agent.split('/').next().unwrap_or_default();
-                allow(call, "under", under)?;
-                Ok(Prepared::Stop(agent.into(), call.turn.is_some()))
-            }
+            "agent.stop" => self.stop(call),
             "agent.list" => {
                 let List { under } = parse_args(call)?;
                 allow(call, "under", &under)?;

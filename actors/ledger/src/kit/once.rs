@@ -1,9 +1,9 @@
-//! Rules C3, C4: what a call of a turn asks the ledger for is done once.
+//! Rules C3, C4, A6: what a call of a turn asks the ledger for is done once, and who was removed stays so.
 
-use super::{NOW_MS, Subject, wait};
+use super::{NOW_MS, Subject, message, wait};
 use loket_turn::{
-    Epoch, FailVerdict, ForCall, Hash, IntentId, LedgerError, LedgerEvent, Outcome, RetriedLetter,
-    Snapshot, Switch, Switched, TurnKey, TurnNo,
+    AcceptError, AgentName, DynamicChild, Enrol, Epoch, FailVerdict, ForCall, Hash, IntentId,
+    LedgerError, LedgerEvent, Outcome, RetriedLetter, Snapshot, Switch, Switched, TurnKey, TurnNo,
 };
 
 fn of_call<T>(call: IntentId, said: &'static str) -> Option<ForCall<T>> {
@@ -86,4 +86,24 @@ pub fn c4_a_brain_is_exchanged_once_for_a_call(it: &Subject) {
     wait(it.ledger.remove("desk".into(), "over".to_owned())).expect("removed");
     let files = wait(it.ledger.files()).expect("files");
     assert!(!files.lives.contains_key(&life) && files.snapshots.is_empty(), "{files:?}");
+}
+
+/// A6: the bounds of an inbox are set of who lives; nobody who was removed meanwhile begins a life by it, and its end is told.
+pub fn a6_bounds_are_set_of_who_lives_and_begin_no_life(it: &Subject) {
+    let under = DynamicChild { agent: "w/1".into(), under: "w".into(), settings: "{}".to_owned() };
+    let child =
+        Enrol { agent: "w/1".into(), inbox_rows: 5, inbox_bytes: 500, dynamic: Some(under) };
+    wait(it.ledger.enrol(vec![child])).expect("enrolled");
+    wait(it.ledger.rebound("w/1".into(), 1, 500)).expect("it lives");
+    it.accept("w/1", "one");
+    let full = wait(it.ledger.accept(message("w/1", "two")));
+    assert!(matches!(full, Err(AcceptError::Overloaded { capacity: 1, .. })), "{full:?}");
+    it.told();
+    wait(it.ledger.remove("w/1".into(), "over".to_owned())).expect("removed");
+    let told = it.told();
+    let is_stop = |it: &LedgerEvent| matches!(it, LedgerEvent::Stopped(all) if *all == [AgentName::from("w/1")]);
+    assert_eq!(told.iter().filter(|it| is_stop(it)).count(), 1, "{told:?}");
+    let gone = wait(it.ledger.rebound("w/1".into(), 1, 500));
+    assert!(matches!(gone, Err(LedgerError::NoSuchAgent(_))), "{gone:?}");
+    assert_eq!(wait(it.ledger.dynamic_children()), Ok(vec![]));
 }

@@ -7,7 +7,7 @@ use crate::codec::{db, un};
 use crate::engine::{Engine, Fault, Op};
 use loket_turn::{
     AgentName, AgentState, Blame, BrainStanding, DynamicChild, Enrol, Enrolled, Epoch, Failure,
-    Hash, LedgerError, Life, Removed, TurnNo,
+    Hash, LedgerError, LedgerEvent, Life, Removed, TurnNo,
 };
 use rusqlite::params;
 
@@ -63,6 +63,15 @@ impl Engine {
             incarnation: agent.incarnation,
             waiting: agent.waiting(),
         })
+    }
+
+    /// See [`loket_turn::Ledger::rebound`].
+    pub(crate) fn rebound(&mut self, agent: &AgentName, rows: u64, bytes: u64) -> Op<Enrolled> {
+        if self.book.get(agent).is_none() {
+            return Err(Fault::refused(LedgerError::NoSuchAgent(agent.clone())));
+        }
+        let (agent, inbox_rows, inbox_bytes) = (agent.clone(), rows, bytes);
+        self.enrol_one(&Enrol { agent, inbox_rows, inbox_bytes, dynamic: None })
     }
 
     fn mint_life(&mut self, name: &AgentName, rows: u64, bytes: u64) -> Op<u64> {
@@ -130,13 +139,19 @@ impl Engine {
         for sql in [
             "UPDATE agents SET gone = 1 WHERE life = ?1",
             "DELETE FROM members WHERE life = ?1",
-            "DELETE FROM children WHERE life = ?1",
             "DELETE FROM timers WHERE life = ?1",
             "DELETE FROM approvals WHERE life = ?1",
             "DELETE FROM epochs WHERE life = ?1",
             "DELETE FROM snapshots WHERE life = ?1",
         ] {
             self.conn.prepare_cached(sql)?.execute([db(agent.life)])?;
+        }
+        let dynamic = self
+            .conn
+            .prepare_cached("DELETE FROM children WHERE life = ?1")?
+            .execute([db(agent.life)])?;
+        if dynamic > 0 {
+            self.events.push(LedgerEvent::Stopped(vec![name.clone()]));
         }
         self.forget_budgets(agent.life)?;
         self.book.remove(agent.life);

@@ -184,7 +184,6 @@ impl Engine {
                 if self.book.get(name).is_some() {
                     let reason = format!("stopped by {}", agent.name);
                     self.remove_at(name, &reason, now_ms)?;
-                    self.events.push(LedgerEvent::Stopped(vec![name.clone()]));
                 }
                 Ok(())
             }

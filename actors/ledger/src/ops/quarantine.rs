@@ -95,6 +95,11 @@ impl Engine {
                          in its place, then --accept-rerun looks at it again"
                     .to_owned(),
             },
+            Release::Skip | Release::AcceptRerun if why.cause == "ahead" => Released::Impossible {
+                reason: "the brain has turns that the ledger has lost, so no other can be run on it: --restore makes it \
+                         anew where the ledger ends"
+                    .to_owned(),
+            },
             Release::Skip if open => self.skip_open(&agent, &why)?,
             Release::Skip => self.mark_ended(&agent, why.n, 2)?,
             Release::AcceptRerun if why.cause == "corrupt" => Released::Done { letter: None },

@@ -81,7 +81,8 @@ async fn started(failures: u32) -> Vec<String> {
     }
     let tree = Arc::new(Tree { failures: Mutex::new(failures), started: Mutex::default() });
     let control = Arc::clone(&tree) as Arc<dyn TreeControl>;
-    Spawner { templates, ledger, tree: control }.bring_back("pool".to_owned()).await;
+    let stopping = Arc::default();
+    Spawner { templates, ledger, tree: control, stopping }.bring_back("pool".to_owned()).await;
     tree.started.lock().unwrap().clone()
 }
 
