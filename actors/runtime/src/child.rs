@@ -60,10 +60,14 @@ pub enum ChildKind {
 impl ChildKind {
     /// The word in `tree`, logs and metric labels.
     pub fn as_str(&self) -> &'static str {
+        self.word()
+    }
+
+    pub(crate) fn word(&self) -> &'static &'static str {
         match self {
-            Self::Agent(_) => "agent",
-            Self::Provider(_) => "provider",
-            Self::System(..) => "system",
+            Self::Agent(_) => &"agent",
+            Self::Provider(_) => &"provider",
+            Self::System(..) => &"system",
         }
     }
 }

@@ -84,7 +84,7 @@ impl Ladder {
         }
         match rung {
             Rung::Over => {
-                metrics::hung(place.kind, "killed");
+                metrics::hung(place.kind(), "killed");
                 self.0.take(&place);
             }
             rung => act(&place, rung, ms),
@@ -99,12 +99,12 @@ fn act(place: &Place, rung: Rung, ms: u64) {
     match rung {
         Rung::Ground => {}
         Rung::Soft => {
-            metrics::hung(place.kind, "soft");
+            metrics::hung(place.kind(), "soft");
             tracing::warn!(child, ms, "busy with one piece of work for longer than `soft`");
             cell.tell_slow();
         }
         Rung::Hard => {
-            metrics::hung(place.kind, "hard");
+            metrics::hung(place.kind(), "hard");
             tracing::error!(
                 child,
                 ms,
@@ -113,7 +113,7 @@ fn act(place: &Place, rung: Rung, ms: u64) {
             cell.progress.interrupt();
         }
         Rung::Over => {
-            metrics::hung(place.kind, "killed");
+            metrics::hung(place.kind(), "killed");
             tracing::error!(child, ms, "does not end when interrupted: killed");
             cell.kill_hung();
         }

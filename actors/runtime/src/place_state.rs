@@ -3,6 +3,7 @@
 use crate::registry::Life;
 use loket_supervision::machine::Exit;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU64;
 
 /// Where a child is in its life, as `tree` says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,9 +47,9 @@ impl PlaceState {
 #[derive(Debug)]
 pub(crate) struct Status {
     pub(crate) state: PlaceState,
-    pub(crate) restarts: u64,
+    pub(crate) restarts: u32,
     /// When it is started again, on the monotonic clock; only while it waits for that.
-    pub(crate) restart_at_ms: Option<u64>,
+    pub(crate) restart_at_ms: Option<NonZeroU64>,
     /// Boxed: most children have never ended.
     pub(crate) last_exit: Option<Box<Exit>>,
     pub(crate) life: Option<Life>,

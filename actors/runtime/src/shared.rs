@@ -80,7 +80,7 @@ impl Shared {
     ) -> Result<Arc<Place>, PlaceError> {
         let place = self.registry.add(NewPlace {
             name: Arc::clone(&node.spec.id),
-            kind: SUPERVISOR,
+            kind: &SUPERVISOR,
             supervisor: supervisor.cloned(),
             lane: self.system.clone(),
             door: Door::Closed,
@@ -136,7 +136,7 @@ impl Shared {
         }
         let place = self.registry.add(NewPlace {
             name: Arc::clone(name),
-            kind: worker.kind.as_str(),
+            kind: worker.kind.word(),
             supervisor: supervisor.cloned(),
             lane,
             door,

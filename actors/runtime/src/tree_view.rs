@@ -66,12 +66,12 @@ impl Place {
         let (state, terminated, waits_for, restarts, last_exit) = {
             let status = self.status();
             let (state, waits_for) = (status.shown(), status.waits_for());
-            (state, status.terminated, waits_for, status.restarts, status.last_exit.clone())
+            (state, status.terminated, waits_for, status.restarts.into(), status.last_exit.clone())
         };
         let children = self.children();
         TreeView {
             id: self.name.to_string(),
-            kind: self.kind.to_owned(),
+            kind: self.kind().to_owned(),
             lane: self.lane.index(),
             state,
             terminated,

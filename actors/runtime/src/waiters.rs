@@ -52,7 +52,9 @@ struct Desk<K, T>(Mutex<Rows<K, T>>);
 #[derive(Debug)]
 enum Queue<T> {
     One(u64, oneshot::Sender<Box<T>>),
-    More(Vec<(u64, oneshot::Sender<Box<T>>)>),
+    /// Boxed: nearly all are the other, and each has the room of the larger.
+    #[expect(clippy::box_collection, reason = "the room of the pointer alone")]
+    More(Box<Vec<(u64, oneshot::Sender<Box<T>>)>>),
 }
 
 #[derive(Debug)]
@@ -193,7 +195,7 @@ impl<T> Queue<T> {
     fn push(&mut self, number: u64, sender: oneshot::Sender<Box<T>>) {
         if let Self::One(first, _) = self {
             let first = *first;
-            if let Self::One(_, earlier) = std::mem::replace(self, Self::More(Vec::new())) {
+            if let Self::One(_, earlier) = std::mem::replace(self, Self::More(Box::default())) {
                 self.push(first, earlier);
             }
         }

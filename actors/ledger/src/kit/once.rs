@@ -101,8 +101,9 @@ pub fn a6_bounds_are_set_of_who_lives_and_begin_no_life(it: &Subject) {
     it.told();
     wait(it.ledger.remove("w/1".into(), "over".to_owned())).expect("removed");
     let told = it.told();
-    let is_stop = |it: &LedgerEvent| matches!(it, LedgerEvent::Stopped(all) if *all == [AgentName::from("w/1")]);
-    assert_eq!(told.iter().filter(|it| is_stop(it)).count(), 1, "{told:?}");
+    let gone = [AgentName::from("w/1")];
+    let stops = told.iter().filter(|it| matches!(it, LedgerEvent::Stopped(all) if *all == gone));
+    assert_eq!(stops.count(), 1, "{told:?}");
     let gone = wait(it.ledger.rebound("w/1".into(), 1, 500));
     assert!(matches!(gone, Err(LedgerError::NoSuchAgent(_))), "{gone:?}");
     assert_eq!(wait(it.ledger.dynamic_children()), Ok(vec![]));

@@ -106,7 +106,7 @@ impl Actor {
         let restarts = place.note(&view);
         if restarts > 0 {
             let cause = view.last_exit.as_ref().map_or("none", Exit::code);
-            metrics::restarted(place.kind, cause, restarts);
+            metrics::restarted(place.kind(), cause, restarts);
             self.shared.registry.restarted(restarts);
         }
         match view.state {
