@@ -75,6 +75,10 @@ pub(crate) fn mix(acc: u64, bytes: &[u8]) -> u64 {
 pub(crate) fn random(rng: &mut Rng, depth: usize) -> Vec<Op> {
     let mut script = Vec::new();
     for _ in 0..=rng.below(5 - 2 * depth.min(2)) {
+        if rng.leans_to_held() {
+            script.push(Op::Held);
+            continue;
+        }
         let op = match rng.below(38) {
             0..4 => Op::Put(u8::from(rng.percent(50))),
             4..8 => Op::Get(u8::from(rng.percent(50))),
@@ -97,7 +101,7 @@ pub(crate) fn random(rng: &mut Rng, depth: usize) -> Vec<Op> {
         };
         script.push(op);
     }
-    if rng.percent(4) {
+    if rng.percent(rng.poison_percent()) {
         script.push(Op::Poison);
     }
     script

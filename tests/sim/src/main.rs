@@ -37,6 +37,9 @@ struct Args {
     /// Break this rule, and stop at the first seed that finds it.
     #[arg(long, value_name = "NAME")]
     mutation: Option<String>,
+    /// Make so many of a hundred operations calls that wait for a person: for rules that only such turns can break.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0)]
+    held: usize,
     /// Run each seed once instead of twice.
     #[arg(long)]
     once: bool,
@@ -65,18 +68,19 @@ fn main() -> ExitCode {
         },
     };
     match args.seed {
-        Some(seed) => one(seed, mutation, args.trace),
+        Some(seed) => one(Config { seed, mutation, traced: args.trace, held: args.held }),
         None => many(&args, mutation),
     }
 }
 
-fn one(seed: u64, mutation: Option<Mutation>, traced: bool) -> ExitCode {
-    if traced {
+fn one(config: Config) -> ExitCode {
+    let seed = config.seed;
+    if config.traced {
         // What the product itself says, without the machine's time.
         let log = tracing_subscriber::fmt().without_time().with_ansi(false).with_target(false);
         log.with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG).init();
     }
-    let report = match run(Config { seed, mutation, traced }) {
+    let report = match run(config) {
         Ok(report) => report,
         Err(why) => {
             eprintln!("seed {seed} cannot be run: {why}");
@@ -116,7 +120,8 @@ fn many(args: &Args, mutation: Option<Mutation>) -> ExitCode {
                     if seed >= end {
                         return;
                     }
-                    let found = twice(seed, mutation, args.once, &sum);
+                    let config = Config { seed, mutation, traced: false, held: args.held };
+                    let found = twice(config, args.once, &sum);
                     if let Some(why) = found {
                         let mut sum = sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                         sum.broken.push((seed, why));
@@ -139,8 +144,9 @@ fn many(args: &Args, mutation: Option<Mutation>) -> ExitCode {
             (seed - args.from + 1, name.map(|name| format!(" --mutation {name}")));
         println!("broken in seed {seed} (the {after}th): {why}");
         println!(
-            "  again: cargo run -p loket-sim -- --seed {seed} --trace{}",
-            option.unwrap_or_default()
+            "  again: cargo run -p loket-sim -- --seed {seed} --trace{}{}",
+            option.unwrap_or_default(),
+            if args.held > 0 { format!(" --held {}", args.held) } else { String::new() }
         );
     }
     println!(
@@ -151,8 +157,7 @@ fn many(args: &Args, mutation: Option<Mutation>) -> ExitCode {
 }
 
 /// Runs a seed, and again, which must come to the same.
-fn twice(seed: u64, mutation: Option<Mutation>, once: bool, sum: &Mutex<Sum>) -> Option<String> {
-    let config = Config { seed, mutation, traced: false };
+fn twice(config: Config, once: bool, sum: &Mutex<Sum>) -> Option<String> {
     let report = match run(config) {
         Ok(report) => report,
         Err(why) => return Some(format!("it cannot be run: {why}")),
@@ -163,7 +168,7 @@ fn twice(seed: u64, mutation: Option<Mutation>, once: bool, sum: &Mutex<Sum>) ->
         sum.boots += report.boots;
         sum.turns += report.turns as u64;
     }
-    if report.violation.is_some() || once || mutation.is_some() {
+    if report.violation.is_some() || once || config.mutation.is_some() {
         return report.violation;
     }
     match run(config) {

@@ -2,18 +2,38 @@
 
 /// SplitMix64.
 #[derive(Debug, Clone)]
-pub(crate) struct Rng(u64);
+pub(crate) struct Rng {
+    state: u64,
+    /// See [`Rng::leaning`].
+    held: usize,
+}
 
 impl Rng {
     /// Dice of a seed.
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self::leaning(seed, 0)
+    }
+
+    /// Dice that make so many of a hundred operations of scripts calls which wait for a person, beside those there are by chance, and
+    /// scripts fail more often: what only such turns come to is met sooner. With 0 they are those of the seed.
+    pub(crate) fn leaning(seed: u64, held: usize) -> Self {
+        Self { state: seed, held }
+    }
+
+    /// Whether the next operation waits for a person by the leaning; otherwise the seed has the choice.
+    pub(crate) fn leans_to_held(&mut self) -> bool {
+        self.held > 0 && self.percent(self.held)
+    }
+
+    /// How many of a hundred scripts fail.
+    pub(crate) fn poison_percent(&self) -> usize {
+        if self.held > 0 { 40 } else { 4 }
     }
 
     /// The next number.
     pub(crate) fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }

@@ -30,6 +30,8 @@ pub struct Config {
     pub mutation: Option<Mutation>,
     /// Print what happens.
     pub traced: bool,
+    /// So many of a hundred operations wait for a person, beyond those that do by chance; 0: the seed's own schedule.
+    pub held: usize,
 }
 
 /// What came of it.
@@ -117,7 +119,7 @@ impl Client {
 
 impl Simulation {
     fn new(config: Config) -> Result<Self, String> {
-        let mut rng = Rng::new(config.seed);
+        let mut rng = Rng::leaning(config.seed, config.held);
         let world = Arc::new(Mutex::new(World::new(rng.number())));
         let clients = (0..1 + rng.below(3)).map(|_| Client::new(&mut rng)).collect();
         let plan = Plan {

@@ -9,7 +9,7 @@ const SEEDS: u64 = 40;
 fn every_rule_holds_and_a_seed_is_one_run() {
     let mut turns = 0;
     for seed in 1..=SEEDS {
-        let config = Config { seed, mutation: None, traced: false };
+        let config = Config { seed, mutation: None, traced: false, held: 0 };
         let (first, again) = (run(config), run(config));
         let (first, again) = match (first, again) {
             (Ok(first), Ok(again)) => (first, again),
