@@ -75,8 +75,8 @@ pub(crate) fn mix(acc: u64, bytes: &[u8]) -> u64 {
 pub(crate) fn random(rng: &mut Rng, depth: usize) -> Vec<Op> {
     let mut script = Vec::new();
     for _ in 0..=rng.below(5 - 2 * depth.min(2)) {
-        if rng.leans_to_held() {
-            script.push(Op::Held);
+        if rng.leans() {
+            script.push(rng.pick(&[Op::Look, Op::Held, Op::Held, Op::Check]).clone());
             continue;
         }
         let op = match rng.below(38) {
@@ -101,7 +101,7 @@ pub(crate) fn random(rng: &mut Rng, depth: usize) -> Vec<Op> {
         };
         script.push(op);
     }
-    if rng.percent(rng.poison_percent()) {
+    if rng.percent(4) {
         script.push(Op::Poison);
     }
     script

@@ -37,7 +37,7 @@ struct Args {
     /// Break this rule, and stop at the first seed that finds it.
     #[arg(long, value_name = "NAME")]
     mutation: Option<String>,
-    /// Make so many of a hundred operations calls that wait for a person: for rules that only such turns can break.
+    /// Make so many of a hundred operations looks, calls that wait for a person, and traps: for rules that only such turns can break.
     #[arg(long, value_name = "PERCENT", default_value_t = 0)]
     held: usize,
     /// Run each seed once instead of twice.

@@ -14,20 +14,15 @@ impl Rng {
         Self::leaning(seed, 0)
     }
 
-    /// Dice that make so many of a hundred operations of scripts calls which wait for a person, beside those there are by chance, and
-    /// scripts fail more often: what only such turns come to is met sooner. With 0 they are those of the seed.
+    /// Dice that make so many of a hundred operations of scripts looks outside, calls which wait for a person, or traps at what was
+    /// looked at: what only such turns come to is met sooner. With 0 they are those of the seed.
     pub(crate) fn leaning(seed: u64, held: usize) -> Self {
         Self { state: seed, held }
     }
 
-    /// Whether the next operation waits for a person by the leaning; otherwise the seed has the choice.
-    pub(crate) fn leans_to_held(&mut self) -> bool {
+    /// Whether the leaning chooses the next operation; otherwise the seed has the choice.
+    pub(crate) fn leans(&mut self) -> bool {
         self.held > 0 && self.percent(self.held)
-    }
-
-    /// How many of a hundred scripts fail.
-    pub(crate) fn poison_percent(&self) -> usize {
-        if self.held > 0 { 40 } else { 4 }
     }
 
     /// The next number.

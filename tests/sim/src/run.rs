@@ -30,7 +30,7 @@ pub struct Config {
     pub mutation: Option<Mutation>,
     /// Print what happens.
     pub traced: bool,
-    /// So many of a hundred operations wait for a person, beyond those that do by chance; 0: the seed's own schedule.
+    /// So many of a hundred operations are about what waits for a person; 0: the seed's own schedule.
     pub held: usize,
 }
 
