@@ -45,19 +45,25 @@ fn fill(data: &Path) -> PathBuf {
     path
 }
 
-fn send(data: &Path, text: &str, key: &str) -> Result<Value, Value> {
-    ask(data, "agent.send", &json!({"to": "desk", "body": text, "key": key}))
-}
-
-#[test]
-fn a_full_disk_refuses_loses_nothing_and_recovers() {
-    let mut fleet = Fleet::of(&file("", DESK));
+/// A fleet with these children on such a disk, and its data directory as it is seen from here.
+fn running_on_small_disk(children: &str) -> (Fleet, PathBuf) {
+    let mut fleet = Fleet::of(&file("", children));
     fs::create_dir(fleet.data()).unwrap();
     let root = rustix::process::geteuid().is_root();
     let command = on_small_disk(&fleet, !root);
     fleet.spawn(command);
     let data = seen(&fleet, fleet.pid());
     fleet.up(&data);
+    (fleet, data)
+}
+
+fn send(data: &Path, text: &str, key: &str) -> Result<Value, Value> {
+    ask(data, "agent.send", &json!({"to": "desk", "body": text, "key": key}))
+}
+
+#[test]
+fn a_full_disk_refuses_loses_nothing_and_recovers() {
+    let (mut fleet, data) = running_on_small_disk(DESK);
 
     let mut accepted = Vec::new();
     for at in 0..3 {
@@ -125,13 +131,7 @@ fn c4_an_answer_that_meets_a_full_disk_is_written_once_there_is_room() {
            {DESK}"#,
         outside.host
     );
-    let mut fleet = Fleet::of(&file("", &children));
-    fs::create_dir(fleet.data()).unwrap();
-    let root = rustix::process::geteuid().is_root();
-    let command = on_small_disk(&fleet, !root);
-    fleet.spawn(command);
-    let data = seen(&fleet, fleet.pid());
-    fleet.up(&data);
+    let (mut fleet, data) = running_on_small_disk(&children);
     outside.hold(true);
     let url = format!("http://{}/tea", outside.host);
     let body = json!([{"call": "http.send", "args": {"url": url, "body": "tea"}}]).to_string();
