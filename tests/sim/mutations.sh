@@ -23,6 +23,8 @@ while [ $# -gt 0 ]; do
 done
 # Never found: with a ledger that keeps its order nobody can see them (result_early in the model of the rules, too).
 EXPECTED=" result_early "
+# Found soon only where scripts lean towards calls that a person denies.
+LEANING=" mended_G2_refused "
 sim=${LOKET_SIM:-target/debug/loket-sim}
 [ -x "$sim" ] || cargo test -q --workspace --locked --test seeds --no-run
 [ "${#names[@]}" -gt 0 ] || mapfile -t names < <("$sim" --list)
@@ -31,7 +33,9 @@ missed=0
 for name in "${names[@]}"; do
   line=$(grep -s "^$name " "$into" || true)
   if [ -z "$line" ]; then
-    found=$("$sim" --mutation "$name" --seeds "$seeds" --jobs "$jobs" || true)
+    leaning=0
+    [[ $LEANING != *" $name "* ]] || leaning=70
+    found=$("$sim" --mutation "$name" --held "$leaning" --seeds "$seeds" --jobs "$jobs" || true)
     # A binary that did not come to its end has found nothing and run nothing.
     grep -q '^[0-9]* seeds, ' <<<"$found" || { echo "$name: no verdict: $found" >&2; exit 1; }
     case $found in

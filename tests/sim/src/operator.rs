@@ -13,13 +13,23 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// What the operator knows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Desk {
+    /// Approvals of a hundred that it gives.
+    approves: usize,
     /// It is looking at this moment.
     pub(crate) busy: bool,
     /// What it found to do when it last looked.
     pub(crate) open: usize,
     retried: BTreeSet<u64>,
+}
+
+impl Desk {
+    /// Of an operator who is the stricter, the more the guests lean (see [`Rng::leaning`]).
+    pub(crate) fn new(held: usize) -> Self {
+        let approves = 60_usize.saturating_sub(held / 2);
+        Self { approves, busy: false, open: 0, retried: BTreeSet::new() }
+    }
 }
 
 /// The operator looks at one thing.
@@ -80,7 +90,8 @@ async fn look(
     }
     for approval in ledger.approvals().await.unwrap_or_default() {
         open += 1;
-        let verdict = match rng.percent(60) {
+        let approves = desk.borrow().approves;
+        let verdict = match rng.percent(approves) {
             true => Verdict::Approve,
             false => Verdict::Deny("simulated".to_owned()),
         };

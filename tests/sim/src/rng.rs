@@ -14,8 +14,9 @@ impl Rng {
         Self::leaning(seed, 0)
     }
 
-    /// Dice that make so many of a hundred operations of scripts looks outside, calls which wait for a person, or traps at what was
-    /// looked at: what only such turns come to is met sooner. With 0 they are those of the seed.
+    /// Dice that make so many of a hundred operations of scripts looks outside, calls which wait for a person, other Keyed calls, or
+    /// traps at what was looked at; the operator denies and the outside refuses more by the same measure. What only such turns come to
+    /// is met sooner. With 0 they are those of the seed.
     pub(crate) fn leaning(seed: u64, held: usize) -> Self {
         Self { state: seed, held }
     }

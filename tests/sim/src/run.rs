@@ -120,7 +120,7 @@ impl Client {
 impl Simulation {
     fn new(config: Config) -> Result<Self, String> {
         let mut rng = Rng::leaning(config.seed, config.held);
-        let world = Arc::new(Mutex::new(World::new(rng.number())));
+        let world = Arc::new(Mutex::new(World::new(rng.number(), config.held)));
         let clients = (0..1 + rng.below(3)).map(|_| Client::new(&mut rng)).collect();
         let plan = Plan {
             durability: if rng.percent(50) { Durability::Power } else { Durability::Process },
@@ -143,7 +143,7 @@ impl Simulation {
             world,
             wall_ms: START_MS,
             power_lost: false,
-            desk: Rc::default(),
+            desk: Rc::new(RefCell::new(operator::Desk::new(config.held))),
             steps: 0,
             stopping: false,
             doomed: None,

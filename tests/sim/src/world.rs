@@ -42,6 +42,8 @@ pub(crate) struct Traps {
 #[derive(Debug)]
 pub(crate) struct World {
     rng: Rng,
+    /// Calls of a hundred that it refuses while it is faulty.
+    refused: usize,
     honours_keys: bool,
     requests: Vec<Request>,
     keyed: BTreeMap<Slot, (String, Vec<u8>, Vec<u8>)>,
@@ -69,8 +71,8 @@ pub(crate) struct World {
     pub(crate) given_up: BTreeSet<(String, u64)>,
     seen_keys: BTreeSet<String>,
     begun: BTreeSet<String>,
-    /// Calls that were on their way, by message and number.
-    sent: BTreeSet<(String, u32)>,
+    /// Calls that were let through to their intent, by message and number.
+    begun_calls: BTreeSet<Slot>,
 }
 
 /// The world as providers and guests hold it.
@@ -82,12 +84,13 @@ pub(crate) fn lock(world: &Shared) -> MutexGuard<'_, World> {
 }
 
 impl World {
-    /// A world of a seed.
-    pub(crate) fn new(seed: u64) -> Self {
+    /// A world of a seed. It refuses the more calls, the more its guests lean (see [`Rng::leaning`]).
+    pub(crate) fn new(seed: u64, held: usize) -> Self {
         let mut rng = Rng::new(seed);
         Self {
             honours_keys: rng.percent(50),
             rng,
+            refused: 8 + held / 4,
             requests: Vec::new(),
             keyed: BTreeMap::new(),
             once: BTreeMap::new(),
@@ -105,7 +108,7 @@ impl World {
             given_up: BTreeSet::new(),
             seen_keys: BTreeSet::new(),
             begun: BTreeSet::new(),
-            sent: BTreeSet::new(),
+            begun_calls: BTreeSet::new(),
         }
     }
 
@@ -216,9 +219,10 @@ impl World {
         traps.fair += u32::from(why == "poison" || looked < intended);
     }
 
-    /// Whether a call was on its way, whatever came back: it has an intent, which pins what came before (rule G2).
-    pub(crate) fn was_sent(&self, message: &str, call: u32) -> bool {
-        self.sent.contains(&(message.to_owned(), call))
+    /// Whether a call was ever let through to its intent, whatever came back: it may have one, also when the process died before
+    /// anything left and a later sending was refused, and that pins what came before (rule G2).
+    pub(crate) fn may_be_intended(&self, message: &str, call: u32) -> bool {
+        self.begun_calls.contains(&(message.to_owned(), call))
     }
 
     /// The traps of a message.
@@ -275,15 +279,18 @@ impl Provider for Requests {
 
     fn prepare(&mut self, call: &CallView<'_>) -> Result<Prepared, Failure> {
         let mut world = lock(&self.0);
-        if world.faulty && world.rng.percent(8) {
+        let refused = world.refused;
+        if world.faulty && world.rng.percent(refused) {
             return Err(Failure::retryable("full", "today's quota is used up", None));
         }
         if call.operation.class == EffectClass::Observe {
             return Ok(Prepared::Look);
         }
         let turn = call.turn.ok_or_else(|| Failure::new("no_turn", "only for turns"))?;
+        let slot = (turn.message().to_string(), turn.call());
+        world.begun_calls.insert(slot.clone());
         Ok(Prepared::Send {
-            slot: (turn.message().to_string(), turn.call()),
+            slot,
             key: turn.call_key().to_string(),
             once: call.operation.class == EffectClass::Once,
             args: call.args.to_vec(),
@@ -298,7 +305,6 @@ impl Provider for Requests {
         };
         let (reply, answer) = oneshot::channel();
         world.notes.push(format!("sent {} {}", slot.0, slot.1));
-        world.sent.insert(slot.clone());
         let slow = if world.rng.percent(30) { 30 } else { 0 };
         let reply = Some(reply);
         world.requests.push(Request { slot, key, once, args, slow, answer: None, reply });
