@@ -36,7 +36,7 @@ crowd=(--agents 10000 --grants 20 --callers 64 --repeats 1 --json)
 round() {
     "$peers" run --seconds 0.2 --callers 64 >"$1/peers.json"
     "$LOKET_BIN" bench --tier c,c2,d --seconds 2 "${crowd[@]}" >"$1/path.json"
-    "$LOKET_BIN" bench --tier e --seconds 4 --agents 100 --grants 20 --callers 256 --repeats 1 --json >"$1/turns.json"
+    "$LOKET_BIN" bench --tier e --seconds 4 --agents 256 --grants 20 --callers 256 --repeats 1 --json >"$1/turns.json"
     "$LOKET_BIN" bench --tier c --payload 4096 --seconds 1 "${crowd[@]}" >"$1/large.json"
     LOKET_IN_PLACE=off "$LOKET_BIN" bench --tier c,c2 --seconds 1 "${crowd[@]}" >"$1/queued.json"
     { "$path" call 10000 1000000; "$path" call-bare 10000 1000000; } >"$1/call.txt"

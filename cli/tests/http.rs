@@ -104,6 +104,7 @@ fn metrics_are_the_documented_ones() {
         "loket_messages_completed_total",
         "loket_ledger_commit_seconds",
         "loket_ledger_bytes",
+        "loket_waits_awake_total",
         "loket_brains_open",
         "loket_brain_commits_total",
     ] {

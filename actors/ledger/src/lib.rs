@@ -30,6 +30,7 @@ mod ops;
 mod options;
 mod past;
 mod ready;
+mod rest;
 mod schema;
 #[cfg(feature = "simulation")]
 mod steps;

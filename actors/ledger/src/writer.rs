@@ -4,8 +4,10 @@
 use crate::clock::Stopwatch;
 use crate::engine::{Engine, Op};
 use crate::ledger::Events;
+use crate::rest::Rest;
 use crate::upkeep;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use loket_crossing::Expected;
 use loket_turn::simulation::{Mutation, broken};
 use loket_turn::{LedgerError, Pending};
 use std::sync::Arc;
@@ -29,9 +31,6 @@ pub const GROUP: usize = 512;
 
 /// How long a stop waits for room in a full queue before it looks whether the writer still runs.
 const STOP_STEP: Duration = Duration::from_millis(50);
-
-/// How long nobody must have asked for anything before the writer gives back what only a burst needs.
-const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// A queued request.
 pub(crate) trait Job: Send {
@@ -168,7 +167,10 @@ impl Queue {
         if self.is_closed() {
             self.end.discard();
         }
-        Box::pin(async move { answer.await.unwrap_or(Err(LedgerError::Stopped.into())) })
+        Box::pin(async move {
+            let _expected = Expected::begin();
+            answer.await.unwrap_or(Err(LedgerError::Stopped.into()))
+        })
     }
 
     /// Queues a new message of `bytes`, which leaves room for what is in flight.
@@ -223,8 +225,7 @@ pub(crate) fn run(mut engine: Engine, closing: &Closing, events: &Events) {
     let mut jobs: Vec<Box<dyn Job>> = Vec::with_capacity(GROUP);
     let mut looks: Vec<Box<dyn Job>> = Vec::new();
     let mut stop = false;
-    // What the last burst needed is given back.
-    let mut rested = false;
+    let mut rest = Rest::new();
     while !stop {
         // Upkeep only while nobody waits; a request that arrives meanwhile waits for one bounded
         // step of it.
@@ -232,22 +233,13 @@ pub(crate) fn run(mut engine: Engine, closing: &Closing, events: &Events) {
             Ok(order) => Some(order),
             Err(_) if engine.is_timer_due() => None,
             Err(_) if !engine.is_broken() && upkeep::idle_step(&mut engine) => continue,
-            Err(_) => {
-                let patience = patience(&mut engine);
-                let rests = !rested && patience >= REST_AFTER;
-                match from.recv_timeout(if rests { REST_AFTER } else { patience }) {
-                    Ok(order) => Some(order),
-                    Err(RecvTimeoutError::Timeout) => {
-                        if rests {
-                            rested = upkeep::rest(&mut engine);
-                        }
-                        continue;
-                    }
-                    Err(RecvTimeoutError::Disconnected) => break,
-                }
-            }
+            Err(_) => match rest.wait(&mut engine, from) {
+                Ok(order) => Some(order),
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => break,
+            },
         };
-        rested = false;
+        rest.over();
         while let Some(order) = next {
             match order {
                 Order::Run(job) => jobs.push(job),
@@ -270,15 +262,6 @@ pub(crate) fn run(mut engine: Engine, closing: &Closing, events: &Events) {
 /// The timers' own request, when one may be due.
 pub(crate) fn fire(engine: &mut Engine) -> Option<Box<dyn Job>> {
     engine.is_timer_due().then(|| Box::new(Fire) as Box<dyn Job>)
-}
-
-/// How long an idle writer sleeps: until a timer may be due, or the moment is to be written down.
-fn patience(engine: &mut Engine) -> Duration {
-    let clock = Duration::from_millis(upkeep::CLOCK_EVERY_MS);
-    let now_ms = engine.now();
-    let timers = engine.timers.patience(now_ms).unwrap_or(clock);
-    // Not less than the clock's own step: a sleep of nothing would spin.
-    timers.clamp(Duration::from_millis(1), clock)
 }
 
 /// Fires due timers, in the same commit as whatever else there is.

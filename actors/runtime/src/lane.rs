@@ -235,7 +235,7 @@ impl Arbiters {
     /// # Errors
     /// The system gave no thread.
     pub(crate) fn renew(&self, index: usize) -> std::io::Result<ArbiterHandle> {
-        let arbiter = Arbiter::try_new()?;
+        let arbiter = arbiter()?;
         let handle = arbiter.handle();
         if let Some(place) = crate::lock(&self.0).get_mut(index) {
             *place = arbiter;
@@ -311,6 +311,13 @@ impl Lanes {
     }
 }
 
+/// A thread for a lane, which stays awake for a little while it expects an answer.
+fn arbiter() -> std::io::Result<Arbiter> {
+    let arbiter = Arbiter::try_new()?;
+    arbiter.spawn(loket_crossing::keep_awake());
+    Ok(arbiter)
+}
+
 fn run_system(
     count: usize,
     made: &crossbeam_channel::Sender<Made>,
@@ -321,7 +328,7 @@ fn run_system(
     runner.block_on(async move {
         let mut arbiters = Vec::with_capacity(count);
         for _ in 0..count {
-            match Arbiter::try_new() {
+            match arbiter() {
                 Ok(arbiter) => arbiters.push(arbiter),
                 Err(error) => {
                     let _ = made.send(Err(error));

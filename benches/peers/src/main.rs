@@ -7,6 +7,7 @@
 
 mod actix_peer;
 mod beam;
+mod brain_peer;
 mod crossbeam_peer;
 mod disk_peer;
 mod kameo_peer;
@@ -79,6 +80,7 @@ fn run(seconds: f64, many: usize) -> ExitCode {
         ("ractor", ractor_peer::forward),
         ("kameo", kameo_peer::forward),
         ("crossbeam across two threads", crossbeam_peer::two_threads),
+        ("fsync of a brain a turn, two threads", brain_peer::two_threads),
         ("fsync of a file a turn, two threads", disk_peer::two_threads),
     ];
     match beam::installed() {

@@ -181,6 +181,7 @@ pub(crate) fn install_metrics() -> Result<PrometheusHandle, CliError> {
     loket_contract::metrics::describe();
     loket_host::driver::metrics::describe();
     loket_http::metrics::describe();
+    loket_crossing::metrics::describe();
     loket_ledger::metrics::describe();
     loket_runtime::metrics::describe();
     loket_store::metrics::describe();

@@ -9,6 +9,7 @@ use crate::brain::{Brain, Owner};
 use crate::limits::{JOBS_MAX, REPORT_MS};
 use crate::{metrics, wait};
 use crossbeam_channel::{Receiver, Sender, bounded};
+use loket_crossing::Bulk;
 use loket_turn::{AgentName, LedgerError, Life, Pending, TurnNo};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -129,7 +130,9 @@ impl StoreThreads {
         let permit = self.0.room.acquire().await.map_err(|_| JobLost)?;
         permit.forget();
         let (done, out) = oneshot::channel();
+        let bulk = Bulk::begin();
         let job = Box::new(move || {
+            let _bulk = bulk;
             if let Err(lost) = done.send(job()) {
                 orphaned(lost);
             }

@@ -40,7 +40,7 @@ const fn provider(name: &'static str, folder: &'static str) -> Row {
     Row { name, folder, ours: BELOW_PROVIDERS, only: None, never: NO_ENGINES }
 }
 
-const ROWS: [Row; 23] = [
+const ROWS: [Row; 24] = [
     Row { name: "loket-kernel", folder: "kernel", ours: &[], only: Some(&["serde"]), never: NO_IO },
     Row {
         name: "loket-supervision",
@@ -75,16 +75,23 @@ const ROWS: [Row; 23] = [
         never: &["wasmtime", "actix", "actix-rt", "tokio", "axum", "clap"],
     },
     Row {
+        name: "loket-crossing",
+        folder: "actors/crossing",
+        ours: &[],
+        only: Some(&["crossbeam-channel", "metrics", "tokio"]),
+        never: &["wasmtime", "actix", "actix-rt", "axum", "clap", "rusqlite"],
+    },
+    Row {
         name: "loket-ledger",
         folder: "actors/ledger",
-        ours: &["loket-kernel", "loket-turn", "loket-renew"],
+        ours: &["loket-kernel", "loket-turn", "loket-renew", "loket-crossing"],
         only: None,
         never: &["wasmtime", "actix", "actix-rt", "axum", "clap"],
     },
     Row {
         name: "loket-runtime",
         folder: "actors/runtime",
-        ours: &["loket-kernel", "loket-supervision", "loket-turn"],
+        ours: &["loket-kernel", "loket-supervision", "loket-turn", "loket-crossing"],
         only: None,
         never: NO_ENGINES,
     },
@@ -102,6 +109,7 @@ const ROWS: [Row; 23] = [
             "loket-turn",
             "loket-runtime",
             "loket-contract",
+            "loket-crossing",
             "loket-renew",
         ],
         never: &["wasmtime", "axum", "clap"],
@@ -161,6 +169,7 @@ const ROWS: [Row; 23] = [
             "loket-kernel",
             "loket-supervision",
             "loket-turn",
+            "loket-crossing",
             "loket-ledger",
             "loket-runtime",
             "loket-contract",

@@ -1,0 +1,172 @@
+//! A lane that expects another thread's answer.
+//!
+//! Beside the lane's cells runs one task that gives way to all of them and to the machine's events at each step: nothing is kept
+//! waiting by it.
+
+use crate::clock::{Awake, offer_core};
+use crate::{Bulk, Mood, stays_awake};
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Poll, Waker};
+
+/// Answers that a lane expects, and has had. The lane alone adds to them, but for what is dropped elsewhere.
+#[derive(Debug, Default)]
+struct Answers {
+    asked: AtomicU64,
+    had: AtomicU64,
+}
+
+impl Answers {
+    /// Whether any is to come.
+    fn are_expected(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) != self.had.load(Ordering::Relaxed)
+    }
+}
+
+struct Lane {
+    answers: Arc<Answers>,
+    /// Wakes the task while it sleeps.
+    sleeper: Option<Waker>,
+}
+
+thread_local! {
+    /// The lane of this thread, if it is one.
+    static LANE: RefCell<Option<Lane>> = const { RefCell::new(None) };
+}
+
+/// While it is there, this thread expects an answer of another one. On a thread that is no lane it does nothing.
+#[derive(Debug)]
+pub struct Expected(Option<Arc<Answers>>);
+
+impl Expected {
+    /// From now on.
+    pub fn begin() -> Self {
+        LANE.with_borrow_mut(|lane| {
+            let Some(lane) = lane else { return Self(None) };
+            lane.answers.asked.fetch_add(1, Ordering::Relaxed);
+            if let Some(sleeper) = lane.sleeper.take() {
+                sleeper.wake();
+            }
+            Self(Some(Arc::clone(&lane.answers)))
+        })
+    }
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        if let Some(answers) = &self.0 {
+            answers.had.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The task of a lane that keeps it awake while it expects answers: run it once on the lane's thread. It never ends.
+pub async fn keep_awake() {
+    if !stays_awake() {
+        return;
+    }
+    let answers = Arc::<Answers>::default();
+    LANE.set(Some(Lane { answers: Arc::clone(&answers), sleeper: None }));
+    let mut mood = Mood::of("lane");
+    loop {
+        asked(&answers).await;
+        if mood.tries() {
+            stay(&answers, &mut mood).await;
+        }
+    }
+}
+
+/// Sleeps until the lane asks for something more.
+async fn asked(answers: &Answers) {
+    let before = answers.asked.load(Ordering::Relaxed);
+    poll_fn(|context| {
+        if answers.asked.load(Ordering::Relaxed) != before {
+            return Poll::Ready(());
+        }
+        LANE.with_borrow_mut(|lane| {
+            if let Some(lane) = lane {
+                lane.sleeper = Some(context.waker().clone());
+            }
+        });
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Stays awake until all answers are there, or none has come for long.
+async fn stay(answers: &Answers, mood: &mut Mood) {
+    let (mut awake, mut had) = (Awake::begin(), answers.had.load(Ordering::Relaxed));
+    while answers.are_expected() {
+        let now = answers.had.load(Ordering::Relaxed);
+        if now != had {
+            (awake, had) = (Awake::begin(), now);
+        } else if Bulk::is_there() {
+            return;
+        } else if awake.is_over() || offer_core() {
+            return mood.in_vain();
+        }
+        tokio::task::yield_now().await;
+    }
+    mood.came();
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::rc::Rc;
+
+    /// Runs `stay` on a thread of its own runtime, and tells whether the next wait begins awake: what was awaited came.
+    fn came(answers: &Arc<Answers>) -> bool {
+        let mut mood = Mood::of("test");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(stay(answers, &mut mood));
+        mood.tries()
+    }
+
+    #[test]
+    fn an_answer_that_comes_meanwhile_is_worth_the_next_try_and_none_is_not() {
+        let answers = Arc::<Answers>::default();
+        assert!(came(&answers), "nothing is awaited");
+        answers.asked.fetch_add(1, Ordering::Relaxed);
+        assert!(!came(&answers), "it never comes, and the lane may sleep");
+        answers.had.fetch_add(1, Ordering::Relaxed);
+        assert!(came(&answers), "it is there");
+    }
+
+    #[test]
+    fn work_that_lets_others_go_first_has_the_core() {
+        let answers = Arc::<Answers>::default();
+        answers.asked.fetch_add(1, Ordering::Relaxed);
+        let bulk = crate::Bulk::begin();
+        assert!(came(&answers), "it is not even tried: nothing is learned");
+        drop(bulk);
+        assert!(!came(&answers));
+    }
+
+    #[test]
+    fn what_is_asked_wakes_the_task_and_what_is_dropped_is_no_longer_expected() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let answers = Arc::<Answers>::default();
+        assert!(Expected::begin().0.is_none(), "this thread is no lane");
+        LANE.set(Some(Lane { answers: Arc::clone(&answers), sleeper: None }));
+        let woken = Rc::new(std::cell::Cell::new(false));
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let (answers, told) = (Arc::clone(&answers), Rc::clone(&woken));
+            let waits = tokio::task::spawn_local(async move {
+                asked(&answers).await;
+                told.set(true);
+            });
+            tokio::task::yield_now().await;
+            assert!(!woken.get(), "nothing was asked yet");
+            let expected = Expected::begin();
+            waits.await.unwrap();
+            drop(expected);
+        });
+        assert!(woken.get());
+        assert!(!answers.are_expected());
+        LANE.set(None);
+    }
+}
