@@ -79,7 +79,7 @@ fn judge<'t, C>(table: &'t Table, set: Pinned<'_>, call: &Envelope<C>, now: Mome
     let Some(key) = set.find(name, &served.prefixes) else { return no(Code::NoGrant, 0) };
     if pinned.is_none() && table.is_revoked(set, key.at) {
         return no(Code::Revoked, set.at(key.at).id().0);
-    } else if key.ends.is_some_and(|end| end <= now) {
+    } else if key.ends <= now && key.ends.0 < u64::MAX {
         return no(Code::Expired, set.at(key.at).id().0);
     }
     // The grant itself is not touched without need: it is a cache line of its own.
@@ -96,7 +96,7 @@ pub struct Badge {
     caller: Address,
     row: Arc<Row>,
     pinned: Option<GrantSet>,
-    at: u32,
+    at: u16,
     chain: Chain,
     deadline: Option<Moment>,
 }

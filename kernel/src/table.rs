@@ -112,7 +112,7 @@ impl Table {
     }
 
     #[inline]
-    pub(crate) fn is_revoked(&self, set: &GrantSet, at: u32) -> bool {
+    pub(crate) fn is_revoked(&self, set: &GrantSet, at: u16) -> bool {
         let dead = |id: &GrantId| self.revoked.binary_search(id).is_ok();
         !self.revoked.is_empty()
             && (dead(&set.at(at).id()) || set.at(at).lineage().iter().any(dead))
