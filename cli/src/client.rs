@@ -105,7 +105,8 @@ fn connect(data: &Path) -> Result<UnixStream, CliError> {
             return CliError::new("C001", exit::NOT_RUNNING, text);
         }
         let text = format!(
-            "no fleet runs on {} ({error}); start one with `loket run FLEET`, or name its data directory with --data",
+            "no fleet runs on {} ({error}); start one with `loket run FLEET`, or name its data directory with --data; `query`, \
+             `brain`, `replay`, `history` and `why` read a stopped fleet's data",
             data.display()
         );
         CliError::new("C001", exit::NOT_RUNNING, text)

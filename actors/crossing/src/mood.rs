@@ -3,7 +3,8 @@
 use crate::metrics::waits;
 use metrics::Counter;
 
-/// Waits that are slept through at most after some that were in vain: of many in vain one in so many costs [`AWAKE_NS`](crate::AWAKE_NS).
+/// Waits that are slept through at most after some that were in vain: of many in vain one in so many costs
+/// [`AWAKE_NS`](crate::AWAKE_NS).
 const SLEPT_MAX: u32 = 127;
 
 /// What a thread has learned of its waits.

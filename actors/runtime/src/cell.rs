@@ -36,6 +36,8 @@ pub(crate) struct CellControl {
     relations: Relations,
     /// Links do not reach it: a supervisor hears its parent only.
     deaf: bool,
+    /// The supervisor acts where the child is, if nobody else reads: on its start as on its end.
+    here: bool,
     /// The supervisor has been told of the end.
     told: AtomicBool,
     pub(crate) progress: Progress,
@@ -69,6 +71,7 @@ impl CellControl {
             end: OnceLock::new(),
             relations,
             deaf: false,
+            here: false,
             told: AtomicBool::new(false),
             progress: Progress::default(),
             waker: AtomicWaker::new(),
@@ -79,6 +82,11 @@ impl CellControl {
     /// The same for a supervisor.
     pub(crate) fn deaf(self) -> Self {
         Self { deaf: true, ..self }
+    }
+
+    /// The same for a child whose lane takes in place.
+    pub(crate) fn here(self, here: bool) -> Self {
+        Self { here, ..self }
     }
 
     /// Asks the body to end.
@@ -169,7 +177,15 @@ impl CellControl {
         if self.be_born(STARTED) {
             self.door.enter();
             self.relations.up(&self.id, self.incarnation);
-            self.signals.event(Event::Started { id, incarnation });
+            self.tell(Event::Started { id, incarnation });
+        }
+    }
+
+    /// Tells the supervisor.
+    fn tell(&self, event: Event) {
+        match self.here {
+            true => self.signals.event_here(event),
+            false => self.signals.event(event),
         }
     }
 
@@ -227,13 +243,11 @@ struct Cell {
     /// Links are few, and polled whenever the body is.
     linked: Vec<Linked>,
     finished: bool,
-    /// Its supervisor acts on its end here, if nobody else reads.
-    in_place: bool,
 }
 
 impl Cell {
     fn new(seed: Seed, thread: Arc<LaneThread>) -> Self {
-        let (links, in_place) = (Links::default(), seed.lane.takes_in_place());
+        let links = Links::default();
         let context = ChildContext {
             name: seed.name,
             incarnation: seed.incarnation,
@@ -255,7 +269,6 @@ impl Cell {
             links,
             linked: Vec::new(),
             finished: false,
-            in_place,
         }
     }
 
@@ -331,10 +344,10 @@ impl Future for Cell {
         let ended = ended.map(|exit| this.finish(exit));
         this.thread.poll_ends();
         // Nothing of the child is on the stack any more, and the watchdog counts for it no more.
-        ended.map(|end| match end {
-            Some(end) if this.in_place => this.control.signals.event_here(end),
-            Some(end) => this.control.signals.event(end),
-            None => {}
+        ended.map(|end| {
+            if let Some(end) = end {
+                this.control.tell(end);
+            }
         })
     }
 }

@@ -152,7 +152,8 @@ pub trait TreeControl: Send + Sync + 'static {
     /// # Errors
     /// [`ControlError::NoChild`], [`ControlError::Top`], [`ControlError::Root`], [`ControlError::System`].
     fn above(&self, child: &str) -> Result<SupervisorHandle, ControlError>;
-    /// Notes that a message of this agent became a dead letter (rule G5).
+    /// Notes that a message of this agent became a dead letter (rule G5). The supervisor hears of it with the end of the incarnation,
+    /// which follows.
     fn letter(&self, agent: &str);
     /// Ends the node: in order, or at once.
     fn stop(&self, now: bool);
@@ -258,7 +259,7 @@ impl TreeControl for Control {
 
     fn letter(&self, agent: &str) {
         if let Some(signals) = self.supervisor_of(agent) {
-            signals.event(Event::Letter { id: agent.into() });
+            signals.leave(Signal::Machine(Event::Letter { id: agent.into() }));
         }
     }
 

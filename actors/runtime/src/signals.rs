@@ -86,7 +86,8 @@ impl Signals {
         self.wake();
     }
 
-    fn leave(&self, signal: Signal) {
+    /// Puts in what another signal follows at once, and wakes nobody for it.
+    pub(crate) fn leave(&self, signal: Signal) {
         crate::lock(&self.0.queue).push_back(signal);
     }
 

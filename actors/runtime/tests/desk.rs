@@ -29,14 +29,14 @@ async fn short_lived(mut context: ChildContext, tell: crossbeam_channel::Sender<
     Exit::Shutdown
 }
 
-/// The threads on which the crashes of one child were reported, and the one it ran on.
-fn reported(in_place: bool) -> (Vec<ThreadId>, String) {
+/// The threads on which this of one child was reported, and the one it ran on.
+fn reported(in_place: bool, what: Context) -> (Vec<ThreadId>, String) {
     let (script, threads) = (Script::new(), Arc::new(Mutex::new(Vec::new())));
     let tell = script.teller();
     script.on("c", move |context| short_lived(context, tell.clone()));
     let keep = Arc::clone(&threads);
     let on_report = move |row: loket_supervision::story::Row| {
-        if row.report.context == Context::ChildTerminated {
+        if row.report.context == what && &*row.report.offender.id == "c" {
             keep.lock().unwrap().push(thread::current().id());
         }
     };
@@ -50,15 +50,28 @@ fn reported(in_place: bool) -> (Vec<ThreadId>, String) {
     (threads, own)
 }
 
+/// How often a lane reads what its child tells, in place and not.
+fn read_by_the_lane(what: Context, times: u64) -> [u64; 2] {
+    [true, false].map(|in_place| {
+        let (threads, own) = reported(in_place, what);
+        assert_eq!(threads.len() as u64, times, "each is reported once");
+        threads.iter().filter(|id| format!("{id:?}") == own).count() as u64
+    })
+}
+
 #[test]
 fn a_restart_is_begun_on_the_lane_of_the_crash() {
-    let own = |(threads, own): (Vec<ThreadId>, String)| {
-        assert_eq!(threads.len() as u64, LIVES, "each crash is reported once");
-        threads.iter().filter(|id| format!("{id:?}") == own).count() as u64
-    };
+    let [in_place, off] = read_by_the_lane(Context::ChildTerminated, LIVES);
     // The system arbiter may have come first now and then.
-    assert!(own(reported(true)) > LIVES / 2, "restarts cross a thread");
-    assert_eq!(own(reported(false)), 0, "switched off, all is the system arbiter's");
+    assert!(in_place > LIVES / 2, "restarts cross a thread");
+    assert_eq!(off, 0, "switched off, all is the system arbiter's");
+}
+
+#[test]
+fn a_start_is_read_on_the_lane_of_the_child() {
+    let [in_place, off] = read_by_the_lane(Context::Progress, LIVES + 1);
+    assert!(in_place > LIVES / 2, "starts cross a thread");
+    assert_eq!(off, 0, "switched off, all is the system arbiter's");
 }
 
 /// What a lane has the machine set for later, the system arbiter has to be woken for.

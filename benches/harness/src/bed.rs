@@ -5,6 +5,7 @@
 
 use crate::caller::Desk;
 use crate::echo::Probe;
+use crate::ends::{Ends, ends};
 use crate::factory::{Factory, names};
 use crate::law::{ECHO, Law};
 use crate::spec::{self, Guest};
@@ -22,7 +23,7 @@ use loket_runtime::{
 use loket_store::{STORE_THREADS, StoreThreads};
 use loket_supervision::fleet::Node as Child;
 use loket_supervision::machine::{ChildSpec, Flags};
-use loket_turn::{Enrol, Ledger, LedgerEvent, OpenTurnMark, OpenTurns, Outcome, TurnKey};
+use loket_turn::{Enrol, Ledger, LedgerEvent, OpenTurnMark, OpenTurns, TurnKey};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -32,9 +33,6 @@ const SLOTS: u32 = 128;
 
 /// Calls that may wait at the echo.
 const ECHO_MAILBOX: usize = 4_096;
-
-/// Ends of messages that nobody has taken yet: more than all agents have under way.
-const ENDS: usize = 65_536;
 
 /// How long the threads may take to end, milliseconds.
 const CLOSE_MS: u64 = 10_000;
@@ -68,9 +66,6 @@ impl Plan {
     }
 }
 
-/// The end of a message: whose, and how it came out.
-pub(crate) type End = (Arc<str>, Outcome, u64);
-
 /// A node that runs.
 pub(crate) struct Bed {
     runtime: Option<Runtime>,
@@ -80,7 +75,7 @@ pub(crate) struct Bed {
     pub(crate) desks: Vec<Desk>,
     pub(crate) callers: Vec<Address>,
     pub(crate) agents: Vec<Arc<str>>,
-    pub(crate) ends: crossbeam_channel::Receiver<End>,
+    pub(crate) ends: Ends,
     threads: StoreThreads,
     _dir: TempDir,
 }
@@ -190,7 +185,7 @@ fn open_ledger(
     durability: Durability,
     node: &Node,
     waiters: &Arc<Waiters>,
-) -> Result<(Arc<SqliteLedger>, crossbeam_channel::Receiver<End>), BenchError> {
+) -> Result<(Arc<SqliteLedger>, Ends), BenchError> {
     let clock = node.clock().clone();
     let options = loket_ledger::Options {
         durability,
@@ -199,7 +194,7 @@ fn open_ledger(
     };
     let (registry, waiters, clock) =
         (Arc::clone(node.registry()), Arc::clone(waiters), node.clock().clone());
-    let (end, ends) = crossbeam_channel::bounded(ENDS);
+    let (teller, ends) = ends();
     let events = move |event: LedgerEvent| match event {
         LedgerEvent::Arrived { agent } => {
             registry.wake(&agent);
@@ -207,8 +202,7 @@ fn open_ledger(
         other => {
             waiters.on_ledger_event(&other);
             if let LedgerEvent::Finished { agent, outcome, .. } = other {
-                // Full only when nobody measures any more.
-                let _ = end.try_send((agent, outcome, clock.monotonic_ns()));
+                teller.tell((agent, outcome, clock.monotonic_ns()));
             }
         }
     };

@@ -11,6 +11,7 @@ mod caller;
 mod compare;
 mod density;
 mod echo;
+mod ends;
 mod error;
 mod factory;
 mod fleet;

@@ -3,12 +3,13 @@
 //!
 //! It reads manifests and sources and builds nothing of ours: it works also when a crate does not compile. Each rule is one
 //! test; ARCHITECTURE.md names the test that holds each rule, `tests/mutations/tidy.sh` breaks each rule once and expects
-//! that test to fail. Start reading at `layering.rs`.
+//! that test to fail. Start reading at `layers.rs`.
 #![allow(clippy::unwrap_used)]
 
 mod cargo;
 mod docs;
 mod layering;
+mod layers;
 mod metrics;
 mod never;
 mod pages;

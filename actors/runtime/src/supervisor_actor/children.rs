@@ -76,7 +76,7 @@ impl Actor {
         let (lane, door) = (place.lane.clone(), place.door.attach());
         let id = Arc::clone(id);
         let control = CellControl::new(id, incarnation, signals, relations, door.clone());
-        let control = Arc::new(control);
+        let control = Arc::new(control.here(lane.takes_in_place()));
         place.status().life = Some(Life::Cell(Arc::clone(&control)));
         let place = place.number;
         cell::launch(Seed { name, place, incarnation, lane, door, blame, body, control });

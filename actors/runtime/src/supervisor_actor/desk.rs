@@ -1,5 +1,5 @@
-//! Where a supervisor's signals are read: by its own task on the system arbiter, or by the cell of a child that has just ended, on
-//! the child's lane.
+//! Where a supervisor's signals are read: by its own task on the system arbiter, or by the cell of a child that has just started or
+//! ended, on the child's lane.
 //!
 //! One reads at a time, in the order of arrival; who finds another one reading leaves, and whoever reads looks once more when it is
 //! done. Nobody waits for the lock while the supervisor lives, so that no lane keeps the system arbiter. A panic of the actor ends
@@ -15,7 +15,7 @@ use std::sync::{MutexGuard, TryLockError};
 /// Signals that are handled before the system arbiter's other tasks get their turn.
 const AT_HOME_MAX: usize = 64;
 
-/// Signals that a lane handles after a poll of its own: the end of one child and the starts that follow from it. A crowd's are the
+/// Signals that a lane handles: the start or end of one child and the starts that follow from it. A crowd's are the
 /// system arbiter's, for guests wait meanwhile.
 const AWAY_MAX: usize = 8;
 
@@ -70,7 +70,7 @@ impl Signals {
         after
     }
 
-    /// Reads where a child has just ended, unless somebody reads already. What is left is the system arbiter's.
+    /// Reads where a child has just started or ended, unless somebody reads already. What is left is the system arbiter's.
     pub(crate) fn attend(&self) {
         let is_done = match self.try_desk().as_mut().and_then(|desk| desk.as_mut()) {
             Some(actor) => match actor.read(Reader::Lane) {

@@ -1,9 +1,9 @@
 //! A supervisor as an actor: feeds the pure machine with what happens and does what it orders.
 //!
-//! It decides nothing and never waits for a child. It is at home on the system arbiter; a child's end is read there and then, on the
-//! child's lane, if nobody reads at that moment (see `desk`): a restart is begun where the crash was. It is itself the body of a
-//! cell, so that a supervisor is a child like any other; only its kill differs, for all below it must go first. Start reading at
-//! [`launch_supervisor`].
+//! It decides nothing and never waits for a child. It is at home on the system arbiter; a child's start or end is read there and
+//! then, on the child's lane, if nobody reads at that moment (see `desk`): a restart is begun where the crash was. It is itself the
+//! body of a cell, so that a supervisor is a child like any other; only its kill differs, for all below it must go first. Start
+//! reading at [`launch_supervisor`].
 
 mod brought;
 mod children;

@@ -16,6 +16,8 @@ pub(crate) struct Restarts {
 
 impl Restarts {
     pub(crate) fn new(bed: Bed) -> Self {
+        // Nobody wakes for the trapped one.
+        bed.ends.together(2);
         Self { bed }
     }
 
