@@ -8,6 +8,10 @@ use std::time::Instant;
 /// system call, and a thread that only looks after something is soon asleep again.
 const TAKEN_NS: u128 = 40_000;
 
+/// A pass over all that is ready on a lane takes longer than this if there was anything, nanoseconds: one without is the runtime's own
+/// look for events.
+const WORK_NS: u128 = 5_000;
+
 /// Gives the core to whoever else wants it; `true`: somebody did.
 pub(crate) fn offer_core() -> bool {
     let before = Instant::now();
@@ -23,6 +27,11 @@ impl Awake {
     /// It begins now.
     pub(crate) fn begin() -> Self {
         Self(Instant::now())
+    }
+
+    /// Whether what went on since then was more than a look for work.
+    pub(crate) fn was_work(self) -> bool {
+        self.0.elapsed().as_nanos() > WORK_NS
     }
 
     /// Whether it is over.

@@ -4,11 +4,11 @@
 //! between two polls. The cell reports exactly one end, whatever happens to it. Start reading at [`launch`].
 
 use crate::child::{Linked, Links};
-use crate::lane::LaneThread;
+use crate::lane_thread::LaneThread;
 use crate::panic::guard;
 use crate::progress::Progress;
 use crate::relations::{ExitSignals, Relations};
-use crate::signals::Signals;
+use crate::signals::{Signal, Signals};
 use crate::{Body, ChildContext, Control, Door, Running, metrics};
 use futures_util::task::AtomicWaker;
 use loket_supervision::machine::{Blame, ChildId, Event, Exit};
@@ -46,6 +46,9 @@ pub(crate) struct CellControl {
     /// What the incarnation reads.
     door: Door,
 }
+
+/// No child's place, for the watchdog: they count from 1.
+const NOBODY: u64 = 0;
 
 /// Values of `birth`.
 const STARTING: u8 = 0;
@@ -172,12 +175,28 @@ impl CellControl {
         self.signals.event(Event::Slow { id, incarnation });
     }
 
-    pub(crate) fn started(&self) {
+    pub(crate) fn started(&self, thread: &LaneThread) {
         let (id, incarnation) = (Arc::clone(&self.id), self.incarnation);
-        if self.be_born(STARTED) {
-            self.door.enter();
-            self.relations.up(&self.id, self.incarnation);
-            self.tell(Event::Started { id, incarnation });
+        if !self.be_born(STARTED) {
+            return;
+        }
+        self.door.enter();
+        self.relations.up(&self.id, self.incarnation);
+        let started = Event::Started { id, incarnation };
+        if !thread.is_polling_here() {
+            return self.signals.event(started);
+        }
+        // What the supervisor does is no work of the child's, whose poll goes on.
+        let outer = thread.nested_begins(NOBODY);
+        self.tell(started);
+        thread.nested_ends(outer);
+    }
+
+    /// Leaves word of a dead letter for the end that follows. Who was taken for dead already tells of no end any more.
+    pub(crate) fn letter(&self) {
+        self.signals.leave(Signal::Machine(Event::Letter { id: Arc::clone(&self.id) }));
+        if self.told.load(Ordering::Acquire) {
+            self.signals.wake();
         }
     }
 
@@ -253,10 +272,9 @@ impl Cell {
             incarnation: seed.incarnation,
             lane: seed.lane,
             door: seed.door,
-            control: Control(Arc::clone(&seed.control)),
+            control: Control { cell: Arc::clone(&seed.control), thread: Arc::clone(&thread) },
             links: links.clone(),
             relations: seed.control.relations.clone(),
-            thread: Arc::clone(&thread),
             place: seed.place,
             blame: seed.blame,
         };

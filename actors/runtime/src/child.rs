@@ -3,7 +3,7 @@
 //! The runtime knows neither providers nor wasmtime: whoever assembles a node plugs a [`ChildFactory`] in.
 
 use crate::cell::CellControl;
-use crate::lane::LaneThread;
+use crate::lane_thread::LaneThread;
 use crate::{Asked, Clock, ExitSignals, Lane, Mailbox, Presence, ProviderWork, Relations, forward};
 use loket_supervision::machine::{Blame, Exit};
 use std::any::Any;
@@ -89,8 +89,6 @@ pub struct ChildContext {
     pub links: Links,
     /// Monitors, links and groups of the node's children.
     pub relations: Relations,
-    /// The thread it runs on, as the watchdog sees it.
-    pub(crate) thread: Arc<LaneThread>,
     /// The number of its place, for the watchdog.
     pub(crate) place: u64,
     /// Who is to blame for a panic.
@@ -234,38 +232,48 @@ impl Door {
 
 /// The control lane of one incarnation: overtakes all work. A clone is the same control lane.
 #[derive(Debug, Clone)]
-pub struct Control(pub(crate) Arc<CellControl>);
+pub struct Control {
+    pub(crate) cell: Arc<CellControl>,
+    /// The thread it runs on, as the watchdog sees it.
+    pub(crate) thread: Arc<LaneThread>,
+}
 
 impl Control {
     /// Tells the supervisor that the start is over. Must be called once, before work is taken; a body that ends before has
     /// failed to start.
     pub fn started(&mut self) {
-        self.0.started();
+        self.cell.started(&self.thread);
+    }
+
+    /// Notes that a message of this child became a dead letter (rule G5): its supervisor hears of it with the end of this
+    /// incarnation, which is to follow.
+    pub fn letter(&self) {
+        self.cell.letter();
     }
 
     /// Tells the supervisor that the child chooses not to run (OTP `ignore`), instead of [`started`](Self::started): end soon.
     pub fn ignore(&mut self) {
-        self.0.ignore();
+        self.cell.ignore();
     }
 
     /// Ready when the child is asked to stop. May be awaited again and again.
     pub fn stop(&self) -> impl Future<Output = ()> {
-        self.0.stopping()
+        self.cell.stopping()
     }
 
     /// Exit signals of links come as messages from here on, instead of ending the child (OTP's `trap_exit`). Called before
     /// [`started`](Self::started) it misses none. A kill is no signal: it is not trapped.
     pub fn trap_exits(&mut self) -> ExitSignals {
-        self.0.trap_exits()
+        self.cell.trap_exits()
     }
 
     /// Ready when the child makes no progress: it should give its present work up and end with [`Exit::Hung`]. If it does not
     /// within a second it is killed.
     pub async fn interrupted(&self) {
-        let mut notified = std::pin::pin!(self.0.progress.interrupt_notify.notified());
+        let mut notified = std::pin::pin!(self.cell.progress.interrupt_notify.notified());
         // From here on `notify_waiters` reaches us.
         notified.as_mut().enable();
-        if !self.0.progress.is_interrupted() {
+        if !self.cell.progress.is_interrupted() {
             notified.await;
         }
     }
@@ -273,20 +281,20 @@ impl Control {
     /// Notes since when the child is busy with its oldest piece of work, monotonic milliseconds of the node's clock; `None`: it
     /// is not. What the watchdog's bounds are measured by, beside single polls.
     pub fn busy(&self, since_ms: Option<u64>) {
-        self.0.progress.busy(since_ms);
+        self.cell.progress.busy(since_ms);
     }
 
     /// Notes whether the child waits for what a stuck thread holds: shown in `tree`.
     pub fn stuck(&self, stuck: bool) {
-        self.0.progress.set_stuck(stuck);
+        self.cell.progress.set_stuck(stuck);
     }
 
     /// Notes that the child waits for a provider that is between two incarnations: shown in `tree`, and no time for the watchdog
     /// until what is given back is dropped.
     pub fn pause(&self, on: &Arc<Presence>, clock: &Clock) -> Paused {
-        self.0.progress.pause(Some(Arc::clone(on)));
+        self.cell.progress.pause(Some(Arc::clone(on)));
         Paused {
-            control: Arc::clone(&self.0),
+            control: Arc::clone(&self.cell),
             clock: clock.clone(),
             since_ms: clock.monotonic_ms(),
         }
@@ -294,7 +302,7 @@ impl Control {
 
     /// Whether the child was asked to stop.
     pub fn is_stopping(&self) -> bool {
-        self.0.is_stopping()
+        self.cell.is_stopping()
     }
 }
 

@@ -5,9 +5,9 @@
 //! one supervisor is [`SupervisorHandle`].
 
 use crate::registry::SUPERVISOR;
-use crate::signals::{Signal, Signals};
+use crate::signals::Signal;
 use crate::{ChildKind, Place, PlaceState, Registry, SupervisorHandle, TreeError, TreeView};
-use loket_supervision::machine::{ApiError, Event, Exit};
+use loket_supervision::machine::{ApiError, Exit};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -152,9 +152,6 @@ pub trait TreeControl: Send + Sync + 'static {
     /// # Errors
     /// [`ControlError::NoChild`], [`ControlError::Top`], [`ControlError::Root`], [`ControlError::System`].
     fn above(&self, child: &str) -> Result<SupervisorHandle, ControlError>;
-    /// Notes that a message of this agent became a dead letter (rule G5). The supervisor hears of it with the end of the incarnation,
-    /// which follows.
-    fn letter(&self, agent: &str);
     /// Ends the node: in order, or at once.
     fn stop(&self, now: bool);
 }
@@ -170,10 +167,6 @@ pub(crate) struct Control {
 impl Control {
     fn place(&self, name: &str) -> Result<Arc<Place>, ControlError> {
         self.registry.find(name).ok_or_else(|| ControlError::NoChild(name.to_owned()))
-    }
-
-    fn supervisor_of(&self, child: &str) -> Option<Signals> {
-        self.registry.find(child)?.supervisor.as_ref()?.signals()
     }
 
     /// A handle that has not looked yet whether there is such a supervisor.
@@ -255,12 +248,6 @@ impl TreeControl for Control {
             return Err(ControlError::Root(child.to_owned()));
         }
         Ok(self.handle(&own.name))
-    }
-
-    fn letter(&self, agent: &str) {
-        if let Some(signals) = self.supervisor_of(agent) {
-            signals.leave(Signal::Machine(Event::Letter { id: agent.into() }));
-        }
     }
 
     fn stop(&self, now: bool) {

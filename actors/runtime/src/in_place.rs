@@ -6,7 +6,7 @@
 //! reading at [`ChildContext::take_in_place`].
 
 use crate::cell::CellControl;
-use crate::lane::LaneThread;
+use crate::lane_thread::LaneThread;
 use crate::panic::guard;
 use crate::{ChildContext, Clock, Mailbox};
 use loket_kernel::Moment;
@@ -141,8 +141,8 @@ impl ChildContext {
         }
         let home = settle(Rc::new(Entry {
             take: RefCell::new(Box::new(take)),
-            control: Arc::clone(&self.control.0),
-            thread: Arc::clone(&self.thread),
+            control: Arc::clone(&self.control.cell),
+            thread: Arc::clone(&self.control.thread),
             place: self.place,
             blame: self.blame,
         }));
@@ -152,7 +152,7 @@ impl ChildContext {
 
     /// The time for messages that are taken in place, see [`PollTime`].
     pub(crate) fn poll_time(&self, clock: Clock, most: usize) -> PollTime {
-        let thread = Arc::clone(&self.thread);
+        let thread = Arc::clone(&self.control.thread);
         PollTime { thread, clock, most, poll: None, left: 0, now: Moment(0) }
     }
 }

@@ -22,6 +22,7 @@ mod in_place;
 mod kernel_actor;
 mod ladder;
 mod lane;
+mod lane_thread;
 mod ledger_events;
 mod mailbox;
 pub mod metrics;

@@ -10,8 +10,8 @@ use std::fmt;
 use std::rc::Rc;
 
 thread_local! {
-    /// Whether a cell is polled on this thread.
-    static POLLED: Cell<bool> = const { Cell::new(false) };
+    /// Whose cell is polled on this thread: the address of its lane's thread; 0: none.
+    static POLLED: Cell<usize> = const { Cell::new(0) };
     /// What this poll has counted. Bounded by the counters of the thread.
     static COUNTED: RefCell<Vec<Rc<Inner>>> = const { RefCell::new(Vec::new()) };
 }
@@ -58,7 +58,7 @@ impl PollCounter {
         if before > 0 {
             return;
         }
-        if POLLED.get() {
+        if POLLED.get() != 0 {
             COUNTED.with_borrow_mut(|all| all.push(Rc::clone(&self.0)));
         } else {
             self.0.tell();
@@ -66,14 +66,19 @@ impl PollCounter {
     }
 }
 
-/// A cell's poll begins on this thread.
-pub(crate) fn poll_begins() {
-    POLLED.set(true);
+/// A cell's poll begins on this thread, which is `whose`.
+pub(crate) fn poll_begins(whose: usize) {
+    POLLED.set(whose);
+}
+
+/// Whether the poll that goes on here is of this thread.
+pub(crate) fn is_polling(whose: usize) -> bool {
+    POLLED.get() == whose
 }
 
 /// It is over.
 pub(crate) fn poll_ends() {
-    POLLED.set(false);
+    POLLED.set(0);
     // At most one look when nothing was counted, which is the rule.
     COUNTED.with_borrow_mut(|all| {
         for counted in all.drain(..) {
@@ -119,7 +124,7 @@ mod tests {
         first.increment();
         assert_eq!(seen(&one), (1, 1));
         for poll in 1..=3 {
-            poll_begins();
+            poll_begins(1);
             for _ in 0..100 {
                 first.increment();
             }
@@ -136,7 +141,7 @@ mod tests {
     #[test]
     fn what_a_counter_that_is_dropped_has_counted_is_told() {
         let (one, counter) = counter();
-        poll_begins();
+        poll_begins(1);
         counter.increment();
         counter.increment();
         drop(counter);

@@ -72,7 +72,6 @@ impl Quarantine {
         }
         tracing::error!(child, ?lane, "a thread is stuck: taken out of service");
         let (it, culprit) = (self.clone(), Arc::clone(culprit));
-        // Where the supervisors run: none of them starts a child in between.
         self.system.spawn(move || async move { it.replace(index, &culprit) });
     }
 
@@ -91,8 +90,7 @@ impl Quarantine {
         old.spawn(move || async move { drop(stuck) });
         old.stop();
         for place in self.registry.on_lane(lane) {
-            place.door.fence();
-            if let Some(cell) = place.cell() {
+            if let Some(cell) = place.fence() {
                 let hung = place.number == culprit.number;
                 cell.abandon(if hung { Exit::Hung } else { Exit::LaneLost });
             }

@@ -135,6 +135,16 @@ impl Place {
         }
     }
 
+    /// Its door gives nothing more to who was attached until now; gives who that is. A start sees all of it or nothing.
+    pub(crate) fn fence(&self) -> Option<Arc<CellControl>> {
+        let status = self.status();
+        self.door.fence();
+        match &status.life {
+            Some(Life::Cell(control)) => Some(Arc::clone(control)),
+            _ => None,
+        }
+    }
+
     /// Its signals, if it is a supervisor that lives.
     pub(crate) fn signals(&self) -> Option<Signals> {
         match self.life()? {

@@ -1,8 +1,8 @@
 //! The control lane of a supervisor: what its children, its parent and the operator tell it.
 //!
 //! It has no capacity, because a supervisor must hear of every exit, but what can be in it is bounded: of each child at most a
-//! start, an exit and the timers that the machine set for it, of the API at most [`API_CALLS_MAX`] calls, of the parent a stop
-//! and a kill. Never used for work.
+//! start, a dead letter, an exit and the timers that the machine set for it, of the API at most [`API_CALLS_MAX`] calls, of the
+//! parent a stop and a kill. Never used for work.
 
 use loket_supervision::machine::{Answer, Call, Event, Exit, Timer};
 use std::collections::VecDeque;

@@ -4,7 +4,7 @@
 //! a lane; children with bounds of their own it also ends (see `ladder`). Start reading at [`Watchdog::start`].
 
 use crate::ladder::{Ladder, Rung};
-use crate::lane::LaneThread;
+use crate::lane_thread::LaneThread;
 use crate::quarantine::Quarantine;
 use crate::{Clock, Lane, Registry, metrics};
 use std::fmt;

@@ -4,6 +4,7 @@
 mod common;
 use common::*;
 use loket_runtime::{ChildContext, Hooks, LaneChoice, NodeConfig, WorkerNode};
+use loket_supervision::fleet::Watchdog;
 use loket_supervision::machine::{Backoff, Blame, Cause, ChildSpec, Context, Exit, First};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
@@ -140,4 +141,42 @@ fn nothing_is_left_unread_when_many_lanes_tell_at_once() {
     names.iter().for_each(|_| drop(script.next()));
     runtime.wait_up().unwrap();
     stop(runtime);
+}
+
+/// A supervisor that has much to do when a child has started, on the child's lane: the watchdog holds it against nobody.
+#[test]
+fn what_a_supervisor_does_is_no_time_of_the_childs() {
+    let (script, slow) = (Script::new(), Arc::new(Mutex::new((0, Vec::new()))));
+    let lane = Arc::new(Mutex::new(None));
+    let (tell, own) = (script.teller(), Arc::clone(&lane));
+    script.on("c", move |context| {
+        *own.lock().unwrap() = Some(thread::current().id());
+        short_lived(context, tell.clone())
+    });
+    let (_nobody, never) = crossbeam_channel::bounded::<()>(0);
+    let keep = Arc::clone(&slow);
+    let on_report = move |row: loket_supervision::story::Row| match row.report.context {
+        Context::Progress if &*row.report.offender.id == "c" => {
+            let here = *lane.lock().unwrap() == Some(thread::current().id());
+            let mut kept = keep.lock().unwrap();
+            if here && kept.0 < 3 {
+                kept.0 += 1;
+                // Nobody says anything: it takes all of the time.
+                let _ = never.recv_timeout(Duration::from_millis(500));
+            }
+        }
+        Context::Slow => keep.lock().unwrap().1.push(row.report.offender.id.to_string()),
+        _ => {}
+    };
+    let hooks = Hooks { on_report: Some(Arc::new(on_report)), ..Hooks::default() };
+    let bounds = Some(Watchdog { soft_ms: 100, hard_ms: 200 });
+    let child = WorkerNode { watchdog: bounds, ..worker("c") };
+    let root = supervisor("root", lenient(), workers(vec![child]));
+    let config = NodeConfig { in_place: true, ..NodeConfig::default() };
+    let runtime = run_telling(config, &script, root, hooks);
+    script.next();
+    stop(runtime);
+    let (busy, slow) = &*slow.lock().unwrap();
+    assert_eq!(*busy, 3, "the lane has read of no start");
+    assert!(slow.is_empty(), "told to be slow: {slow:?}");
 }

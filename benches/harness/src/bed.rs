@@ -231,10 +231,6 @@ fn host(
         modules: Arc::new(modules),
         doors: Arc::new(doors.collect()),
         running_guests: node.running_guests().clone(),
-        on_letter: {
-            let tree = node.control();
-            Arc::new(move |agent| tree.letter(agent))
-        },
         stop_all: loket_runtime::StopAll::default(),
         together: Arc::default(),
         pure_version: loket_store::PURE_VERSION,

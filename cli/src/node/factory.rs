@@ -205,10 +205,6 @@ pub(super) fn factory(
         modules: Arc::clone(&checked.modules),
         doors: Arc::new(doors.collect()),
         running_guests: node.running_guests().clone(),
-        on_letter: {
-            let tree = node.control();
-            Arc::new(move |agent| tree.letter(agent))
-        },
         stop_all: StopAll::default(),
         together: Arc::default(),
         pure_version: loket_store::PURE_VERSION,

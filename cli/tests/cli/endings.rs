@@ -59,7 +59,8 @@ fn a_root_that_auto_shutdown_ends_is_told_and_has_its_exit_code() {
 fn an_ordered_stop_of_such_a_fleet_is_all_well() {
     for words in [&["stop"][..], &["stop", "--now"]] {
         let mut fleet = running(ROOT);
-        assert_eq!(fleet.command(words).exit, 0);
+        let said = fleet.command(words);
+        assert_eq!(said.exit, 0, "{words:?}: {said:?}");
         fleet.ended_well();
         assert!(!fleet.log().contains("C012"), "{}", fleet.log());
     }

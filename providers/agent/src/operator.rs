@@ -265,6 +265,11 @@ pub(crate) fn remove(services: &AgentServices, agent: AgentName) -> Performed {
 /// Stops the process that runs when it is asked for: sent again in a later one, it was done.
 pub(crate) fn shutdown(services: &AgentServices, now: bool, of: Option<IntentId>) -> Performed {
     let said = json!({"stopping": true, "now": now});
+    if of.is_none() {
+        // The answer leaves in the same step: a provider that is killed with all others takes no second one.
+        services.tree.stop(now);
+        return Performed::json(&said);
+    }
     let earlier = said.clone();
     let stop = move |services: AgentServices| {
         services.tree.stop(now);

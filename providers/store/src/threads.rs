@@ -181,6 +181,7 @@ impl StoreThreads {
     fn close_orphans(&self) {
         loop {
             let Some(orphan) = lock(&self.0.orphans).pop() else { return };
+            let _bulk = Bulk::begin();
             close(orphan);
         }
     }

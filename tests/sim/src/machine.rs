@@ -238,7 +238,6 @@ fn factory(
         .lanes()
         .iter()
         .map(|lane| LaneDoors { kernel: lane.kernel().clone(), store: lane.store().clone() });
-    let tree = node.control();
     let host = HostServices {
         ledger: Arc::clone(&ledger),
         handovers: Handovers::default(),
@@ -250,7 +249,6 @@ fn factory(
         modules: Arc::clone(&kit.modules),
         doors: Arc::new(doors.collect()),
         running_guests: node.running_guests().clone(),
-        on_letter: Arc::new(move |agent| tree.letter(agent)),
         stop_all: StopAll::default(),
         together: Arc::default(),
         pure_version: loket_store::PURE_VERSION,

@@ -152,7 +152,7 @@ impl Asked {
     /// `control` is that of the life that takes the message: should it end before it answers, the caller is told why.
     pub fn take<Q: 'static>(self, control: &Control) -> Option<(Q, Option<Slot>, Way)> {
         if let Some(slot) = &self.slot {
-            let _ = slot.holder.set(Arc::clone(&control.0));
+            let _ = slot.holder.set(Arc::clone(&control.cell));
         }
         let request = self.parcel.downcast().ok()?;
         Some((*request, self.slot, self.way))

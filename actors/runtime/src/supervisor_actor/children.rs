@@ -70,14 +70,17 @@ impl Actor {
             Ok(Ok(body)) => body,
             Ok(Err(exit)) | Err(exit) => return failed(exit),
         };
-        let (name, signals) = (Arc::clone(id), self.signals.clone());
+        let (name, signals, lane) = (Arc::clone(id), self.signals.clone(), place.lane.clone());
         self.living += 1;
         let relations = self.shared.registry.relations().clone();
-        let (lane, door) = (place.lane.clone(), place.door.attach());
         let id = Arc::clone(id);
+        // In one step for who gives the lane another thread: it finds no life whose door it has fenced.
+        let mut status = place.status();
+        let door = place.door.attach();
         let control = CellControl::new(id, incarnation, signals, relations, door.clone());
         let control = Arc::new(control.here(lane.takes_in_place()));
-        place.status().life = Some(Life::Cell(Arc::clone(&control)));
+        status.life = Some(Life::Cell(Arc::clone(&control)));
+        drop(status);
         let place = place.number;
         cell::launch(Seed { name, place, incarnation, lane, door, blame, body, control });
     }

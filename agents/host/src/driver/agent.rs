@@ -251,7 +251,9 @@ impl Agent {
             }
             Err(Stopped::Failed(failed)) if failed.cause == CORRUPT => Err(failed),
             Err(Stopped::Failed(failed)) if failed.blame == Blame::Environment => Err(failed),
-            Err(Stopped::Failed(failed)) => Ok(Stepped::Ended(self.failed(n, failed).await)),
+            Err(Stopped::Failed(failed)) => {
+                Ok(Stepped::Ended(self.failed(n, failed, &context.control).await))
+            }
             Err(Stopped::Quarantined(why)) => Ok(Stepped::Quarantined(why)),
         }
     }
@@ -320,7 +322,7 @@ impl Agent {
     }
 
     /// Notes the failed attempt in the ledger, then ends with the exit that the supervisor is to see (rules G1, G3).
-    async fn failed(&self, n: loket_turn::TurnNo, failed: Failed) -> Exit {
+    async fn failed(&self, n: TurnNo, failed: Failed, control: &Control) -> Exit {
         metrics::turn("failed");
         let mut exit = failed.exit();
         let fail = Fail {
@@ -353,7 +355,8 @@ impl Agent {
             Ok(FailVerdict::Letter { letter }) => {
                 metrics::turn("letter");
                 exit = Exit::Poison { reason: Box::new(exit) };
-                (self.services.on_letter)(&self.own.name);
+                // A supervisor may charge for it (rule G5).
+                control.letter();
                 tracing::error!(
                     agent = %self.own.name, n = n.0, letter = letter.0, cause = failed.cause,
                     "the message is a dead letter; see `loket letters show {letter}`: {}", failed.message

@@ -32,8 +32,6 @@ pub struct HostServices {
     pub doors: Arc<Vec<LaneDoors>>,
     /// Guests that run at this moment: the watchdog ticks the epochs only while there is one.
     pub running_guests: RunningGuests,
-    /// Told of each dead letter, by the agent's name: a supervisor may charge for it (rule G5).
-    pub on_letter: Arc<dyn Fn(&str) + Send + Sync>,
     /// The emergency stop: no turn begins once it is raised, and none goes on.
     pub stop_all: StopAll,
     /// What its turns have spent of their supervisors' budgets.

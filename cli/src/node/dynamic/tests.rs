@@ -56,8 +56,6 @@ impl TreeControl for Tree {
         unreachable!()
     }
 
-    fn letter(&self, _: &str) {}
-
     fn stop(&self, _: bool) {}
 }
 
