@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::engine::{Engine, Fault, Op};
-use crate::kit::{message, wait};
+use crate::kit::{Subject, message, wait};
 use crate::mend::Mending;
 use crate::writer::{self, Queue};
-use crate::{OpenError, Options, dir};
-use loket_turn::{Enrol, LedgerError, LedgerEvent};
+use crate::{Durability, OpenError, Options, SqliteLedger, dir, upkeep};
+use loket_turn::{Enrol, Ledger, LedgerError, LedgerEvent, TurnNo};
 
 #[test]
 fn j1_a_refused_request_spoils_nothing_of_its_group() {
@@ -92,4 +92,35 @@ fn j2_a_sync_that_fails_during_the_mending_is_not_tried_again_on_that_file() {
     assert!(matches!(engine.events.last(), Some(LedgerEvent::Reopened)), "{:?}", engine.events);
     let stats = engine.request(|engine| engine.stats()).unwrap();
     assert_eq!((stats.accepted, stats.waiting), (1, 1));
+}
+
+/// E6: a ledger that is asked all the time has no quiet moment; far below its limit it is swept between two groups.
+#[test]
+fn e6_a_busy_ledger_that_grows_is_swept_behind_its_groups() {
+    let data = tempfile::tempdir().unwrap();
+    let options = Options { durability: Durability::Process, ..Options::new(data.path()) };
+    let ledger = SqliteLedger::open(options.clone(), Box::new(|_| {})).unwrap();
+    let it = Subject { ledger: ledger.clone(), events: crossbeam_channel::bounded(1).1 };
+    let mut turn = it.opened("a");
+    for n in 1..=300 {
+        it.accept("a", "x");
+        turn.n = TurnNo(n);
+        wait(ledger.end(it.ending(&turn))).unwrap();
+    }
+    ledger.stop();
+    let _lock = dir::lock(data.path()).unwrap();
+    let mut engine = Engine::open(options).unwrap();
+    engine.begin();
+    engine.request(|engine| engine.brain_durable(&"a".into(), turn.life, TurnNo(300))).unwrap();
+    engine.commit().unwrap();
+    let left = |engine: &Engine| -> i64 {
+        engine.conn.query_row("SELECT count(*) FROM messages", [], |row| row.get(0)).unwrap()
+    };
+    upkeep::busy_step(&mut engine, 512);
+    assert_eq!(left(&engine), 300, "a small one waits for a quiet moment");
+    engine.options.size_limit_bytes = engine.live_bytes;
+    upkeep::busy_step(&mut engine, 1);
+    assert_eq!(left(&engine), 300 - 64, "as much as a small group can have brought, and more");
+    upkeep::busy_step(&mut engine, 512);
+    assert_eq!(left(&engine), 0);
 }

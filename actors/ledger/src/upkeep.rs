@@ -19,6 +19,10 @@ const CHECKPOINT_PAGES: u32 = 16 * 1024;
 /// Turns that one step sweeps.
 const SWEEP_TURNS: u64 = 64;
 
+/// The part of its size limit from which on a ledger is swept though it is asked all the time: below it a burst waits for none of
+/// that work, and far below the limit, so that nobody is refused for what brains have.
+const SWEPT_BUSY_PART: u64 = 8;
+
 /// Keys that one step looks at.
 const PRUNE_KEYS: i64 = 256;
 
@@ -38,10 +42,17 @@ const FREE_PAGES_KEPT: u64 = 1024;
 /// Pages given back to the file system in one step.
 const VACUUM_PAGES: u32 = 256;
 
-/// After each group: only what must not wait for an idle moment.
-pub(crate) fn busy_step(engine: &mut Engine) {
+/// After each group of so many requests: only what must not wait for an idle moment.
+pub(crate) fn busy_step(engine: &mut Engine, requests: usize) {
     if engine.wal_pages.load(Ordering::Relaxed) >= CHECKPOINT_PAGES {
         checkpoint(engine, "PASSIVE");
+    }
+    // Each time more turns than the group can have ended: it comes to an end.
+    for _ in 0..=requests as u64 / SWEEP_TURNS {
+        let large = engine.options.size_limit_bytes / SWEPT_BUSY_PART;
+        if engine.live_bytes <= large || !sweep_step(engine) {
+            return;
+        }
     }
 }
 
@@ -50,12 +61,8 @@ pub(crate) fn idle_step(engine: &mut Engine) -> bool {
     if engine.wal_pages.load(Ordering::Relaxed) >= CHECKPOINT_IDLE_PAGES {
         return checkpoint(engine, "PASSIVE");
     }
-    if let Some(life) = engine.book.sweep.pop_front() {
-        let swept = in_transaction(engine, |engine| sweep(engine, life));
-        if !swept {
-            engine.book.sweep.push_back(life);
-        }
-        return swept;
+    if !engine.book.sweep.is_empty() {
+        return sweep_step(engine);
     }
     if engine.free_pages > FREE_PAGES_KEPT {
         return in_transaction(engine, |engine| {
@@ -71,6 +78,16 @@ pub(crate) fn idle_step(engine: &mut Engine) -> bool {
         return in_transaction(engine, |engine| prune(engine, now));
     }
     false
+}
+
+/// Sweeps one life's next turns; `false`: there was none, or it failed and is tried again later.
+fn sweep_step(engine: &mut Engine) -> bool {
+    let Some(life) = engine.book.sweep.pop_front() else { return false };
+    let swept = in_transaction(engine, |engine| sweep(engine, life));
+    if !swept {
+        engine.book.sweep.push_back(life);
+    }
+    swept
 }
 
 /// Nobody has asked for anything for a while: the page cache and room for notes, megabytes after a burst, are given back. The system

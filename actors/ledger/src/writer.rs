@@ -319,12 +319,13 @@ pub(crate) fn settle(
         tracing::error!(code = why.code(), "the ledger cannot be used: {why}");
     }
     durable.append(&mut engine.events);
+    let requests = jobs.len();
     for job in jobs.drain(..) {
         job.answer(verdict);
     }
     durable.into_iter().for_each(events);
     if !engine.is_broken() {
-        upkeep::busy_step(engine);
+        upkeep::busy_step(engine, requests);
     }
 }
 
