@@ -112,6 +112,20 @@ fn a_grant_covers_whole_segments_only() {
     assert_eq!(twice.unwrap_err(), GrantError::Twice(cap("a.b")));
 }
 
+/// Short names are kept beside the grants, long ones are looked up in them: the same for each length.
+#[test]
+fn names_of_every_length_find_their_own_grant() {
+    let names: Vec<_> = (1..=64).map(|length| "a".repeat(length)).collect();
+    let held = names.iter().zip(1..).map(|(name, id)| grant(name, id)).collect();
+    let table = table(held).with_routes(names.iter().map(|name| (cap(name), Route(0))));
+    for (name, id) in names.iter().zip(1..) {
+        match admit(&table, envelope(name), NOW) {
+            Admission::Admitted(call) => assert_eq!(call.badge().grant(), GrantId(id), "{name}"),
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
 #[test]
 fn forged_names_are_refused_and_shown_short_and_escaped() {
     let table = table(vec![grant("store.brain", 1)]);

@@ -132,6 +132,14 @@ mod tests {
         ALONE.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A lane that expects one answer and has learned nothing yet, alone.
+    fn waiting() -> (MutexGuard<'static, ()>, Arc<Answers>, Mood) {
+        let alone = alone();
+        let (answers, mood) = (Arc::<Answers>::default(), Mood::of("test"));
+        answers.asked.fetch_add(1, Ordering::Relaxed);
+        (alone, answers, mood)
+    }
+
     /// Waits on a runtime of its own. `comes`: one answer does, as soon as others on the lane get their turn. Tells how many waits
     /// are slept through if the next one is in vain.
     fn learned(answers: &Arc<Answers>, mood: &mut Mood, comes: bool) -> usize {
@@ -148,9 +156,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_comes_meanwhile_is_worth_the_next_try_and_none_is_not() {
-        let _alone = alone();
-        let (answers, mut mood) = (Arc::<Answers>::default(), Mood::of("test"));
-        answers.asked.fetch_add(1, Ordering::Relaxed);
+        let (_alone, answers, mut mood) = waiting();
         assert_eq!(
             learned(&answers, &mut mood, false),
             1,
@@ -165,9 +171,7 @@ mod tests {
 
     #[test]
     fn from_an_answer_that_was_there_nothing_is_learned() {
-        let _alone = alone();
-        let (answers, mut mood) = (Arc::<Answers>::default(), Mood::of("test"));
-        answers.asked.fetch_add(1, Ordering::Relaxed);
+        let (_alone, answers, mut mood) = waiting();
         assert_eq!(learned(&answers, &mut mood, false), 1);
         answers.had.fetch_add(1, Ordering::Relaxed);
         assert_eq!(learned(&answers, &mut mood, false), 0);
@@ -177,9 +181,7 @@ mod tests {
 
     #[test]
     fn work_that_lets_others_go_first_has_the_core() {
-        let _alone = alone();
-        let (answers, mut mood) = (Arc::<Answers>::default(), Mood::of("test"));
-        answers.asked.fetch_add(1, Ordering::Relaxed);
+        let (_alone, answers, mut mood) = waiting();
         let bulk = crate::Bulk::begin();
         assert_eq!(learned(&answers, &mut mood, false), 0, "it is not even tried");
         drop(bulk);

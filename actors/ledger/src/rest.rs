@@ -14,7 +14,7 @@ const REST_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct Rest {
     /// What the last burst needed has been given back.
     rested: bool,
-    /// The last thing it did was a request's: who has slept has nobody to expect.
+    /// It has worked since it last waited: who has only slept has nobody to expect.
     busy: bool,
     mood: Mood,
 }

@@ -48,8 +48,8 @@ pub(crate) fn busy_step(engine: &mut Engine, requests: usize) {
         checkpoint(engine, "PASSIVE");
     }
     // Each time more turns than the group can have ended: it comes to an end.
+    let large = engine.options.size_limit_bytes / SWEPT_BUSY_PART;
     for _ in 0..=requests as u64 / SWEEP_TURNS {
-        let large = engine.options.size_limit_bytes / SWEPT_BUSY_PART;
         if engine.live_bytes <= large || !sweep_step(engine) {
             return;
         }

@@ -2,7 +2,7 @@
 //!
 //! All lanes share a metric. Cores that add to it at each call take its cache line from each other at each call, which costs more than
 //! the rest of the way through a kernel shard. Nothing is lost and nothing is late by more than a poll: what is counted outside
-//! of any is told at once. Start reading at [`PollCounter`].
+//! of any is told at once. That is also where a thread knows whose poll goes on. Start reading at [`PollCounter`].
 
 use metrics::Counter;
 use std::cell::{Cell, RefCell};

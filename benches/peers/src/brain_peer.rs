@@ -30,7 +30,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// A turn: its write, and the row that says it was made.
-fn turn(conn: &mut Connection, n: i64) -> rusqlite::Result<()> {
+fn turn(conn: &mut Connection, n: u32) -> rusqlite::Result<()> {
     let turn = conn.transaction()?;
     turn.prepare_cached("INSERT OR REPLACE INTO kv(key, value) VALUES ('k', ?1)")?
         .execute([&VALUE[..]])?;
@@ -52,10 +52,10 @@ pub(crate) fn two_threads(load: Load) -> Measured {
     let mut threads = Vec::new();
     for _ in 0..THREADS {
         let mut own = brains.split_off(brains.len() - BRAINS / THREADS);
-        threads.push(std::thread::spawn(move || -> rusqlite::Result<i64> {
+        threads.push(std::thread::spawn(move || -> rusqlite::Result<u32> {
             let mut turns = 0;
             while turns == 0 || Instant::now() < until {
-                let at = usize::try_from(turns).unwrap() % own.len();
+                let at = turns as usize % own.len();
                 turn(&mut own[at], turns)?;
                 turns += 1;
             }
@@ -67,5 +67,5 @@ pub(crate) fn two_threads(load: Load) -> Measured {
         let turns = thread.join().map_err(|_| "a thread panicked".to_owned())?;
         all += turns.map_err(|error| error.to_string())?;
     }
-    Ok(began.elapsed().as_nanos() as f64 / all as f64)
+    Ok(began.elapsed().as_nanos() as f64 / f64::from(all))
 }
